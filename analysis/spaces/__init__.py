@@ -1,0 +1,1 @@
+"""The search spaces: their grammar, official order, named cells and enumeration."""

@@ -1,0 +1,1 @@
+"""What runs: the HTTP service and the command line."""
