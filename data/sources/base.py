@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -84,34 +84,32 @@ class Run:
     device: str | None = None
 
 
-RUN_SCHEMA = pa.schema(
-    [
-        pa.field("cell", pa.string()),
-        pa.field("dataset", pa.string()),
-        pa.field("schedule", pa.int32()),
-        pa.field("seed", pa.int64()),
-        pa.field("replicate", pa.string()),
-        pa.field("recipe", pa.string()),
-        pa.field("images", pa.string()),
-        pa.field("params_m", pa.float64()),
-        pa.field("flops_m", pa.float64()),
-        pa.field("latency_s", pa.float64()),
-        pa.field("train_time_s", pa.float64()),
-        pa.field("time_source", pa.string()),
-        pa.field("device", pa.string()),
-    ]
-)
+_RUN_FIELDS: list[pa.Field[Any]] = [
+    pa.field("cell", pa.string()),
+    pa.field("dataset", pa.string()),
+    pa.field("schedule", pa.int32()),
+    pa.field("seed", pa.int64()),
+    pa.field("replicate", pa.string()),
+    pa.field("recipe", pa.string()),
+    pa.field("images", pa.string()),
+    pa.field("params_m", pa.float64()),
+    pa.field("flops_m", pa.float64()),
+    pa.field("latency_s", pa.float64()),
+    pa.field("train_time_s", pa.float64()),
+    pa.field("time_source", pa.string()),
+    pa.field("device", pa.string()),
+]
+RUN_SCHEMA = pa.schema(_RUN_FIELDS)
 """Columns of ``Batch.runs``: the fields of :class:`Run` but for its series."""
 
-SERIES_SCHEMA = pa.schema(
-    [
-        pa.field("run", pa.int32()),
-        pa.field("eval_set", pa.string()),
-        pa.field("measure", pa.string()),
-        pa.field("epochs", pa.list_(pa.int16())),
-        pa.field("values", pa.list_(pa.float64())),
-    ]
-)
+_SERIES_FIELDS: list[pa.Field[Any]] = [
+    pa.field("run", pa.int32()),
+    pa.field("eval_set", pa.string()),
+    pa.field("measure", pa.string()),
+    pa.field("epochs", pa.list_(pa.int16())),
+    pa.field("values", pa.list_(pa.float64())),
+]
+SERIES_SCHEMA = pa.schema(_SERIES_FIELDS)
 """Columns of ``Batch.series``; ``run`` is the row in ``Batch.runs`` that the series belongs to."""
 
 
