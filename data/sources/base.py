@@ -14,12 +14,17 @@ knows nothing of the database. The rules that every source keeps:
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+from data.source_error import SourceError as SourceError
 
 EvalSet = Literal["train", "x-valid", "x-test", "ori-test"]
 Measure = Literal["accuracy", "loss"]
@@ -27,12 +32,11 @@ Measure = Literal["accuracy", "loss"]
 EVAL_SETS: tuple[EvalSet, ...] = ("train", "x-valid", "x-test", "ori-test")
 MEASURES: tuple[Measure, ...] = ("accuracy", "loss")
 
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.float64]
+
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``, in cells (or bytes where the number of cells is unknown)."""
-
-
-class SourceError(ValueError):
-    """The file can't be taken; the message says what was wrong with it and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Series:
 
     eval_set: EvalSet
     measure: Measure
-    epochs: tuple[int, ...]
-    values: Sequence[float]
+    epochs: Sequence[int] | IntArray
+    values: Sequence[float] | FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +125,47 @@ class Batch:
     series: pa.RecordBatch
 
 
+def pack_series(
+    run: Sequence[int] | IntArray,
+    eval_set: Sequence[str] | pa.Array[Any],
+    measure: Sequence[str] | pa.Array[Any],
+    lengths: Sequence[int] | IntArray,
+    epochs: IntArray,
+    values: FloatArray,
+) -> pa.RecordBatch:
+    """Series as `Batch.series`: their points end to end, ``lengths`` of them each."""
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    starts = pa.array(offsets, pa.int32())
+    columns: list[pa.Array[Any]] = [
+        pa.array(run, pa.int32()),
+        eval_set if isinstance(eval_set, pa.Array) else pa.array(eval_set, pa.string()),
+        measure if isinstance(measure, pa.Array) else pa.array(measure, pa.string()),
+        pa.ListArray.from_arrays(starts, pa.array(epochs, pa.int16())),
+        pa.ListArray.from_arrays(starts, pa.array(values, pa.float64())),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SERIES_SCHEMA)
+
+
 def encode(runs: Iterable[Run]) -> Batch:
     """Runs as one :class:`Batch`, in the given order."""
-    run_rows = {name: [] for name in RUN_SCHEMA.names}  # type: dict[str, list[object]]
-    series_rows = {name: [] for name in SERIES_SCHEMA.names}  # type: dict[str, list[object]]
-    for number, run in enumerate(runs):
-        for name, column in run_rows.items():
-            column.append(getattr(run, name))
-        for series in run.series:
-            series_rows["run"].append(number)
-            series_rows["eval_set"].append(series.eval_set)
-            series_rows["measure"].append(series.measure)
-            series_rows["epochs"].append(series.epochs)
-            series_rows["values"].append(series.values)
+    runs = list(runs)
+    fields = operator.attrgetter(*RUN_SCHEMA.names)
+    columns = list(zip(*map(fields, runs), strict=True)) or [()] * len(RUN_SCHEMA.names)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, RUN_SCHEMA, strict=True)]
+    series = [(number, one) for number, run in enumerate(runs) for one in run.series]
+    epochs = [np.asarray(one.epochs, np.int16) for _, one in series]
+    values = [np.asarray(one.values, np.float64) for _, one in series]
     return Batch(
-        pa.RecordBatch.from_pydict(run_rows, schema=RUN_SCHEMA),
-        pa.RecordBatch.from_pydict(series_rows, schema=SERIES_SCHEMA),
+        pa.RecordBatch.from_arrays(arrays, schema=RUN_SCHEMA),
+        pack_series(
+            [number for number, _ in series],
+            [one.eval_set for _, one in series],
+            [one.measure for _, one in series],
+            [len(one) for one in values],
+            np.concatenate([np.zeros(0, np.int16), *epochs]),
+            np.concatenate([np.zeros(0, np.float64), *values]),
+        ),
     )
 
 
