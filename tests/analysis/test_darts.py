@@ -1,0 +1,323 @@
+import ast
+import json
+import random
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.errors import CellError
+from analysis.spaces import darts
+from analysis.spaces.darts import NAMED, Genotype, Pairs, adapted, parse, wiring_table, wirings
+from analysis.spaces.variants import SEARCHED_OPERATIONS, random_connections, random_operations
+from tests.analysis.strategies import blanks, genotypes
+
+DARTS_V2 = """
+DARTS_V2 = Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),
+ ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0),
+ ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),
+ ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0),
+ ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])
+"""
+SMALL = "Genotype(normal={}, normal_concat={}, reduce=[('none',0),('none',1)], reduce_concat=[2])"
+TWO = "[('none', 0), ('none', 1)]"
+
+
+def _genotype(pairs: Pairs, concat: tuple[int, ...]) -> Genotype:
+    return Genotype(pairs, concat, pairs, concat)
+
+
+def test_the_fields_notation_is_read() -> None:
+    genotype = parse(DARTS_V2)
+    assert genotype == NAMED["DARTS-V2"]
+    assert genotype.name == "DARTS-V2"
+    assert genotype.space == "darts"
+    assert re.fullmatch(r"darts-[0-9a-f]{12}", genotype.id)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("DARTS_V2 =", ""),
+        lambda text: text.replace("DARTS_V2 =", "").strip() + " DARTS_V2",
+        lambda text: text.replace("[2, 3, 4, 5]", "range(2, 6)"),
+        lambda text: text.replace("[2, 3, 4, 5]", "( 2,3,4, 5, )"),
+        lambda text: text.replace("[2, 3, 4, 5]", "[5, 2, 4, 3]"),
+        lambda text: text.replace("'", '"'),
+        lambda text: text.replace("\n", "\r\n\t"),
+        lambda text: text.replace(", 4, 5])", ", 4, 5], name='DARTS_V2',)"),
+        lambda text: text.replace("('sep_conv_3x3', 1), ('skip_connect', 0)", "['skip_connect', 0],"
+                                  "['sep_conv_3x3', 1, ]"),
+    ],
+)  # fmt: skip
+def test_ways_of_writing_one_genotype_are_read_alike(edit) -> None:  # type: ignore[no-untyped-def]
+    text = edit(DARTS_V2)
+    assert text != DARTS_V2
+    assert parse(text) == NAMED["DARTS-V2"]
+
+
+@pytest.mark.parametrize("alias", ["conv7x1_1x7", "conv_7x1_1x7"])
+def test_both_spellings_of_the_factorised_convolution(alias: str) -> None:
+    genotype = parse(SMALL.format(f"[('{alias}', 0), ('none', 1)]", "[2]"))
+    assert genotype.normal[0] == ("conv_7x1_1x7", 0)
+
+
+def test_ids_do_not_change_between_releases() -> None:
+    assert {name: genotype.id for name, genotype in NAMED.items()} == {
+        "NASNet-A": "darts-0829a8ae2d7f",
+        "AmoebaNet-A": "darts-fd4e6daf23ef",
+        "ENAS": "darts-d8e46962e801",
+        "DARTS-V2": "darts-74c3ae1b2128",
+        "SNAS-mild": "darts-c3e2bbc2f2e0",
+        "NASNet-A-adapted": "darts-0a7f285e1b82",
+        "AmoebaNet-A-adapted": "darts-1bf5f678b964",
+        "ENAS-adapted": "darts-9fb7c0b9db74",
+        "DARTS-V2-adapted": "darts-d333d984f2e5",
+        "SNAS-mild-adapted": "darts-b58af1824cae",
+    }
+
+
+def _as_dict(genotype: Genotype) -> dict[str, object]:
+    return {
+        "normal": genotype.normal,
+        "normal_concat": genotype.normal_concat,
+        "reduce": genotype.reduce,
+        "reduce_concat": genotype.reduce_concat,
+    }
+
+
+@given(genotypes, st.randoms(use_true_random=False), st.sampled_from(["", " ", "\n", "\t  "]))
+def test_round_trip_in_any_order_and_with_any_blanks(
+    genotype: Genotype, rng: random.Random, blank: str
+) -> None:
+    def shuffled(pairs: Pairs) -> list[tuple[str, int]]:
+        nodes = [list(pairs[i : i + 2]) for i in range(0, len(pairs), 2)]
+        return [pair for node in nodes for pair in rng.sample(node, 2)]
+
+    fields = [
+        ("normal", shuffled(genotype.normal)),
+        ("normal_concat", rng.sample(genotype.normal_concat, len(genotype.normal_concat))),
+        ("reduce", shuffled(genotype.reduce)),
+        ("reduce_concat", rng.sample(genotype.reduce_concat, len(genotype.reduce_concat))),
+    ]
+    rng.shuffle(fields)
+    text = f"Genotype({', '.join(f'{key}={value}' for key, value in fields)})"
+    assert parse(blanks(text, "()[],=", [blank])) == genotype
+    assert parse(json.dumps(dict(fields), indent=rng.choice([None, 2]))) == genotype
+    assert parse(genotype.arch) == genotype
+
+
+@given(genotypes)
+def test_canonical_text_is_a_python_call_with_these_values(genotype: Genotype) -> None:
+    call = ast.parse(genotype.arch, mode="eval").body
+    assert isinstance(call, ast.Call)
+    values = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    assert values == {key: list(value) for key, value in _as_dict(genotype).items()}  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "allowed"),
+    [
+        (SMALL.format("[('conv', 0), ('none', 1)]", "[2]"), "'conv'", "sep_conv_3x3"),
+        (SMALL.format("[('none', 0), ('none', 2)]", "[2]"), "2)", "0..1"),
+        (SMALL.format("[('none', 0)]", "[2]"), "[(", "two for each of 1..12 nodes"),
+        (SMALL.format("[]", "[2]"), "[]", "two for each of 1..12 nodes"),
+        (SMALL.format([("none", 0)] * 26, "[2]"), "[(", "two for each of 1..12 nodes"),
+        (SMALL.format(TWO, "[3]"), "3]", "2..2, each at most once"),
+        (SMALL.format(TWO, "[2, 1]"), "1],", "2..2, each at most once"),
+        (SMALL.format(TWO, "[2,  2]"), " 2]", "2..2, each at most once"),
+        (SMALL.format(TWO, "[]"), "[],", "2..2, each at most once"),
+        (SMALL.format(TWO, "range(2, 2)"), "range", "2..2, each at most once"),
+        (SMALL.format(TWO, "range(2, 4)"), "range", "2..2, each at most once"),
+        (SMALL.format(TWO, "range(2, 10000000000)"), "10000000000", "0..99"),
+        (SMALL.format(TWO, "[-1]"), "-", None),
+        (SMALL.format(TWO, "[2.0]"), ".", None),
+        (SMALL.format(TWO, "[True]"), "True", "a number"),
+        (SMALL.format("[(0, 'none')]", "[2]"), "0,", "a name in quotes"),
+        (SMALL.format("[['none', 0, 1]]", "[2]"), "1]", "]"),
+        (SMALL.format("['none', 0]", "[2]"), "'none'", "("),
+        ("Genotype(normal=[], normal=[])", "normal=[])", "reduce"),
+        ("Genotype(normal=[])", ")", "normal_concat"),
+        ("Genotype(foo=[])", "foo", "normal"),
+        ("Genotype(__import__('os'))", "__import__", "normal"),
+        ("{'normal': []}", "}", "reduce"),
+        ("{'normal': [], 'foo': 1}", "'foo'", "reduce"),
+        ("Genotype", "", "("),
+        ("", "", "Genotype"),
+        ("Genotype(normal='\x00')", "'\x00", "("),
+        ("Genotype(normal=[('none", "'none", None),
+        (DARTS_V2 + ";", ";", None),
+        (DARTS_V2 + "+ 1", "+", None),
+    ],
+)
+def test_a_fault_is_told_with_its_position_and_what_is_allowed(
+    text: str, at: str, allowed: str | None
+) -> None:
+    with pytest.raises(CellError) as caught:
+        parse(text)
+    position = caught.value.position
+    assert position is not None
+    found = text[position:]
+    assert found.startswith(at.strip()) if at else not found
+    if allowed is not None:
+        assert allowed in caught.value.allowed
+
+
+def test_a_text_too_long_is_refused_unread() -> None:
+    with pytest.raises(CellError, match="20,000 characters") as caught:
+        parse("(" * 20_001)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["(" * 19_000, "Genotype(normal=" + "[" * 19_000, "-" * 19_000])
+def test_nesting_cannot_exhaust_the_stack(text: str) -> None:
+    with pytest.raises(CellError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "concat", "message"),
+    [
+        ((), (2,), "0 pairs"),
+        ((("none", 0),), (2,), "1 pairs"),
+        ((("none", 0),) * 26, (2,), "26 pairs"),
+        ((("none", 0), ("none", 2)), (2,), "2 is no node before node 2"),
+        ((("none", 0), ("none", -1)), (2,), "-1 is no node"),
+        ((("nor_conv_3x3", 0), ("none", 0)), (2,), "not an operation"),
+        ((("none", 0), ("none", 0)), (), "empty"),
+        ((("none", 0), ("none", 0)), (3,), "no intermediate node"),
+        ((("none", 0), ("none", 0)), (2, 2), "named twice"),
+    ],
+)
+def test_a_genotype_cannot_be_made_of_anything_else(
+    pairs: Pairs, concat: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(CellError, match=message):
+        _genotype(pairs, concat)
+
+
+def test_twelve_nodes_are_the_most() -> None:
+    pairs = tuple(("skip_connect", i // 2 + 1) for i in range(24))
+    assert _genotype(pairs, (13,)).dag("normal").output == 14
+
+
+def test_named_cells_are_distinct_and_know_their_name() -> None:
+    assert {genotype.name for genotype in NAMED.values()} == set(NAMED)
+    assert len({genotype.id for genotype in NAMED.values()}) == len(NAMED) == 10
+    assert _genotype((("none", 0), ("none", 0)), (2,)).name is None
+
+
+@given(genotypes)
+def test_adapted_cells_read_both_inputs_and_keep_the_rest(genotype: Genotype) -> None:
+    variant = adapted(genotype)
+    for part in darts.PARTS:
+        before, concat = genotype.cell(part)
+        after, kept_concat = variant.cell(part)
+        assert [source for _, source in after] == [0, 1] * (len(before) // 2)
+        assert kept_concat == concat
+        for i in range(0, len(before), 2):
+            pairs, rewired = before[i : i + 2], after[i : i + 2]
+            assert sorted(op for op, _ in pairs) == sorted(op for op, _ in rewired)
+            if {source for _, source in pairs} == {0, 1}:
+                assert pairs == rewired
+            elif any(source in (0, 1) for _, source in pairs):
+                assert set(pairs) & set(rewired)  # the pair that was right has stayed
+    assert adapted(variant) == variant
+
+
+@given(genotypes, st.integers(0, 2**32))
+def test_random_connections_keep_operations_and_concat(genotype: Genotype, seed: int) -> None:
+    variant = random_connections(genotype, random.Random(seed))
+    assert variant == random_connections(genotype, random.Random(seed))
+    for part in darts.PARTS:
+        before, concat = genotype.cell(part)
+        after, kept_concat = variant.cell(part)
+        assert kept_concat == concat
+        for i in range(0, len(before), 2):
+            operations = [sorted(op for op, _ in pairs[i : i + 2]) for pairs in (before, after)]
+            assert operations[0] == operations[1]
+
+
+@given(genotypes, st.integers(0, 2**32))
+def test_random_operations_keep_the_wiring(genotype: Genotype, seed: int) -> None:
+    variant = random_operations(genotype, random.Random(seed))
+    assert variant == random_operations(genotype, random.Random(seed))
+    for part in darts.PARTS:
+        before, concat = genotype.cell(part)
+        after, kept_concat = variant.cell(part)
+        assert kept_concat == concat
+        assert [source for _, source in after] == [source for _, source in before]
+        assert {op for op, _ in after} <= set(SEARCHED_OPERATIONS)
+
+
+def test_random_draws_are_uniform() -> None:
+    # Of four nodes node 5 chooses among 5 sources; 2,000 draws of its 2 pairs give 800 of each,
+    # with a standard deviation of 25.
+    rng = random.Random(0)
+    original = NAMED["DARTS-V2"]
+    wired = [random_connections(original, rng) for _ in range(2000)]
+    sources = [source for genotype in wired for _, source in genotype.normal[6:]]
+    assert all(abs(count - 800) < 125 for count in np.bincount(sources, minlength=5))
+    operated = [random_operations(original, rng) for _ in range(1000)]
+    drawn = [operation for genotype in operated for operation, _ in genotype.reduce]
+    counts = [drawn.count(operation) for operation in SEARCHED_OPERATIONS]
+    assert sum(counts) == 8000
+    assert all(abs(count - 8000 / 7) < 160 for count in counts)
+
+
+@pytest.mark.parametrize(
+    ("n_nodes", "count", "width", "depth", "pearson"),
+    [(4, 180, (1.5, 4), (2, 5), -0.65), (5, 2700, (1.5, 5), (2, 6), -0.59)],
+)
+def test_wirings_have_the_known_ranges_and_correlation(
+    n_nodes: int, count: int, width: tuple[float, float], depth: tuple[int, int], pearson: float
+) -> None:
+    widths, depths = wiring_table(n_nodes)
+    assert len(set(wirings(n_nodes))) == len(widths) == len(depths) == count
+    assert (widths.min(), widths.max()) == width
+    assert (depths.min(), depths.max()) == depth
+    assert round(float(np.corrcoef(widths, depths)[0, 1]), 2) == pearson
+
+
+@pytest.mark.parametrize("n_nodes", [1, 2, 3, 4])
+def test_wiring_table_agrees_with_a_walk_along_every_path(n_nodes: int) -> None:
+    def longest(sources: dict[int, tuple[int, int]], node: int) -> int:
+        return 1 + max(longest(sources, s) if s >= 2 else 0 for s in sources[node])
+
+    for wiring, width, depth in zip(wirings(n_nodes), *wiring_table(n_nodes), strict=True):
+        sources = {2 + i: pair for i, pair in enumerate(wiring)}
+        share = sum(Fraction(sum(s < 2 for s in pair), 2) for pair in wiring)
+        assert width == share
+        assert depth == 1 + max(longest(sources, node) for node in sources)
+
+
+def test_the_named_cells_are_among_the_widest_and_shallowest() -> None:
+    four_width, four_depth = wiring_table(4)
+    five_width, five_depth = wiring_table(5)
+    assert (four_width.max(), four_depth.min()) == (4, 2)  # SNAS-mild is 4 wide and 2 deep
+    assert (five_width.max(), five_depth.min()) == (5, 2)  # NASNet-A and ENAS are 5 wide and 2 deep
+    assert np.unique(four_width)[-2] == 3.5  # DARTS-V2 is 3.5 wide
+    assert np.unique(four_depth)[1] == 3  # and 3 deep
+    assert np.unique(five_width)[-3] == 4  # AmoebaNet-A is 4 wide
+    assert np.median(five_depth) == 4  # and 4 deep
+
+
+def test_the_wiring_table_is_shared_and_cannot_be_written() -> None:
+    widths, depths = wiring_table(3)
+    for array in (widths, depths):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+@pytest.mark.parametrize("n_nodes", [-1, 0, 7, 100])
+def test_more_nodes_than_can_be_enumerated_are_refused(n_nodes: int) -> None:
+    for function in (wirings, wiring_table):
+        with pytest.raises(ValueError, match=r"allowed are 1\.\.6"):
+            function(n_nodes)
+
+
+def test_six_nodes_are_enumerated() -> None:
+    assert len(wiring_table(6)[0]) == 56_700
