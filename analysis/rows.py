@@ -1,0 +1,101 @@
+"""The columns to correlate, checked and laid out: each column one contiguous row of an array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.strata import BoolArray, FloatArray, IntArray, Strata
+
+_SAFE_EXPONENT = 400  # squares and their sums stay within float64's range of 2 ** ±1023
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`x` (n,), `ys` (e, n), `controls` (k, n), and group `labels` (n,) or None without groups."""
+
+    x: FloatArray
+    ys: FloatArray
+    controls: FloatArray
+    labels: npt.NDArray[np.generic] | None
+
+    @classmethod
+    def checked(
+        cls,
+        x: npt.ArrayLike,
+        ys: npt.ArrayLike,
+        controls: Sequence[npt.ArrayLike],
+        groups: npt.ArrayLike | None,
+    ) -> "Rows":
+        """Rows of `x` (n,), the columns of `ys` (n, e) and `controls`, each (n,).
+
+        Only `ys` may hold NaN. Raises ValueError on other NaN, infinities and wrong shapes.
+        """
+        own = _finite("x", x)
+        columns = np.asarray(ys, dtype=np.float64)
+        if columns.ndim != 2:
+            raise ValueError(f"ys must be an array of (rows, columns), not of {columns.ndim} axes")
+        if np.isinf(columns).any():
+            raise ValueError("y holds infinities")
+        held = [_finite("a control", control) for control in controls]
+        labels = None if groups is None else _labels(groups)
+        lengths = {own.size, len(columns), *map(len, held)} | (
+            set() if labels is None else {labels.size}
+        )
+        if len(lengths) > 1:
+            raise ValueError(f"x, y, controls and groups differ in length: {sorted(lengths)}")
+        stacked = np.stack(held) if held else np.empty((0, own.size))
+        return cls(own, np.ascontiguousarray(columns.T), stacked, labels)
+
+    def by_pattern(self) -> list[tuple[list[int], BoolArray]]:
+        """The ys that are recorded (not NaN) in the same rows, and these rows (n,)."""
+        recorded = ~np.isnan(self.ys)
+        if recorded.all():
+            return [(list(range(len(recorded))), np.ones(self.x.shape, np.bool_))]
+        patterns: dict[bytes, list[int]] = {}
+        for column, pattern in enumerate(np.packbits(recorded, axis=1)):
+            patterns.setdefault(pattern.tobytes(), []).append(column)
+        return [(columns, recorded[columns[0]]) for columns in patterns.values()]
+
+    def taking(self, rows: IntArray) -> "Rows":
+        """The given rows, in that order."""
+        labels = None if self.labels is None else self.labels[rows]
+        ys, controls = (np.take(array, rows, axis=1) for array in (self.ys, self.controls))
+        return Rows(self.x[rows], ys, controls, labels)
+
+    def stratified(self) -> tuple["Rows", Strata]:
+        """The rows sorted by group, and the groups."""
+        if self.labels is None:
+            return self, Strata.single(self.x.size)
+        strata, order = Strata.sorting(self.labels)
+        return self.taking(order), strata
+
+    def scaled(self) -> "Rows":
+        """The columns, times a power of two where their squares would leave float64's range."""
+        x = _scaled(self.x[np.newaxis])[0]
+        return Rows(x, _scaled(self.ys), _scaled(self.controls), self.labels)
+
+
+def _scaled(rows: FloatArray) -> FloatArray:
+    _, exponents = np.frexp(np.abs(rows).max(axis=1, initial=0, keepdims=True))
+    extreme = np.abs(exponents) > _SAFE_EXPONENT
+    return np.ldexp(rows, np.where(extreme, -exponents, 0)) if extreme.any() else rows
+
+
+def _finite(name: str, values: npt.ArrayLike) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one axis, not {array.ndim}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinities")
+    return array
+
+
+def _labels(groups: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    labels: npt.NDArray[np.generic] = np.asarray(groups)
+    if labels.ndim != 1:
+        raise ValueError(f"groups must have one axis, not {labels.ndim}")
+    if labels.dtype.kind in "fc" and np.isnan(labels).any():
+        raise ValueError("groups holds NaN")
+    return labels

@@ -1,0 +1,114 @@
+"""Groups of rows as contiguous slices, and centring and ranking inside them.
+
+A column is held as one contiguous row of an array, ``(..., n)``, with the members of a group next
+to each other, so that a sum per group is one `numpy.add.reduceat`. Without groups all rows are one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
+
+NEARLY_CONSTANT = 2 * float(np.finfo(np.float64).eps) ** 0.75
+"""A column with ‖v − v̄‖ ≤ this · |v̄| differs from a constant by no more than rounding error.
+
+Twice the bound from which on `scipy.stats.pearsonr` warns that its result may be inaccurate.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """`starts` (g,): where each group begins; `sizes` (g,): how many rows it has, at least one."""
+
+    starts: IntArray
+    sizes: IntArray
+
+    @classmethod
+    def single(cls, n: int) -> "Strata":
+        """All n rows in one group."""
+        return cls(np.zeros(1, np.intp), np.full(1, n, np.intp))
+
+    @classmethod
+    def sorting(cls, labels: npt.NDArray[np.generic]) -> tuple["Strata", IntArray]:
+        """Groups of equal label, in the labels' order, and the row order that makes them so."""
+        _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        starts = np.cumsum(sizes) - sizes
+        return cls(starts, sizes), np.argsort(codes.ravel(), kind="stable")
+
+    def __len__(self) -> int:
+        return self.sizes.size
+
+    def slices(self) -> list[slice]:
+        """The rows of each group."""
+        pairs = zip(self.starts.tolist(), self.sizes.tolist(), strict=True)
+        return [slice(start, start + size) for start, size in pairs]
+
+    def spread(self, per_group: FloatArray) -> FloatArray:
+        """(..., g) → (..., n): each group's value on each of its rows."""
+        return np.repeat(per_group, self.sizes, axis=-1)
+
+    def dots(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Inner products per group of (..., n) with (..., n): (..., g)."""
+        if len(self) == 1:
+            whole: FloatArray = np.vecdot(a, b)[..., np.newaxis]
+            return whole
+        return np.add.reduceat(a * b, self.starts, axis=-1)
+
+    def means(self, values: FloatArray) -> FloatArray:
+        """Mean per group of (..., n): (..., g)."""
+        if len(self) == 1:
+            return np.asarray(values.mean(axis=-1, keepdims=True))
+        return np.add.reduceat(values, self.starts, axis=-1) / self.sizes
+
+
+def centred(values: FloatArray, strata: Strata) -> tuple[FloatArray, FloatArray]:
+    """`values` (..., n) less their group's mean, and the norm of that in each group, (..., g).
+
+    The norm is set to 0 where the values vary by no more than rounding error.
+    """
+    means = strata.means(values)
+    deviations = values - (means if len(strata) == 1 else strata.spread(means))
+    norms = np.sqrt(strata.dots(deviations, deviations))
+    return deviations, np.where(norms > NEARLY_CONSTANT * np.abs(means), norms, 0)
+
+
+def levels(values: FloatArray, strata: Strata) -> tuple[IntArray, int]:
+    """Dense order of each of `values` (n,) inside its group, and the number of levels in all.
+
+    Levels are numbered from 0 on through the groups, so a level belongs to one group.
+    """
+    distinct, dense = np.unique(values, return_inverse=True)
+    if len(strata) == 1:
+        return dense, distinct.size
+    group = np.repeat(np.arange(len(strata)), strata.sizes)
+    pairs, dense = np.unique(group * distinct.size + dense, return_inverse=True)
+    return dense, pairs.size
+
+
+def centred_midranks(level: IntArray, n_levels: int, strata: Strata) -> FloatArray:
+    """Mid-ranks inside the group, less their mean: exact multiples of ½, (b, n).
+
+    `level` (b, n) holds the levels of b samples, each with the group sizes of `strata`. No sorting:
+    the mid-rank of a level follows from how many members it and the levels below it have.
+    """
+    samples = level.shape[0]
+    slot = level + np.arange(samples)[:, np.newaxis] * n_levels
+    counts = np.bincount(slot.ravel(), minlength=samples * n_levels).reshape(samples, n_levels)
+    rank_of_level = np.cumsum(counts, axis=1) - (counts - 1) / 2
+    ranks: FloatArray = np.take(rank_of_level, slot)
+    centre = strata.starts + (strata.sizes + 1) / 2
+    ranks -= centre if len(strata) == 1 else strata.spread(centre)
+    return ranks
+
+
+def ranked(values: FloatArray, strata: Strata) -> FloatArray:
+    """`centred_midranks` of each row of `values` (m, n): (m, n)."""
+    ranks = np.empty(values.shape)
+    for row, out in zip(values, ranks, strict=True):
+        level, n_levels = levels(row, strata)
+        out[:] = centred_midranks(level[np.newaxis], n_levels, strata)[0]
+    return ranks
