@@ -1,0 +1,81 @@
+"""The ``cells`` table: every NAS-Bench-201 cell, the named DARTS-style cells, and what comes later.
+
+Rows 0 to 15,624 are NAS-Bench-201 in official order, so that there a row's number is the official
+index. Cells of space ``darts`` follow in the order in which they were first met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from analysis import topology
+from analysis.cells import Cell
+from analysis.spaces import darts, nasbench201
+from data.columns import COLUMNS, SAMENESS, STORED
+from data.store import first_row
+
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("cell", pa.int32()),
+    pa.field("id", pa.string()),
+    pa.field("space", pa.string()),
+    pa.field("arch", pa.string()),
+    pa.field("name", pa.string()),
+    pa.field("connected", pa.bool_()),
+    *(
+        pa.field(name, pa.int32() if COLUMNS[name].kind == "integer" else pa.float64())
+        for name in STORED
+    ),
+    *(pa.field(f"class_{notion}", pa.int32()) for notion in SAMENESS),
+]
+_SCHEMA = pa.schema(_FIELDS)
+
+
+def populate(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Fill an empty table with all of NAS-Bench-201 and the named cells."""
+    cells: list[Cell] = [*nasbench201.all_cells(), *darts.NAMED.values()]
+    _insert(cursor, cells, first=0)
+
+
+def append(cursor: duckdb.DuckDBPyConnection, cells: Sequence[darts.Genotype]) -> int:
+    """Add genotypes that the table lacks; returns the number of the first new row."""
+    row = first_row(cursor, "SELECT coalesce(max(cell) + 1, 0) FROM cells")
+    first = int(row[0]) if row else 0
+    _insert(cursor, cells, first)
+    return first
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, cells: Iterable[Cell], first: int) -> None:
+    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+    members: dict[tuple[str, str], int] = {}
+    for number, cell in enumerate(cells, start=first):
+        values = topology.columns(cell)
+        columns["cell"].append(number)
+        columns["id"].append(cell.id)
+        columns["space"].append(cell.space)
+        columns["arch"].append(cell.arch)
+        columns["name"].append(cell.name)
+        columns["connected"].append(values["depth"] is not None)
+        for name in STORED:
+            columns[name].append(_value(cell, name, values))
+        keys: dict[str, str] = {}
+        if isinstance(cell, nasbench201.NasBench201Cell):
+            keys = nasbench201.classes(cell)
+        for notion in SAMENESS:
+            # A class goes by its lowest row; every genotype is a class of its own.
+            key = (notion, keys.get(notion, cell.id))
+            columns[f"class_{notion}"].append(members.setdefault(key, number))
+    cursor.register("new_cells", pa.table(columns, schema=_SCHEMA))
+    try:
+        cursor.execute("INSERT INTO cells SELECT * FROM new_cells")
+    finally:
+        cursor.unregister("new_cells")
+
+
+def _value(cell: Cell, name: str, values: dict[str, int | float | None]) -> int | float | None:
+    if name == "official_index":
+        return cell.index if isinstance(cell, nasbench201.NasBench201Cell) else None
+    return values[name]

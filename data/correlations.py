@@ -1,0 +1,171 @@
+"""Correlations over the loaded cells: which rows count, which are left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.coefficients import Method
+from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
+from data.columns import COLUMNS
+from data.frame import Floats, Mask
+from data.metrics import Resolved
+from data.queries import Field, Filters, View
+
+OPERATIONS_GROUP = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to correlate; see :func:`analysis.correlation.correlate`."""
+
+    method: Method = "spearman"
+    controls: tuple[str, ...] = ()
+    group_by: str | None = None
+    ci: Interval = "fisher"
+    confidence: float = 0.95
+    resamples: int = 999
+    bootstrap_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One coefficient with what it was computed from."""
+
+    x: Field
+    y: Field
+    correlation: Correlation
+    excluded: dict[str, int]
+
+
+class _Rows:
+    """The rows that are complete in every column so far, and why the others are not."""
+
+    def __init__(self, view: View, mask: Mask) -> None:
+        self.view = view
+        self.kept = mask.copy()
+        self.excluded: dict[str, int] = {}
+
+    def require(self, field: Field) -> Floats:
+        """Drop the rows that lack ``field``, counting them; returns the whole column."""
+        values = self.view.numbers(field)
+        missing = self.kept & np.isnan(values)
+        if missing.any():
+            column = COLUMNS.get(field.name)
+            cut = missing & ~self.view.frame.connected
+            if column is not None and column.group == "topology" and cut.any():
+                self._count("disconnected", cut)
+                missing &= ~cut
+            if missing.any():
+                self._count(self._reason(field), missing)
+        return values
+
+    def _reason(self, field: Field) -> str:
+        if field.resolved is not None:
+            return f"no {field.name}"
+        return f"no {field.name}: {COLUMNS[field.name].null_when or 'not defined in this space'}"
+
+    def _count(self, reason: str, rows: Mask) -> None:
+        self.excluded[reason] = self.excluded.get(reason, 0) + int(np.count_nonzero(rows))
+        self.kept &= ~rows
+
+
+def _controls(view: View, options: Options) -> list[Field]:
+    return [view.field(name) for name in options.controls]
+
+
+def _labels(view: View, rows: _Rows, group_by: str | None) -> Any:
+    """A label for every cell, (cells,), or None without groups."""
+    if group_by is None:
+        return None
+    if group_by == OPERATIONS_GROUP:
+        return view.frame.multisets
+    return rows.require(view.field(group_by))
+
+
+def _arguments(options: Options) -> dict[str, Any]:
+    return {
+        "method": options.method,
+        "ci": options.ci,
+        "confidence": options.confidence,
+        "resamples": options.resamples,
+        "seed": options.bootstrap_seed,
+    }
+
+
+def correlations(
+    view: View, filters: Filters, xs: Sequence[str], ys: Sequence[str], options: Options
+) -> list[Result]:
+    """Every x with every y over the cells that have both.
+
+    Raises:
+        QueryError: an unknown column, a metric that was not recorded, a bad filter.
+    """
+    mask = view.mask(filters)
+    results = []
+    for x in map(view.field, xs):
+        for y in map(view.field, ys):
+            rows = _Rows(view, mask)
+            x_values, y_values = rows.require(x), rows.require(y)
+            controls = [rows.require(field) for field in _controls(view, options)]
+            labels = _labels(view, rows, options.group_by)
+            kept = rows.kept
+            found = correlate(
+                x_values[kept],
+                y_values[kept],
+                controls=[column[kept] for column in controls],
+                groups=None if labels is None else labels[kept],
+                **_arguments(options),
+            )
+            results.append(Result(x, y, found, rows.excluded | dict(found.excluded)))
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One coefficient of a correlation by epoch."""
+
+    epoch: int
+    result: Result
+
+
+def by_epoch(
+    view: View,
+    filters: Filters,
+    x: str,
+    curve: Resolved,
+    options: Options,
+) -> list[EpochResult]:
+    """x with the mean over seeds at every recorded epoch of ``curve``.
+
+    Raises:
+        QueryError: as :func:`correlations`.
+    """
+    means = view.snapshot.vectors.curves(curve)
+    rows = _Rows(view, view.mask(filters))
+    field = view.field(x)
+    x_values = rows.require(field)
+    controls = [rows.require(control) for control in _controls(view, options)]
+    labels = _labels(view, rows, options.group_by)
+    kept = rows.kept
+    found = correlate_columns(
+        x_values[kept],
+        means[kept],
+        controls=[column[kept] for column in controls],
+        groups=None if labels is None else labels[kept],
+        **_arguments(options),
+    )
+    results = []
+    for epoch, correlation in zip(curve.epochs, found, strict=True):
+        name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
+        left_out = {
+            f"no {name}" if reason == NOT_RECORDED else reason: count
+            for reason, count in correlation.excluded.items()
+        }
+        results.append(
+            EpochResult(epoch, Result(field, Field(name), correlation, rows.excluded | left_out))
+        )
+    return results

@@ -1,0 +1,168 @@
+"""Cells grouped by columns, with the distribution of metrics inside each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.spaces import darts
+from analysis.spaces.nasbench201 import OPERATIONS
+from data.correlations import OPERATIONS_GROUP
+from data.errors import QueryError
+from data.frame import Mask, Rows, tidy
+from data.metrics import LEVELS
+from data.queries import Field, Filters, View
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """One key of a grouping: codes of the cells, (cells,), -1 for null, and what each code is."""
+
+    name: str
+    codes: npt.NDArray[np.int64]
+    labels: list[Any]
+
+
+MOST_GROUPS = 2000
+MOST_VALUES = 64
+"""Distinct values that a column may have to be grouped by without bins."""
+
+
+def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
+    """A column as a key: its values, or ``bins`` intervals of about equally many cells each.
+
+    Intervals are ``[low, high]`` over the masked cells; all but the last exclude ``high``.
+
+    Raises:
+        QueryError: unknown column; too many values to group by without bins.
+    """
+    if name == OPERATIONS_GROUP:
+        kept, codes = np.unique(view.frame.multisets, return_inverse=True)
+        first = {int(code): row for row, code in reversed(list(enumerate(view.frame.multisets)))}
+        return GroupKey(
+            name, codes.astype(np.int64), [_multiset(view, first[int(code)]) for code in kept]
+        )
+    field = view.field(name, texts=name in ("space", "connected"))
+    if field.kind in ("text", "boolean"):
+        values = list(view.values(field))
+        labels = sorted(set(values))
+        place = {label: code for code, label in enumerate(labels)}
+        return GroupKey(name, np.array([place[value] for value in values]), list(labels))
+    column = view.numbers(field)
+    held = column[mask & ~np.isnan(column)]
+    codes = np.full(len(column), -1, dtype=np.int64)
+    known = ~np.isnan(column)
+    if bins is not None:
+        edges = np.unique(np.quantile(held, np.linspace(0, 1, bins + 1))) if held.size else held
+        if len(edges) > 1:
+            inner = np.searchsorted(edges, column[known], side="right") - 1
+            codes[known] = np.clip(inner, 0, len(edges) - 2)
+            return GroupKey(name, codes, [[low, high] for low, high in pairwise(edges.tolist())])
+        bins = None
+    values_held = np.unique(held)
+    if len(values_held) > MOST_VALUES and bins is None:
+        raise QueryError(
+            name,
+            f"{len(values_held)} different values are too many to group by",
+            f"bins=<number>, or a column with at most {MOST_VALUES} values",
+        )
+    inside = known & np.isin(column, values_held)
+    codes[inside] = np.searchsorted(values_held, column[inside])
+    return GroupKey(name, codes, [tidy(value) for value in values_held.tolist()])
+
+
+def _multiset(view: View, row: int) -> str:
+    if view.frame.spaces["nasbench201"][row]:
+        names = sorted(OPERATIONS[code] for code in view.frame.operations[row])
+    else:
+        cell = darts.parse(view.frame.texts["arch"][row] or "")
+        names = sorted(operation for operation, _ in (*cell.normal, *cell.reduce))
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    return " ".join(f"{count}×{name}" for name, count in counts.items())
+
+
+def is_lower_better(field: Field) -> bool:
+    """Whether the best cell is the one with the smallest value."""
+    if field.resolved is None:
+        return False
+    measure = field.resolved.metric.measure
+    if measure in LEVELS:
+        return measure.endswith("_loss")
+    return measure != "aulc"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cells of equal keys, with each metric's distribution over them."""
+
+    keys: dict[str, Any]
+    cells: int
+    metrics: dict[str, dict[str, Any]]
+
+
+def groups(
+    view: View, filters: Filters, by: Sequence[str], metrics: Sequence[str], bins: int | None
+) -> tuple[list[Group], dict[str, int]]:
+    """Cells grouped by columns; returns the groups, and how many were left out why.
+
+    Raises:
+        QueryError: as :func:`group_key`; more groups than ``MOST_GROUPS``.
+    """
+    mask = view.mask(filters)
+    fields = [view.field(name) for name in metrics]
+    keys = [group_key(view, name, mask, bins) for name in by]
+    excluded: dict[str, int] = {}
+    kept = mask.copy()
+    for key in keys:
+        missing = kept & (key.codes < 0)
+        if missing.any():
+            cut = missing & ~view.frame.connected
+            for reason, left_out in (("disconnected", cut), (f"no {key.name}", missing & ~cut)):
+                if left_out.any():
+                    excluded[reason] = excluded.get(reason, 0) + int(np.count_nonzero(left_out))
+            kept &= ~missing
+    rows = np.flatnonzero(kept)
+    codes = np.stack([key.codes[rows] for key in keys], axis=1)
+    distinct, member = np.unique(codes, axis=0, return_inverse=True)
+    if len(distinct) > MOST_GROUPS:
+        raise QueryError(
+            ",".join(by), f"{len(distinct)} groups", f"at most {MOST_GROUPS} groups", "by"
+        )
+    order = np.argsort(member.ravel(), kind="stable")
+    bounds = np.searchsorted(member.ravel()[order], np.arange(len(distinct) + 1))
+    found = []
+    for number, code in enumerate(distinct):
+        inside = rows[order[bounds[number] : bounds[number + 1]]]
+        found.append(
+            Group(
+                {key.name: key.labels[int(c)] for key, c in zip(keys, code, strict=True)},
+                len(inside),
+                {field.name: _distribution(view, field, inside) for field in fields},
+            )
+        )
+    return found, excluded
+
+
+def _distribution(view: View, field: Field, rows: Rows) -> dict[str, Any]:
+    values = view.numbers(field)[rows]
+    held = values[~np.isnan(values)]
+    if not held.size:
+        return dict.fromkeys(("mean", "std", "min", "q1", "median", "q3", "max", "best")) | {"n": 0}
+    q0, q1, q2, q3, q4 = np.quantile(held, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    best = np.nanargmin(values) if is_lower_better(field) else np.nanargmax(values)
+    return {
+        "n": int(held.size),
+        "mean": float(held.mean()),
+        "std": float(held.std(ddof=1)) if held.size > 1 else None,
+        "min": q0,
+        "q1": q1,
+        "median": q2,
+        "q3": q3,
+        "max": q4,
+        "best": view.frame.texts["id"][int(rows[best])],
+    }

@@ -1,0 +1,126 @@
+"""The open store with everything that is resident of it, one consistent state at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+
+from data import cells_table, importer
+from data.frame import Frame
+from data.importer import Outcome, Report, silent
+from data.metrics import Catalogue, Curve, Recorded
+from data.sources import packaged_table, recognise
+from data.sources.base import Source
+from data.store import Store, first_row
+from data.vectors import CurveReader, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is loaded, as ``GET /sources`` tells it; times are UTC."""
+
+    name: str
+    title: str
+    origin: str
+    licence: str
+    notes: list[str]
+    official: bool
+    file: str
+    checksum: str
+    imported_at: datetime
+    cells: int
+    runs: int
+    points: int
+
+
+class Snapshot:
+    """One state of the data: what a request works on from beginning to end."""
+
+    def __init__(self, store: Store, frame: Frame | None = None) -> None:
+        self.store = store
+        with store.read() as cursor:
+            row = first_row(cursor, "SELECT count(*) FROM cells")
+            self.frame = frame if frame is not None and row == (frame.size,) else Frame(store)
+            self.sources = [
+                SourceInfo(*row)
+                for row in cursor.execute(
+                    "SELECT name, title, origin, licence, notes, official, path, checksum, "
+                    "imported_at, cells, runs, points FROM sources ORDER BY NOT official, source"
+                ).fetchall()
+            ]
+            grids = dict(cursor.execute("SELECT grid, epochs FROM grids").fetchall())
+            curves = {row[0]: Curve(*row) for row in cursor.execute("FROM curves").fetchall()}
+            recorded = cursor.execute(
+                "SELECT sources.name, curve, grids, seeds, recorded.cells, recorded.runs "
+                "FROM recorded JOIN sources USING (source)"
+            ).fetchall()
+        self.catalogue = Catalogue(
+            Recorded(
+                curves[curve],
+                source,
+                frozenset[int]().union(*(grids[grid] for grid in held)),
+                frozenset(seeds),
+                cells,
+                runs,
+            )
+            for source, curve, held, seeds, cells, runs in recorded
+        )
+        self.reader = CurveReader(store)
+        self.vectors = Vectors(self.reader, self.frame.size)
+
+
+class Library:
+    """An open home. Reading goes through :attr:`snapshot`; imports make a new one."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = Lock()
+        self._snapshot = Snapshot(store)
+
+    @classmethod
+    def open(cls, home: Path, *, memory_limit: str = "512MB") -> Library:
+        """The library in ``home``, its cells in place.
+
+        Raises:
+            StoreError: see :meth:`data.store.Store.open`.
+        """
+        store = Store.open(home, memory_limit=memory_limit)
+        try:
+            with store.write() as cursor:
+                if first_row(cursor, "SELECT count(*) FROM cells") == (0,):
+                    cells_table.populate(cursor)
+            return cls(store)
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The last committed state."""
+        return self._snapshot
+
+    def import_source(self, source: Source, report: Report = silent) -> Outcome:
+        """Import and show the new state; see :func:`data.importer.import_source`."""
+        with self._lock:
+            outcome = importer.import_source(self.store, source, report)
+            if outcome.status != "unchanged":
+                self._snapshot = Snapshot(self.store, self._snapshot.frame)
+            return outcome
+
+    def remove_source(self, name: str) -> None:
+        """Take a source out; see :func:`data.importer.remove_source`."""
+        with self._lock:
+            importer.remove_source(self.store, name)
+            self._snapshot = Snapshot(self.store, self._snapshot.frame)
+
+    def load_default(self, report: Report = silent) -> Outcome | None:
+        """Import the packaged table where no source is loaded at all."""
+        if self.snapshot.sources:
+            return None
+        return self.import_source(recognise(packaged_table()), report)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()

@@ -1,0 +1,141 @@
+"""Where cells stand in their space: "among the widest and shallowest", made exact.
+
+A NAS-Bench-201 cell is ranked among all connected cells of its space; a DARTS-style cell, by the
+wiring of its normal and of its reduction cell, among all wirings of as many nodes with two distinct
+sources each (Shu, Wang, Cai 2020, arXiv 1909.09569), which are enumerated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis import topology
+from analysis.cells import Cell
+from analysis.spaces.darts import Genotype
+from analysis.spaces.wirings import wiring_table
+from data.frame import Floats
+from data.groups import is_lower_better
+from data.queries import Field, View, resolve_cell
+
+WIDE_FIRST = "falling"
+SHALLOW_FIRST = "rising"
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where one value stands.
+
+    Attributes:
+        value: the cell's own value, or None with a ``reason``.
+        order: ``falling`` where the largest value is first, ``rising`` where the smallest is.
+        rank: 1 + how many stand strictly before it.
+        position: the same counted in distinct values: 2 is the second-highest width there is.
+        positions: how many distinct values there are.
+        of: how many it is ranked among (``among`` says which).
+        percentile: percent of these that stand behind it, half of the equal ones counted.
+    """
+
+    value: float | None
+    order: str
+    among: str
+    rank: int | None = None
+    position: int | None = None
+    positions: int | None = None
+    of: int | None = None
+    percentile: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellRanks:
+    """All ranks of one cell by column."""
+
+    cell: Cell
+    ranks: dict[str, Rank]
+
+
+def rank_among(value: float | None, population: npt.ArrayLike, order: str, among: str) -> Rank:
+    """``value`` among ``population`` (n,) without NaN; the value need not be one of them."""
+    if value is None:
+        return Rank(None, order, among, reason="the cell has no value")
+    values = np.asarray(population, dtype=np.float64)
+    ahead = values > value if order == WIDE_FIRST else values < value
+    before = int(np.count_nonzero(ahead))
+    equal = int(np.count_nonzero(values == value))
+    size = len(values)
+    return Rank(
+        value,
+        order,
+        among,
+        rank=before + 1,
+        position=len(np.unique(values[ahead])) + 1,
+        positions=len(np.unique(values)),
+        of=size,
+        percentile=100 * (size - before - equal / 2) / size if size else None,
+    )
+
+
+def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[CellRanks]:
+    """The ranks of ``cells`` by width, depth and each metric.
+
+    Raises:
+        CellError, UnknownCellError: not a cell.
+        QueryError: a metric that was not recorded.
+    """
+    fields = [view.field(name) for name in metrics]
+    found = []
+    for text in cells:
+        row, cell = resolve_cell(view.snapshot, text)
+        shape = _wiring_ranks(cell) if isinstance(cell, Genotype) else _space_ranks(view, row)
+        by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
+        found.append(CellRanks(cell, shape | by_metric))
+    return found
+
+
+def _space_ranks(view: View, row: int | None) -> dict[str, Rank]:
+    frame = view.frame
+    population = frame.spaces["nasbench201"] & frame.connected
+    among = f"{int(np.count_nonzero(population)):,} connected cells of nasbench201"
+    result = {}
+    for name, order in (("width", WIDE_FIRST), ("depth", SHALLOW_FIRST)):
+        column = frame.numbers[name]
+        result[name] = rank_among(_value(column, row), column[population], order, among)
+    return result
+
+
+def _wiring_ranks(cell: Genotype) -> dict[str, Rank]:
+    values = topology.columns(cell)
+    result = {}
+    for part, prefix in (("normal", ""), ("reduce", "reduce_")):
+        nodes = len(cell.normal if part == "normal" else cell.reduce) // 2
+        for name, place, order in (("width", 0, WIDE_FIRST), ("depth", 1, SHALLOW_FIRST)):
+            value: Any = values[f"{prefix}{name}"]
+            try:
+                population = wiring_table(nodes)[place]
+            except ValueError as error:
+                rank = Rank(value, order, f"wirings of {nodes} nodes", reason=str(error))
+            else:
+                among = f"{len(population):,} wirings of {nodes} nodes with two distinct sources"
+                rank = rank_among(value, population, order, among)
+            result[f"{prefix}{name}"] = rank
+    return result
+
+
+def _metric_rank(view: View, field: Field, space: str, row: int | None) -> Rank:
+    column = view.numbers(field)
+    population = column[view.frame.spaces[space] & ~np.isnan(column)]
+    order = SHALLOW_FIRST if is_lower_better(field) else WIDE_FIRST
+    return rank_among(
+        _value(column, row), population, order, f"{len(population):,} cells of {space} with a value"
+    )
+
+
+def _value(column: Floats, row: int | None) -> float | None:
+    if row is None or np.isnan(column[row]):
+        return None
+    return float(column[row])

@@ -1,0 +1,203 @@
+"""Single trainings: lists of them, one in full, and the curves of one cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.library import Snapshot
+from data.metrics import Resolved
+from data.store import first_row
+from data.vectors import by_cell
+
+FIELDS: dict[str, str] = {
+    "id": "runs.id",
+    "cell": "cells.id",
+    "source": "sources.name",
+    "dataset": "runs.dataset",
+    "schedule": "runs.schedule",
+    "seed": "runs.seed",
+    "replicate": "runs.replicate",
+    "recipe": "runs.recipe",
+    "images": "runs.images",
+    "device": "runs.device",
+    "file_params_m": "runs.file_params_m",
+    "file_flops_m": "runs.file_flops_m",
+    "latency_s": "runs.latency_s",
+    "train_time_s": "runs.train_time_s",
+    "time_source": "runs.time_source",
+}
+"""Fields of a run, with the expressions that read them.
+
+``file_params_m`` and ``file_flops_m`` are what the source says; the published files are wrong for
+some cells, so a cell's own ``params_m`` and ``flops_m`` come from the exact formula.
+"""
+
+_SELECT = (
+    f"SELECT runs.run, {', '.join(FIELDS.values())} FROM runs "  # noqa: S608  (constants)
+    "JOIN cells USING (cell) JOIN sources ON sources.source = runs.source"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilters:
+    """Which runs; ``rows`` are cell numbers, None for all cells."""
+
+    rows: npt.NDArray[np.int64] | None = None
+    dataset: str | None = None
+    schedule: int | None = None
+    seed: int | None = None
+    source: str | None = None
+    recipe: str | None = None
+    images: str | None = None
+
+
+def _where(filters: RunFilters) -> tuple[str, dict[str, Any]]:
+    conditions, parameters = ["true"], {}
+    if filters.rows is not None:
+        conditions.append("runs.cell IN (SELECT unnest($rows::INTEGER[]))")
+        parameters["rows"] = filters.rows.tolist()
+    for name, column in (
+        ("dataset", "runs.dataset"),
+        ("schedule", "runs.schedule"),
+        ("seed", "runs.seed"),
+        ("source", "sources.name"),
+        ("recipe", "runs.recipe"),
+        ("images", "runs.images"),
+    ):
+        value = getattr(filters, name)
+        if value is not None:
+            conditions.append(f"{column} = ${name}")
+            parameters[name] = value
+    return " AND ".join(conditions), parameters
+
+
+def find(
+    snapshot: Snapshot, filters: RunFilters, *, after: int = -1, limit: int | None = None
+) -> tuple[list[dict[str, Any]], int, int | None]:
+    """Runs in the order of import: records, how many match in all, and the last one's number.
+
+    The last number is None where nothing follows; give it as ``after`` for the next page.
+    """
+    where, parameters = _where(filters)
+    with snapshot.store.read() as cursor:
+        counted = first_row(
+            cursor,
+            f"SELECT count(*) FROM runs JOIN sources ON sources.source = runs.source WHERE {where}",  # noqa: S608  (constants, values bound)
+            parameters,
+        )
+        rows = cursor.execute(
+            f"{_SELECT} WHERE {where} AND runs.run > $after ORDER BY runs.run LIMIT $limit",
+            {**parameters, "after": after, "limit": None if limit is None else limit + 1},
+        ).fetchall()
+    more = limit is not None and len(rows) > limit
+    shown = rows[:limit]
+    records = [dict(zip(FIELDS, row[1:], strict=True)) for row in shown]
+    return records, counted[0] if counted else 0, shown[-1][0] if more else None
+
+
+def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
+    """A run with everything that was recorded of it, or None."""
+    with snapshot.store.read() as cursor:
+        row = first_row(cursor, f"{_SELECT} WHERE runs.id = ?", [run_id])
+        if row is None:
+            return None
+        series = cursor.execute(
+            'SELECT eval_set, measure, epochs, series."values" FROM series '
+            "JOIN curves USING (curve) JOIN grids USING (grid) WHERE run = ? "
+            "ORDER BY eval_set, measure",
+            [row[0]],
+        ).fetchall()
+    record = dict(zip(FIELDS, row[1:], strict=True))
+    record["recorded"] = [
+        {"set": eval_set, "measure": measure, "epochs": epochs, "values": values}
+        for eval_set, measure, epochs, values in series
+    ]
+    return record
+
+
+def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
+    """The runs of one cell, each with what it recorded (first and last epoch, last value)."""
+    records, _, _ = find(snapshot, RunFilters(rows=np.array([row])))
+    with snapshot.store.read() as cursor:
+        series = cursor.execute(
+            'SELECT runs.id, eval_set, measure, epochs, series."values"[-1] FROM series '
+            "JOIN runs USING (run) JOIN curves USING (curve) JOIN grids USING (grid) "
+            "WHERE series.cell = ? AND series.run IN (SELECT run FROM runs WHERE cell = ?) "
+            "ORDER BY eval_set, measure",
+            [row, row],
+        ).fetchall()
+    recorded: dict[str, list[dict[str, Any]]] = {}
+    for run_id, eval_set, measure, epochs, last in series:
+        recorded.setdefault(run_id, []).append(
+            {
+                "set": eval_set,
+                "measure": measure,
+                "epochs": len(epochs),
+                "first_epoch": epochs[0],
+                "last_epoch": epochs[-1],
+                "last_value": last,
+            }
+        )
+    return [record | {"recorded": recorded.get(record["id"], [])} for record in records]
+
+
+def mean_curve(snapshot: Snapshot, row: int, resolved: Resolved) -> dict[str, Any] | None:
+    """The cell's mean over seeds by epoch, with std and number of seeds; None without a run."""
+    rows = snapshot.reader.read(resolved, row, row + 1)
+    if not len(rows.cell):
+        return None
+    _, statistics = by_cell(rows, rows.values)
+    held = ~np.isnan(statistics.value[0])
+    epochs = np.array(resolved.epochs)[held]
+    return {
+        "seed": "mean",
+        "epochs": epochs.tolist(),
+        "values": statistics.value[0][held].tolist(),
+        "std": statistics.std[0][held],
+        "n_seeds": statistics.n_seeds[0][held],
+    }
+
+
+def seed_curves(snapshot: Snapshot, row: int, resolved: Resolved) -> list[dict[str, Any]]:
+    """The cell's curves, one a seed; where sources overlap, merged as everywhere else.
+
+    ``replicate`` tells unnamed seeds apart, or says that the values are a table's own means.
+    """
+    context = resolved.context
+    with snapshot.store.read() as cursor:
+        found = cursor.execute(
+            'SELECT seed, replicate, sources.name, epochs, series."values" FROM series '
+            "JOIN runs USING (run) JOIN grids USING (grid) "
+            "JOIN sources ON sources.source = runs.source "
+            "WHERE series.curve = $curve AND series.cell = $row "
+            "AND ($source IS NULL OR sources.name = $source) "
+            "AND ($seed IS NULL OR seed = $seed) "
+            "ORDER BY seed NULLS LAST, replicate, NOT sources.official, sources.source",
+            {
+                "curve": resolved.curve.number,
+                "row": row,
+                "source": context.source,
+                "seed": context.seed,
+            },
+        ).fetchall()
+    merged: dict[tuple[int | None, str | None], tuple[list[str], dict[int, float]]] = {}
+    for seed, replicate, source, epochs, values in found:
+        sources, points = merged.setdefault((seed, replicate), ([], {}))
+        new = {e: v for e, v in zip(epochs, values, strict=True) if e not in points}
+        if new:
+            sources.append(source)
+            points.update(new)
+    return [
+        {
+            "seed": seed,
+            "replicate": replicate,
+            "source": ", ".join(sources),
+            "epochs": sorted(points),
+            "values": [points[epoch] for epoch in sorted(points)],
+        }
+        for (seed, replicate), (sources, points) in merged.items()
+    ]

@@ -1,0 +1,201 @@
+"""The DuckDB file: its schema, its one writing process, and cursors to read it.
+
+One process holds the file at a time (DuckDB's rule); inside it any thread may read, each on a
+cursor of its own, and writes go one after the other, each a transaction. A reader sees the last
+committed state and never waits for a writer. Nothing outside :mod:`data` runs SQL.
+
+Tables::
+
+    cells     one row a cell: id, string, stored columns, classes of sameness
+    sources   one row a source: provenance, checksum, counts
+    curves    kinds of curve: (data set, schedule, recipe, images, image set, measure)
+    grids     lists of epochs that curves are recorded at
+    runs      one row a training
+    series    one row a curve of a run: (curve, cell, run, grid, values)
+    recorded  what each source holds of each kind of curve, for quick and exact refusals
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from data.columns import COLUMNS, SAMENESS, STORED
+
+SCHEMA_VERSION = 1
+FILE_NAME = "cellwise.duckdb"
+
+_COLUMN_DDL = ",\n    ".join(
+    f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
+)
+_CLASS_DDL = ",\n    ".join(f"class_{notion} INTEGER NOT NULL" for notion in SAMENESS)
+
+_SCHEMA = f"""
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+CREATE TABLE cells (
+    cell INTEGER NOT NULL, id VARCHAR NOT NULL, space VARCHAR NOT NULL, arch VARCHAR NOT NULL,
+    name VARCHAR, connected BOOLEAN NOT NULL,
+    {_COLUMN_DDL},
+    {_CLASS_DDL}
+);
+CREATE TABLE sources (
+    source SMALLINT NOT NULL, name VARCHAR NOT NULL, title VARCHAR NOT NULL,
+    origin VARCHAR NOT NULL, licence VARCHAR NOT NULL, notes VARCHAR[] NOT NULL,
+    official BOOLEAN NOT NULL, path VARCHAR NOT NULL, checksum VARCHAR NOT NULL,
+    imported_at TIMESTAMP NOT NULL, cells INTEGER NOT NULL, runs BIGINT NOT NULL,
+    points BIGINT NOT NULL
+);
+CREATE TABLE curves (
+    curve SMALLINT NOT NULL, dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL,
+    recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, eval_set VARCHAR NOT NULL,
+    measure VARCHAR NOT NULL
+);
+CREATE TABLE grids (grid INTEGER NOT NULL, epochs SMALLINT[] NOT NULL);
+CREATE TABLE runs (
+    run BIGINT NOT NULL, id VARCHAR NOT NULL, source SMALLINT NOT NULL, cell INTEGER NOT NULL,
+    dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL, seed BIGINT, replicate VARCHAR,
+    recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, file_params_m DOUBLE, file_flops_m DOUBLE,
+    latency_s DOUBLE, train_time_s DOUBLE, time_source VARCHAR, device VARCHAR
+);
+CREATE TABLE series (
+    curve SMALLINT NOT NULL, cell INTEGER NOT NULL, run BIGINT NOT NULL, grid INTEGER NOT NULL,
+    "values" DOUBLE[] NOT NULL
+);
+CREATE TABLE recorded (
+    source SMALLINT NOT NULL, curve SMALLINT NOT NULL, grids INTEGER[] NOT NULL,
+    seeds BIGINT[] NOT NULL, cells INTEGER NOT NULL, runs BIGINT NOT NULL
+);
+INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}');
+"""  # noqa: S608  (only names of the registry)
+
+
+class StoreError(RuntimeError):
+    """The database can't be used; the message says why and what to do."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the database. ``pid`` is its number where DuckDB tells it."""
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        holder = f"process {pid}" if pid else "another process"
+        super().__init__(f"{path} is in use by {holder}")
+        self.path = path
+        self.pid = pid
+
+
+def first_row(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()
+) -> tuple[Any, ...] | None:
+    """The first row of a short result, or None; the cursor is free again afterwards."""
+    rows = cursor.execute(sql, parameters).fetchall()
+    return rows[0] if rows else None
+
+
+class Store:
+    """An open database. Close it, or use it as a context manager."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._connection = connection
+        self._write_lock = threading.Lock()
+        self.path = path
+
+    @classmethod
+    def open(cls, home: Path, *, memory_limit: str = "512MB") -> Store:
+        """The database in ``home``, made with its tables if there is none.
+
+        ``memory_limit`` bounds DuckDB's own buffers; what doesn't fit goes to ``home``/tmp.
+
+        Raises:
+            StoreLockedError: another process has it open.
+            StoreError: not a database, of another version, or ``home`` can't be written.
+        """
+        path = home / FILE_NAME
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            connection = duckdb.connect(
+                str(path),
+                config={
+                    "memory_limit": memory_limit,
+                    "temp_directory": str(home / "tmp"),
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                    "python_enable_replacements": False,
+                },
+            )
+            connection.execute("SET enable_external_access = false")
+        except OSError as error:
+            raise StoreError(f"can't use {home} as the home: {error.strerror or error}") from error
+        except duckdb.Error as error:
+            text = str(error)
+            if "lock" in text.lower():
+                found = re.search(r"PID (\d+)", text)
+                raise StoreLockedError(path, int(found[1]) if found else None) from None
+            raise StoreError(f"{path} can't be opened: {text.splitlines()[0]}") from error
+        store = cls(connection, path)
+        try:
+            store._prepare()
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def _prepare(self) -> None:
+        with self.write() as cursor:
+            tables = first_row(cursor, "SELECT count(*) FROM duckdb_tables()")
+            if tables == (0,):
+                cursor.execute(_SCHEMA)
+                return
+        with self.read() as cursor:
+            try:
+                found = first_row(cursor, "SELECT value FROM meta WHERE key = 'schema'")
+            except duckdb.Error:
+                found = None
+        if found is None:
+            raise StoreError(f"{self.path} is a DuckDB file, but not one of Cellwise's")
+        if found[0] != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{self.path} has schema {found[0]}, this version reads {SCHEMA_VERSION}: "
+                "export it with the version that made it, or choose another --home"
+            )
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one thread; statements on it see the last committed state."""
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor inside a transaction: committed at the end, rolled back on any exception."""
+        with self._write_lock, self.read() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+            except BaseException:
+                cursor.rollback()
+                raise
+            cursor.commit()
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, so that the next start is quick."""
+        with self._write_lock, self.read() as cursor:
+            cursor.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

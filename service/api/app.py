@@ -1,0 +1,38 @@
+"""The application: everything that ``cellwise serve`` answers."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
+
+from data.library import Library
+from service.api import errors, monitoring
+from service.api.routes import about, cells, correlations, groups, runs
+
+DESCRIPTION = """
+Which NAS cells learn fast, which end up accurate, and what their width and depth have to do with
+it. Wherever a cell is taken, its id, its string, its official index or its published name will do.
+Errors are problem documents (RFC 9457); a parameter that isn't known is an error.
+"""
+
+
+def create_app(library: Library) -> FastAPI:
+    """The service over an open library; whoever opened the library closes it."""
+    app = FastAPI(
+        title="Cellwise",
+        version=version("cellwise"),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.library = library
+    errors.install(app)
+    for module in (cells, runs, correlations, groups, about):
+        app.include_router(module.router)
+    # The assets of /docs come from this package's own files: they work without internet.
+    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    monitoring.install(app, library)
+    return app

@@ -1,0 +1,106 @@
+"""What routes have in common: the library of the app, contexts as answers show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import Request
+
+from data.library import Library, Snapshot
+from data.metrics import Resolved
+from data.queries import Field, Filters, View
+from service.api.errors import MEDIA_TYPE, ProblemDocument
+from service.api.params import ContextQuery, Query, blame, openapi_parameters
+
+
+def library(request: Request) -> Library:
+    """The app's open library."""
+    opened: Library = request.app.state.library
+    return opened
+
+
+def snapshot(request: Request) -> Snapshot:
+    """The state of the data that this request works on."""
+    return library(request).snapshot
+
+
+def view(request: Request, query: ContextQuery) -> View:
+    """The snapshot in the query's context.
+
+    Raises:
+        QueryError: an unknown data set or source.
+    """
+    state = snapshot(request)
+    with blame("source"):
+        state.catalogue.check_source(query.source)
+    with blame("dataset"):
+        return View(state, query.context())
+
+
+def describe_set(resolved: Resolved) -> dict[str, Any]:
+    """What a metric was read from."""
+    curve = resolved.curve
+    return {
+        "metric": str(resolved.metric),
+        "dataset": curve.dataset,
+        "set": curve.eval_set,
+        "schedule": curve.schedule,
+        "epoch": resolved.metric.epoch,
+        "recipe": curve.recipe,
+        "images": curve.images,
+        "sources": list(resolved.sources),
+    }
+
+
+def describe_context(
+    seen: View, fields: Iterable[Field], filters: Filters | None = None
+) -> dict[str, Any]:
+    """The context of an answer: nothing that it was computed from stays unsaid."""
+    context = seen.context
+    described: dict[str, Any] = {
+        "dataset": context.dataset,
+        "seed": "mean" if context.seed is None else context.seed,
+        "source": context.source,
+        "recipe": context.recipe,
+        "images": context.images,
+    }
+    if filters is not None:
+        described["space"] = filters.space or ("all" if filters.cells else "nasbench201")
+    described["sets"] = {
+        field.name: describe_set(field.resolved)
+        for field in fields
+        if field.resolved is not None and field.resolved.metric.aspect == "value"
+    }
+    return described
+
+
+def documented(
+    model: type[Query] | None = None, *, example: Any = None, **media: str
+) -> dict[str, Any]:
+    """Keyword arguments of a route: its parameters and answers for OpenAPI.
+
+    ``media`` names further media types that the answer may have, by format.
+    """
+    content: dict[str, Any] = {
+        "application/json": {"schema": {"type": "object"}}
+        | ({"example": example} if example is not None else {})
+    }
+    for media_type in media.values():
+        content[media_type.partition(";")[0]] = {"schema": {"type": "string", "format": "binary"}}
+    arguments: dict[str, Any] = {
+        "responses": {
+            200: {"content": content},
+            404: {
+                "description": "Nothing is here",
+                "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+            },
+            422: {
+                "description": "A parameter can't be taken",
+                "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+            },
+        }
+    }
+    if model is not None:
+        arguments["openapi_extra"] = {"parameters": openapi_parameters(model)}
+    return arguments

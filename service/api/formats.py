@@ -1,0 +1,206 @@
+"""Answers in the asked format: JSON, or all rows streamed as CSV, NDJSON, Parquet or Arrow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+import pyarrow as pa
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from service.api.params import Format
+
+ROWS_AT_ONCE = 4096
+
+MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+}
+
+Kind = Literal["text", "boolean", "integer", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of an answer: Python values, None for null, of any length that rows index."""
+
+    name: str
+    kind: Kind
+    values: Sequence[Any]
+
+
+def json_response(body: Any, status: int = 200) -> Response:
+    """``body`` as JSON; numpy scalars and arrays are taken, NaN becomes null."""
+    return Response(
+        orjson.dumps(
+            body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+        ),
+        status_code=status,
+        media_type="application/json",
+    )
+
+
+def asked_format(request: Request, asked: Format | None) -> Format:
+    """``format=`` if given, else the first known type of ``Accept``, else JSON."""
+    if asked is not None:
+        return asked
+    accept = request.headers.get("accept", "")
+    for entry in accept.split(","):
+        media = entry.partition(";")[0].strip().lower()
+        for name, media_type in MEDIA_TYPES.items():
+            if media == media_type.partition(";")[0]:
+                return name
+    return "json"
+
+
+def items(columns: Sequence[Column], rows: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows as dictionaries."""
+    names = [column.name for column in columns]
+    picked = [[column.values[row] for row in rows] for column in columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*picked, strict=True)]
+
+
+def stream(
+    columns: Sequence[Column], rows: Sequence[int], form: Format, name: str
+) -> StreamingResponse:
+    """All ``rows`` as a file called ``name`` with the format's ending, written as it is sent."""
+    writer = {"csv": _csv, "ndjson": _ndjson, "parquet": _parquet, "arrow": _arrow}[form]
+    return StreamingResponse(
+        writer(columns, rows),
+        media_type=MEDIA_TYPES[form],
+        headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'},
+    )
+
+
+def columns_of(records: Sequence[dict[str, Any]]) -> list[Column]:
+    """Columns of flat records; whole numbers stay whole where all are."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    columns = []
+    for name in names:
+        values = [record.get(name) for record in records]
+        kinds = {type(value) for value in values if value is not None}
+        kind: Kind = "text"
+        if kinds == {bool}:
+            kind = "boolean"
+        elif kinds == {int}:
+            kind = "integer"
+        elif kinds and kinds <= {int, float}:
+            kind = "number"
+        else:
+            values = [
+                value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+                for value in values
+            ]
+        columns.append(Column(name, kind, values))
+    return columns
+
+
+def collection(
+    request: Request,
+    asked: Format | None,
+    records: Sequence[dict[str, Any]],
+    context: Any,
+    name: str,
+) -> Response:
+    """A short collection: ``{"items", "context"}``, or its records in another format."""
+    form = asked_format(request, asked)
+    if form == "json":
+        return json_response({"items": records, "context": context})
+    return stream(columns_of(records), range(len(records)), form, name)
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    fields: list[pa.Field[Any]] = [
+        pa.field(column.name, _ARROW_TYPES[column.kind]) for column in columns
+    ]
+    return pa.schema(fields)
+
+
+def _batches(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    schema = _schema(columns)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.array([column.values[row] for row in part], field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ],
+            schema=schema,
+        )
+
+
+def _ndjson(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = items(columns, rows[start : start + ROWS_AT_ONCE])
+        yield b"".join(orjson.dumps(item) + b"\n" for item in part)
+
+
+class _Sink(io.RawIOBase):
+    """Collects what a writer writes until it is taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)
+        self._parts.append(piece)
+        self._position += len(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+def _csv(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+    from pyarrow import csv
+
+    sink: Any = _Sink()
+    with csv.CSVWriter(sink, _schema(columns)) as writer:
+        for batch in _batches(columns, rows):
+            writer.write_batch(batch)
+            yield sink.take()
+    yield sink.take()
+
+
+def _arrow(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+    sink = _Sink()
+    with pa.ipc.new_stream(sink, _schema(columns)) as writer:
+        for batch in _batches(columns, rows):
+            writer.write_batch(batch)
+            yield sink.take()
+    yield sink.take()
+
+
+def _parquet(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+    from pyarrow import parquet
+
+    sink: Any = _Sink()
+    with parquet.ParquetWriter(sink, _schema(columns), compression="zstd") as writer:
+        for batch in _batches(columns, rows):
+            writer.write_batch(batch)
+            yield sink.take()
+    yield sink.take()

@@ -1,0 +1,288 @@
+"""Cells: the collection, one of them, its curves and its diagram."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import Field as Parameter
+
+from analysis import diagram, topology
+from analysis.cells import Cell
+from analysis.spaces import nasbench201
+from analysis.topology import edges
+from data import runs
+from data.columns import COLUMNS, SAMENESS
+from data.errors import QueryError
+from data.frame import tidy
+from data.library import Snapshot
+from data.metrics import BENCHMARK_DATASETS
+from data.queries import DEFAULT_FIELDS, Field, View, page, resolve_cell
+from service.api import deps
+from service.api.formats import (
+    MEDIA_TYPES,
+    Column,
+    asked_format,
+    collection,
+    items,
+    json_response,
+    stream,
+)
+from service.api.params import (
+    CellFilters,
+    ContextQuery,
+    Format,
+    Name,
+    Names,
+    Query,
+    blame,
+    read,
+    split_names,
+)
+
+router = APIRouter(tags=["cells"])
+
+CellPath = Annotated[
+    str,
+    Path(
+        description="id, official index, published name, or the URL-encoded cell string",
+        examples=["nb201-006111", "284", "DARTS-V2"],
+    ),
+]
+
+
+class CellsQuery(CellFilters):  # type: ignore[misc,valid-type]
+    """Parameters of ``GET /cells``."""
+
+    fields: Names = Parameter(
+        (),
+        description="comma-separated columns, text fields and metrics, instead of "
+        + ", ".join(DEFAULT_FIELDS),
+        examples=[["id,width,depth,valid_accuracy@final"]],
+    )
+    metric: Names = Parameter(
+        (),
+        description="further metrics (repeatable)",
+        examples=[["valid_accuracy@200of200"]],
+    )
+    sort: Names = Parameter(
+        (),
+        description="comma-separated columns, `-` in front for falling; null comes last",
+        examples=[["-valid_accuracy@final,width"]],
+    )
+    limit: Annotated[int, Parameter(ge=1, le=1000)] | None = Parameter(
+        None, description="cells a page (100); for the other formats, of all (all)", examples=[5]
+    )
+    cursor: Name | None = Parameter(None, description="from the `next` link of a page")
+    format: Format | None = Parameter(None, description="instead of the Accept header")
+
+
+@router.get(
+    "/cells",
+    summary="Cells by topology, cost and metrics",
+    **deps.documented(CellsQuery, **{k: v for k, v in MEDIA_TYPES.items() if k != "json"}),
+)
+def list_cells(request: Request) -> Response:
+    """Filtered, sorted and paged; with `format=csv|ndjson|parquet|arrow` all rows as a stream."""
+    query: Any = read(CellsQuery, request)
+    view = deps.view(request, query)
+    filters = query.filters()
+    form = asked_format(request, query.format)
+    fields = _fields(view, query)
+    sort = split_names(query.sort)
+    with blame("sort"):
+        view.order(sort)
+    if form != "json" and query.cursor is not None:
+        raise QueryError(
+            query.cursor, f"format {form} answers all rows at once", "no cursor", "cursor"
+        )
+    limit = query.limit or (100 if form == "json" else view.frame.size)
+    found = page(view, filters, sort, limit, query.cursor)
+    columns = [
+        Column(field.name, field.kind, view.values(field)) for field in view.with_spread(fields)
+    ]
+    rows = found.rows.tolist()
+    if form != "json":
+        return stream(columns, rows, form, "cells")
+    following = None
+    if found.cursor is not None:
+        following = str(request.url.include_query_params(cursor=found.cursor))
+    return json_response(
+        {
+            "items": items(columns, rows),
+            "total": found.total,
+            "next": following,
+            "context": deps.describe_context(view, fields, filters),
+        }
+    )
+
+
+def _fields(view: View, query: Any) -> list[Field]:
+    names = split_names(query.fields)
+    fields = []
+    with blame("fields"):
+        for name in names or DEFAULT_FIELDS:
+            try:
+                fields.append(view.field(name, texts=True))
+            except QueryError:
+                # Nobody asked for the default metric: without any table there is none to show.
+                if names or "@" not in name:
+                    raise
+    with blame("metric"):
+        fields += [view.field(name) for name in split_names(query.metric)]
+    return list({field.name: field for field in fields}.values())
+
+
+class OneCellQuery(Query):
+    """Parameters of ``GET /cells/{cell}``."""
+
+    dataset: Name = Parameter("cifar10", description="data set of the costs")
+
+
+@router.get("/cells/{cell}", summary="One cell in full", **deps.documented(OneCellQuery))
+def one_cell(request: Request, cell: CellPath) -> Response:
+    """Every column, edges, classes of sameness, and the runs with what each recorded.
+
+    A well-formed cell that no table holds is computed all the same, with no runs and the request
+    that would train it.
+    """
+    query = read(OneCellQuery, request)
+    snapshot = deps.snapshot(request)
+    with blame("dataset"):
+        dataset = snapshot.catalogue.dataset(query.dataset)
+    row, found = resolve_cell(snapshot, cell)
+    held = runs.of_cell(snapshot, row) if row is not None else []
+    base = f"/cells/{found.id if row is not None else cell}"
+    body: dict[str, Any] = {
+        "id": found.id,
+        "arch": found.arch,
+        "space": found.space,
+        "name": found.name,
+        "connected": topology.columns(found)["depth"] is not None,
+        "columns": _columns(found, dataset),
+        "edges": [
+            {
+                "cell": edge.part,
+                "source": edge.source,
+                "target": edge.target,
+                "operation": edge.operation,
+                "live": edge.live,
+            }
+            for edge in edges(found)
+        ],
+        "sameness": _sameness(snapshot, row),
+        "runs": held,
+        "links": {
+            "self": base,
+            "diagram": f"{base}/diagram.svg",
+            "curves": f"{base}/curves",
+            "ranks": f"/ranks?cell={found.id}",
+            "runs": f"/runs?cell={found.id}",
+        },
+        "context": {"dataset": dataset},
+    }
+    if not held:
+        body["train"] = {
+            "method": "POST",
+            "path": "/jobs",
+            "body": {
+                "cells": [found.id if row is not None else found.arch],
+                "dataset": dataset,
+                "recipe": "nb201-12" if found.space == "nasbench201" else "darts-convergence",
+                "seeds": [777],
+            },
+        }
+    return json_response(body)
+
+
+def _columns(cell: Cell, dataset: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        name: tidy(value) if isinstance(value, float) else value
+        for name, value in topology.columns(cell).items()
+    }
+    values |= {"params_m": None, "flops_m": None, "official_index": None}
+    if isinstance(cell, nasbench201.NasBench201Cell):
+        values["official_index"] = cell.index
+        if dataset in BENCHMARK_DATASETS:
+            values["params_m"], values["flops_m"] = nasbench201.cost(cell, dataset)
+    return {name: values[name] for name in COLUMNS}
+
+
+def _sameness(snapshot: Snapshot, row: int | None) -> dict[str, Any]:
+    """By notion: the class's representative, its size and its first other members."""
+    if row is None:
+        return {}
+    frame = snapshot.frame
+    described = {}
+    for notion in SAMENESS:
+        members = (frame.classes[notion] == frame.classes[notion][row]).nonzero()[0].tolist()
+        described[notion] = {
+            "representative": frame.texts["id"][members[0]],
+            "size": len(members),
+            "others": [frame.texts["id"][member] for member in members if member != row][:100],
+        }
+    return described
+
+
+class CurvesQuery(ContextQuery):
+    """Parameters of ``GET /cells/{cell}/curves``."""
+
+    metric: Names = Parameter(
+        ("valid_accuracy",), description="measures without an epoch (repeatable)"
+    )
+    schedule: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
+        None, description="planned epochs; the longest recorded one by default", examples=[200]
+    )
+    seed: Literal["mean", "all"] | Annotated[int, Parameter(ge=0, le=2**62)] = Parameter(  # type: ignore[assignment]
+        "mean", description="`mean`, `all`, or one seed"
+    )
+    format: Format | None = Parameter(None, description="instead of the Accept header")
+
+
+@router.get(
+    "/cells/{cell}/curves", summary="A cell's learning curves", **deps.documented(CurvesQuery)
+)
+def curves(request: Request, cell: CellPath) -> Response:
+    """One item a measure; with `seed=all`, one a measure and seed. Epochs count from 1."""
+    query = read(CurvesQuery, request)
+    view = deps.view(request, query)
+    row, found = resolve_cell(view.snapshot, cell)
+    records: list[dict[str, Any]] = []
+    fields = []
+    for measure in split_names(query.metric):
+        with blame("metric"):
+            resolved = view.snapshot.catalogue.resolve_curve(measure, query.schedule, view.context)
+        fields.append(Field(measure, resolved))
+        if row is None:
+            continue
+        about = {
+            "cell": found.id,
+            "metric": measure,
+            "dataset": resolved.curve.dataset,
+            "set": resolved.curve.eval_set,
+            "schedule": resolved.curve.schedule,
+        }
+        if query.seed == "mean":
+            mean = runs.mean_curve(view.snapshot, row, resolved)
+            if mean is not None:
+                records.append({**about, "source": ", ".join(resolved.sources), **mean})
+        else:
+            records += [
+                {**about, **curve} for curve in runs.seed_curves(view.snapshot, row, resolved)
+            ]
+    context = deps.describe_context(view, fields) | {"seed": query.seed}
+    for described in context["sets"].values():
+        del described["epoch"], described["metric"]
+    return collection(request, query.format, records, context, f"curves-{found.id}")
+
+
+@router.get(
+    "/cells/{cell}/diagram.svg",
+    summary="The cell drawn",
+    responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
+)
+def draw(request: Request, cell: CellPath) -> Response:
+    """Operations coloured, dead edges faint; a normal and a reduction cell side by side."""
+    read(Query, request)
+    _, found = resolve_cell(deps.snapshot(request), cell)
+    return Response(diagram.svg(found), media_type="image/svg+xml")

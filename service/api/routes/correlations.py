@@ -1,0 +1,182 @@
+"""How topology goes with accuracy: at one metric, and epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field as Parameter
+
+from data.correlations import OPERATIONS_GROUP, Options, Result, by_epoch, correlations
+from data.queries import Field
+from service.api import deps
+from service.api.formats import collection
+from service.api.params import CellFilters, Format, Name, Names, blame, read, split_names
+
+router = APIRouter(tags=["statistics"])
+
+
+class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
+    method: Literal["spearman", "kendall", "pearson"] = Parameter(
+        "spearman", description="kendall is tau-b"
+    )
+    control: Names = Parameter(
+        (),
+        description="hold this column fixed: partial correlation (repeatable)",
+        examples=[["params_m"]],
+    )
+    group_by: Name | None = Parameter(
+        None,
+        description="mean of the coefficients inside groups of equal value, weighted by their "
+        f"size: any column, or `{OPERATIONS_GROUP}` for the same multiset of operations",
+        examples=["ops"],
+    )
+    ci: Literal["fisher", "bootstrap", "none"] = Parameter(
+        "fisher", description="confidence interval"
+    )
+    confidence: Annotated[float, Parameter(gt=0, lt=1)] = Parameter(
+        0.95, description="confidence of the interval"
+    )
+    resamples: Annotated[int, Parameter(ge=100, le=10_000)] = Parameter(
+        999, description="bootstrap resamples"
+    )
+    bootstrap_seed: Annotated[int, Parameter(ge=0, le=2**31)] = Parameter(
+        0, description="seed of the bootstrap: the same one gives the same interval"
+    )
+    format: Format | None = Parameter(None, description="instead of the Accept header")
+
+    def options(self) -> Options:
+        """As the data layer takes them."""
+        return Options(
+            method=self.method,
+            controls=tuple(split_names(self.control)),
+            group_by=self.group_by,
+            ci=self.ci,
+            confidence=self.confidence,
+            resamples=self.resamples,
+            bootstrap_seed=self.bootstrap_seed,
+        )
+
+
+class CorrelationsQuery(_CorrelationBase):
+    """Parameters of ``GET /correlations``."""
+
+    x: Names = Parameter(
+        ...,
+        min_length=1,
+        max_length=40,
+        description="columns or metrics (repeatable)",
+        examples=[["width", "depth"]],
+    )
+    y: Names = Parameter(
+        ...,
+        min_length=1,
+        max_length=40,
+        description="columns or metrics (repeatable)",
+        examples=[["valid_accuracy@final"]],
+    )
+
+
+class ByEpochQuery(_CorrelationBase):
+    """Parameters of ``GET /correlations/by-epoch``."""
+
+    x: Names = Parameter(
+        ...,
+        min_length=1,
+        max_length=10,
+        description="columns or metrics (repeatable)",
+        examples=[["width"]],
+    )
+    y: Name = Parameter(..., description="a measure without an epoch", examples=["valid_accuracy"])
+    schedule: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
+        None, description="planned epochs; the longest recorded by default", examples=[200]
+    )
+
+
+def describe(result: Result) -> dict[str, Any]:
+    """One coefficient as the contract shows it."""
+    found = result.correlation
+    described = {
+        "x": result.x.name,
+        "y": result.y.name,
+        "method": found.method,
+        "coefficient": found.coefficient,
+        "p_value": found.p_value,
+        "ci": list(found.ci) if found.ci is not None else None,
+        "ci_method": found.ci_method,
+        "n": found.n,
+        "excluded": result.excluded,
+        "reason": found.reason,
+    }
+    if found.n_groups is not None:
+        described["groups"] = found.n_groups
+    reasons = {"p_reason": found.p_reason, "ci_reason": found.ci_reason}
+    return described | {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _context(query: _CorrelationBase) -> dict[str, Any]:
+    return {
+        "control": split_names(query.control),
+        "group_by": query.group_by,
+        "confidence": query.confidence if query.ci != "none" else None,
+    }
+
+
+@router.get(
+    "/correlations",
+    summary="Correlate columns and metrics over the cells that have both",
+    **deps.documented(CorrelationsQuery),
+)
+def correlate(request: Request) -> Response:
+    """Every x with every y. A coefficient that is undefined is null with its reason."""
+    query: Any = read(CorrelationsQuery, request)
+    view = deps.view(request, query)
+    filters = query.filters()
+    xs, ys = split_names(query.x), split_names(query.y)
+    fields: list[Field] = []
+    for parameter, names in (
+        ("x", xs),
+        ("y", ys),
+        ("control", split_names(query.control)),
+        ("group_by", [] if query.group_by in (None, OPERATIONS_GROUP) else [query.group_by]),
+    ):
+        with blame(parameter):
+            fields += [view.field(name) for name in names]
+    results = correlations(view, filters, xs, ys, query.options())
+    context = deps.describe_context(view, fields, filters) | _context(query)
+    return collection(
+        request, query.format, [describe(result) for result in results], context, "correlations"
+    )
+
+
+@router.get(
+    "/correlations/by-epoch",
+    summary="The same at every recorded epoch of a schedule",
+    **deps.documented(ByEpochQuery),
+)
+def correlate_by_epoch(request: Request) -> Response:
+    """One coefficient an epoch: where in training does width stop to tell anything?"""
+    query: Any = read(ByEpochQuery, request)
+    view = deps.view(request, query)
+    filters = query.filters()
+    xs = split_names(query.x)
+    fields: list[Field] = []
+    with blame("x"):
+        fields += [view.field(name) for name in xs]
+    with blame("control"):
+        fields += [view.field(name) for name in split_names(query.control)]
+    with blame("group_by"):
+        if query.group_by not in (None, OPERATIONS_GROUP):
+            fields.append(view.field(query.group_by))
+    with blame("y"):
+        resolved = view.snapshot.catalogue.resolve_curve(query.y, query.schedule, view.context)
+    records = [
+        {"epoch": entry.epoch, **describe(entry.result)}
+        for x in xs
+        for entry in by_epoch(view, filters, x, resolved, query.options())
+    ]
+    context = deps.describe_context(view, fields, filters) | _context(query)
+    curve = deps.describe_set(resolved)
+    del curve["epoch"], curve["metric"]
+    context["sets"][query.y] = curve
+    return collection(request, query.format, records, context, "correlations-by-epoch")

@@ -1,0 +1,125 @@
+"""Cells by groups of equal topology, and where single cells rank."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field as Parameter
+
+from data.groups import groups
+from data.ranks import ranks
+from service.api import deps
+from service.api.formats import asked_format, collection, columns_of, json_response, stream
+from service.api.params import (
+    CellFilters,
+    ContextQuery,
+    Format,
+    Names,
+    Text,
+    blame,
+    read,
+    split_names,
+)
+
+router = APIRouter(tags=["statistics"])
+
+
+class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
+    """Parameters of ``GET /groups``."""
+
+    by: Names = Parameter(
+        ("width", "depth"),
+        max_length=6,
+        description="comma-separated columns, metrics, `space`, `connected`, or `ops` for the "
+        "multiset of operations",
+        examples=[["width,depth"]],
+    )
+    bins: Annotated[int, Parameter(ge=1, le=100)] | None = Parameter(
+        None, description="cut every numeric column of `by` into this many equally full intervals"
+    )
+    metric: Names = Parameter(
+        ("valid_accuracy@final",),
+        description="metrics or columns to describe (repeatable)",
+        examples=[["valid_accuracy@final"]],
+    )
+    format: Format | None = Parameter(None, description="instead of the Accept header")
+
+
+@router.get(
+    "/groups", summary="Distribution of metrics by groups of cells", **deps.documented(GroupsQuery)
+)
+def group(request: Request) -> Response:
+    """Per group: cells, and per metric n, mean, std, quartiles, extremes and the best cell."""
+    query: Any = read(GroupsQuery, request)
+    view = deps.view(request, query)
+    filters = query.filters()
+    metrics = split_names(query.metric)
+    with blame("metric"):
+        fields = [view.field(name) for name in metrics]
+    with blame("by"):
+        found, excluded = groups(view, filters, split_names(query.by), metrics, query.bins)
+    context = deps.describe_context(view, fields, filters) | {"excluded": excluded}
+    form = asked_format(request, query.format)
+    if form == "json":
+        records = [
+            {**entry.keys, "cells": entry.cells, "metrics": entry.metrics} for entry in found
+        ]
+        return json_response({"items": records, "context": context})
+    flat = [
+        {
+            **entry.keys,
+            "cells": entry.cells,
+            **{
+                f"{metric}:{name}": value
+                for metric, described in entry.metrics.items()
+                for name, value in described.items()
+            },
+        }
+        for entry in found
+    ]
+    return stream(columns_of(flat), range(len(flat)), form, "groups")
+
+
+class RanksQuery(ContextQuery):
+    """Parameters of ``GET /ranks``."""
+
+    cell: Annotated[tuple[Text, ...], Parameter(max_length=1000)] = Parameter(
+        ...,
+        min_length=1,
+        description="ids, strings, indices or names (repeatable)",
+        examples=[["NASNet-A", "DARTS-V2"]],
+    )
+    metric: Names = Parameter((), description="also rank by these (repeatable)")
+    format: Format | None = Parameter(None, description="instead of the Accept header")
+
+
+@router.get("/ranks", summary="Where cells stand in their space", **deps.documented(RanksQuery))
+def rank(request: Request) -> Response:
+    """Rank 1 is the widest, the shallowest, the best."""
+    query = read(RanksQuery, request)
+    view = deps.view(request, query)
+    metrics = split_names(query.metric)
+    with blame("metric"):
+        fields = [view.field(name) for name in metrics]
+    found = ranks(view, query.cell, metrics)
+    context = deps.describe_context(view, fields)
+    form = asked_format(request, query.format)
+    if form == "json":
+        records = [
+            {
+                "id": entry.cell.id,
+                "name": entry.cell.name,
+                "space": entry.cell.space,
+                "ranks": {name: asdict(value) for name, value in entry.ranks.items()},
+            }
+            for entry in found
+        ]
+        return json_response({"items": records, "context": context})
+    flat = [
+        {"id": entry.cell.id, "name": entry.cell.name, "column": name, **asdict(value)}
+        for entry in found
+        for name, value in entry.ranks.items()
+    ]
+    return collection(request, form, flat, context, "ranks")
