@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nats_bench.genotype_utils import TopologyStructure  # type: ignore[import-untyped]
+from nats_bench.genotype_utils import TopologyStructure
 
 from analysis.errors import CellError
 from analysis.spaces.nasbench201 import (
