@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from data.source_error import SourceError
 
-class StandInError(ValueError):
+
+class StandInError(SourceError):
     """A global is refused, or was asked for with arguments that no official file has."""
 
 

@@ -1,0 +1,228 @@
+"""The record of one cell in NAS-Bench-201's and NATS-Bench's own files, as runs.
+
+A record is ``{'12': state, '200': state}`` (``less`` and ``full`` in the older files), a state has
+``all_results: {(dataset, seed): trial}``. Epochs count from 0 there and from 1 here. What was
+recorded is told by ``eval_acc1es``: ``eval_times`` exist where no accuracy does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from analysis.spaces.nasbench201 import all_cells
+from data.sources.base import EVAL_SETS, EvalSet, IntArray, Measure, Run, Series, SourceError
+from data.stand_ins import short
+
+SCHEDULES: Final[Mapping[str, int]] = {"12": 12, "less": 12, "200": 200, "full": 200}
+DATASETS: Final = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
+UNWANTED: Final = frozenset(("eval_times", "train_acc5es"))
+"""Dictionaries of a trial that aren't used; reading them takes half of the time."""
+
+Keys = tuple[Any, ...]
+
+
+@cache
+def official_strings() -> tuple[str, ...]:
+    """All 15,625 cell strings by official index."""
+    return tuple(cell.arch for cell in all_cells())
+
+
+def check_meta(meta: object) -> None:
+    """Refuses a list of cell strings that isn't the official one.
+
+    Raises:
+        SourceError: with the first string that differs; the size space is named as such.
+    """
+    if not isinstance(meta, list) or not all(isinstance(arch, str) for arch in meta):
+        raise SourceError("meta_archs is no list of cell strings")
+    if meta and ":" in meta[0]:
+        raise SourceError(
+            f"this is the size search space of NATS-Bench (sss, first cell {meta[0][:40]!r}): "
+            "only the topology space (tss) can be read"
+        )
+    official = official_strings()
+    if len(meta) != len(official):
+        raise SourceError(f"meta_archs lists {len(meta)} cells, expected {len(official)}")
+    for index, (found, expected) in enumerate(zip(meta, official, strict=True)):
+        if found != expected:
+            raise SourceError(
+                f"meta_archs: index {index} is {found[:120]!r}, in the official order it is "
+                f"{expected!r}"
+            )
+
+
+def cell_runs(index: object, record: object) -> list[Run]:
+    """Every run of one cell.
+
+    Args:
+        index: official index that the file gives the cell.
+        record: the record as it was unpickled.
+
+    Raises:
+        SourceError: the record is not what an official file holds, or is another cell's.
+    """
+    official = official_strings()
+    if type(index) is not int or not 0 <= index < len(official):
+        raise SourceError(f"cell index {short(index)}: expected 0 to {len(official) - 1}")
+    where = f"cell {index}"
+    if not isinstance(record, dict) or not record:
+        raise SourceError(f"{where}: expected a record with '12' and '200', or 'less' and 'full'")
+    runs: list[Run] = []
+    for key, state in record.items():
+        if key not in SCHEDULES:
+            allowed = ", ".join(SCHEDULES)
+            raise SourceError(f"{where}: unknown schedule {short(key)}; allowed: {allowed}")
+        arch, arch_index = (
+            _get(state, "arch_str", str, where),
+            _get(state, "arch_index", int, where),
+        )
+        if arch != official[index] or arch_index != index:
+            raise SourceError(
+                f"{where} is mislabelled: the record says it is {arch_index}, {arch[:120]!r}; "
+                f"expected {official[index]!r}"
+            )
+        for trial_key, trial in _get(state, "all_results", dict, where).items():
+            runs.append(_run(arch, SCHEDULES[key], trial_key, trial, f"{where}, schedule {key}"))
+    return runs
+
+
+def _run(arch: str, schedule: int, key: object, trial: object, where: str) -> Run:
+    match key:
+        case (str() as dataset, int() as seed) if dataset in DATASETS and 0 <= seed < 2**31:
+            where = f"{where}, {dataset}, seed {seed}"
+        case _:
+            allowed = ", ".join(DATASETS)
+            raise SourceError(
+                f"{where}: unknown trial {short(key)}; allowed: one of {allowed}, and a seed"
+            )
+    if _get(trial, "epochs", int, where) != schedule:
+        raise SourceError(f"{where}: the trial has {short(trial['epochs'])} epochs")  # type: ignore[index]
+    series = [
+        *_train(trial, schedule, where, "accuracy", "train_acc1es"),
+        *_train(trial, schedule, where, "loss", "train_losses"),
+        *_evaluated(trial, schedule, where, "accuracy", "eval_acc1es"),
+        *_evaluated(trial, schedule, where, "loss", "eval_losses"),
+    ]
+    times = _get(trial, "train_times", dict, where, optional=True)
+    latency = _get(trial, "latency", list, where, optional=True)
+    complete = times is not None and len(times) == schedule
+    return Run(
+        cell=arch,
+        dataset=dataset,
+        schedule=schedule,
+        seed=seed,
+        series=tuple(series),
+        recipe=f"nb201-{schedule}",
+        params_m=_figure(trial, "params", where),
+        flops_m=_figure(trial, "flop", where),
+        latency_s=_sum(latency, f"{where}, latency") / len(latency) if latency else None,
+        train_time_s=_sum(times.values(), f"{where}, train_times") if complete else None,
+        time_source="derived" if complete or latency else None,
+    )
+
+
+def _train(trial: Any, schedule: int, where: str, measure: Measure, name: str) -> Iterator[Series]:
+    points = _get(trial, name, dict, where)
+    if points:
+        epochs = _train_epochs(tuple(points), schedule)
+        if epochs is None:
+            raise SourceError(f"{where}: {name} has keys other than the epochs 0, 1, ... in order")
+        yield _series("train", measure, epochs, list(points.values()), f"{where}, {name}")
+
+
+def _evaluated(
+    trial: Any, schedule: int, where: str, measure: Measure, name: str
+) -> Iterator[Series]:
+    points = _get(trial, name, dict, where)
+    plan = _evaluation_plan(tuple(points), schedule)
+    if isinstance(plan, str):
+        raise SourceError(f"{where}: {name} has the key {plan}; expected as in 'x-valid@11'")
+    values = list(points.values())
+    for eval_set, epochs, places in plan:
+        chosen = values[places] if isinstance(places, slice) else [values[p] for p in places]
+        yield _series(eval_set, measure, epochs, chosen, f"{where}, {name}")
+
+
+@lru_cache(maxsize=256)
+def _train_epochs(keys: Keys, schedule: int) -> IntArray | None:
+    if not all(type(key) is int and 0 <= key < schedule for key in keys):
+        return None
+    epochs = np.array(keys, np.int16) + np.int16(1)
+    return epochs if (np.diff(epochs) > 0).all() else None
+
+
+@lru_cache(maxsize=1024)
+def _evaluation_plan(
+    keys: Keys, schedule: int
+) -> list[tuple[EvalSet, IntArray, slice | list[int]]] | str:
+    """Which places of the values are which set's, by epoch; or the key that can't be read."""
+    found: dict[EvalSet, list[tuple[int, int]]] = {}
+    for place, key in enumerate(keys):
+        name, _, epoch = key.partition("@") if isinstance(key, str) else ("", "", "")
+        eval_set = next((known for known in EVAL_SETS[1:] if known == name), None)
+        if eval_set is None or not epoch.isdecimal() or not int(epoch[:6]) < schedule:
+            return short(key)
+        found.setdefault(eval_set, []).append((int(epoch) + 1, place))
+    plan: list[tuple[EvalSet, IntArray, slice | list[int]]] = []
+    for eval_set, points in found.items():
+        points.sort()
+        places = [place for _, place in points]
+        epochs = np.array([epoch for epoch, _ in points], np.int16)
+        if (np.diff(epochs) == 0).any():
+            return short(f"{eval_set}@{int(epochs[0]) - 1} (twice)")
+        joined = places == list(range(places[0], places[-1] + 1))
+        plan.append((eval_set, epochs, slice(places[0], places[-1] + 1) if joined else places))
+    return plan
+
+
+def _series(
+    eval_set: EvalSet, measure: Measure, epochs: IntArray, points: list[Any], where: str
+) -> Series:
+    """Checked; a loss that is no finite number is left out, as the run diverged there."""
+    try:
+        values = np.array(points, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SourceError(f"{where}: a value is no number") from error
+    if values.ndim != 1:
+        raise SourceError(f"{where}: a value is no number")
+    low, high = values.min(), values.max()
+    if measure == "accuracy":
+        if not (low >= 0 and high <= 100.001):
+            raise SourceError(f"{where}: accuracies from {low} to {high}; allowed: 0 to 100")
+    elif not (low >= 0 and math.isfinite(high)):
+        finite = np.isfinite(values)
+        if (values[finite] < 0).any():
+            raise SourceError(f"{where}: a loss is negative")
+        epochs, values = epochs[finite], values[finite]
+    return Series(eval_set, measure, epochs, values)
+
+
+def _get(table: Any, name: str, kind: type[Any], where: str, *, optional: bool = False) -> Any:
+    value = table.get(name) if isinstance(table, dict) else None
+    if value is None and optional:
+        return None
+    if type(value) is not kind:
+        found = "no dictionary" if not isinstance(table, dict) else short(value)
+        raise SourceError(f"{where}: {name} should be a {kind.__name__}, found {found}")
+    return value
+
+
+def _figure(trial: Any, name: str, where: str) -> float | None:
+    value = trial.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise SourceError(f"{where}: {name} is no finite number, but {short(value)}")
+    return float(value)
+
+
+def _sum(values: Iterable[Any], where: str) -> float:
+    values = list(values)
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        raise SourceError(f"{where}: a value is no finite number")
+    return float(sum(values))
