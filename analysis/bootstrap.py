@@ -146,8 +146,7 @@ def _sampler(method: Method, column: FloatArray, strata: Strata) -> Callable[[In
             return ranks, np.sqrt(strata.dots(ranks, ranks))
 
         return draw_ranks
-    deviations, _ = centred(column, strata)
-    return lambda rows: centred(np.take(deviations, rows), strata)
+    return lambda rows: centred(np.take(column, rows), strata)
 
 
 def _cosines(a: list[Drawn], b: list[Drawn], strata: Strata) -> FloatArray:

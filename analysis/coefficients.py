@@ -153,6 +153,8 @@ class _Space:
 
 def _control_spaces(controls: FloatArray, strata: Strata) -> list[_Space]:
     """The space of the controls (k, n), less their mean, in each group."""
+    if not len(controls):
+        return [_Space(np.empty((0, 0)), np.empty(0))] * len(strata)
     deviations, all_norms = centred(controls, strata)
     rounding = _rounding(controls)
     spaces = []

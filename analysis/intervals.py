@@ -16,6 +16,8 @@ independent and dr = (1 − r²) dz (the delta method),
     var(R) = Σ w_g² (1 − r_g²)² var(z_g),    var(artanh R) = var(R) / (1 − R²)².
 
 A group too small for var(z_g) counts with var(r_g) = 1, the most that a value in [−1, 1] can have.
+The interval is one for the expectation of R, which in small groups lies somewhat nearer to 0 than
+the coefficient of the whole population: by about r (1 − r²) / 2n for Pearson, more for Spearman.
 """
 
 from dataclasses import dataclass
