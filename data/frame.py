@@ -100,14 +100,17 @@ class Frame:
 
     def _cost(self, dataset: str) -> tuple[Floats, Floats]:
         if dataset not in self._costs:
-            cells = nasbench201.all_cells()
-            try:
-                pairs = [nasbench201.cost(cell, dataset) for cell in cells]
-            except ValueError:  # not one of the benchmark's data sets: no network is defined
-                pairs = []
             table = np.full((self.size, 2), np.nan)
-            if pairs:
-                table[: len(pairs)] = pairs
+            cells = np.flatnonzero(self.spaces["nasbench201"])
+            counts = np.stack([self.numbers["n_conv1x1"], self.numbers["n_conv3x3"]], axis=1)
+            # The formula reads nothing but the numbers of convolutions.
+            kinds, place = np.unique(counts[cells], axis=0, return_inverse=True)
+            try:
+                costs = [nasbench201.cost(_with_convolutions(*kind), dataset) for kind in kinds]
+            except ValueError:  # not one of the benchmark's data sets: no network is defined
+                pass
+            else:
+                table[cells] = np.array(costs)[place.ravel()]
             self._costs[dataset] = (table[:, 0], table[:, 1])
         return self._costs[dataset]
 
@@ -124,6 +127,12 @@ class Frame:
                     self.column(name, dataset), whole=COLUMNS[name].group != "cost"
                 )
         return self._values[key]
+
+
+def _with_convolutions(n_conv1x1: float, n_conv3x3: float) -> nasbench201.NasBench201Cell:
+    operations = ["nor_conv_1x1"] * int(n_conv1x1) + ["nor_conv_3x3"] * int(n_conv3x3)
+    operations += ["none"] * (len(nasbench201.EDGES) - len(operations))
+    return nasbench201.NasBench201Cell(tuple(operations))
 
 
 def python_values(column: Floats, *, whole: bool = False) -> list[Any]:

@@ -7,7 +7,6 @@ import that fails or is killed at any moment leaves the database as it was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -22,19 +21,12 @@ import pyarrow.compute as pc
 from analysis.cells import CellError, parse_cell
 from analysis.spaces.darts import Genotype
 from data import cells_table
+from data.progress import Report, silent
 from data.sources.base import Batch, Description, Source, SourceError
 from data.store import Store, first_row
 
 FLUSH_VALUES = 4_000_000
 """Values that are held before they are written, about 32 MB."""
-
-Stage = Literal["checking", "importing"]
-Report = Callable[[Stage, int, int], None]
-"""Called as ``report(stage, done, total)``."""
-
-
-def silent(_stage: Stage, _done: int, _total: int) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True, slots=True)

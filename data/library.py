@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from data import cells_table, importer
 from data.frame import Frame
-from data.importer import Outcome, Report, silent
 from data.metrics import Catalogue, Curve, Recorded
-from data.sources import packaged_table, recognise
-from data.sources.base import Source
+from data.progress import Report, silent
 from data.store import Store, first_row
 from data.vectors import CurveReader, Vectors
+
+if TYPE_CHECKING:
+    from data.importer import Outcome
+    from data.sources.base import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Library:
         try:
             with store.write() as cursor:
                 if first_row(cursor, "SELECT count(*) FROM cells") == (0,):
+                    from data import cells_table
+
                     cells_table.populate(cursor)
             return cls(store)
         except BaseException:
@@ -103,6 +107,8 @@ class Library:
 
     def import_source(self, source: Source, report: Report = silent) -> Outcome:
         """Import and show the new state; see :func:`data.importer.import_source`."""
+        from data import importer
+
         with self._lock:
             outcome = importer.import_source(self.store, source, report)
             if outcome.status != "unchanged":
@@ -111,6 +117,8 @@ class Library:
 
     def remove_source(self, name: str) -> None:
         """Take a source out; see :func:`data.importer.remove_source`."""
+        from data import importer
+
         with self._lock:
             importer.remove_source(self.store, name)
             self._snapshot = Snapshot(self.store, self._snapshot.frame)
@@ -119,6 +127,8 @@ class Library:
         """Import the packaged table where no source is loaded at all."""
         if self.snapshot.sources:
             return None
+        from data.sources import packaged_table, recognise
+
         return self.import_source(recognise(packaged_table()), report)
 
     def close(self) -> None:

@@ -15,11 +15,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CELLWISE_", frozen=True)
 
-    home: Path = Field(DEFAULT_HOME, description="the folder that holds all state")
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    home: Path = Field(default=DEFAULT_HOME, description="the folder that holds all state")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     memory_limit: str = Field(
-        "128MB",
+        default="128MB",
         pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$",
         description="bound on DuckDB's buffers; the rest of the server needs about 200 MB",
     )

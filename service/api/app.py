@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from data.library import Library
-from service.api import errors, monitoring
+from service.api import documentation, errors, monitoring
 from service.api.routes import about, cells, correlations, groups, runs
 
 DESCRIPTION = """
@@ -34,5 +34,6 @@ def create_app(library: Library) -> FastAPI:
         app.include_router(module.router)
     # The assets of /docs come from this package's own files: they work without internet.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    documentation.install(app)
     monitoring.install(app, library)
     return app

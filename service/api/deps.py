@@ -10,8 +10,7 @@ from fastapi import Request
 from data.library import Library, Snapshot
 from data.metrics import Resolved
 from data.queries import Field, Filters, View
-from service.api.errors import MEDIA_TYPE, ProblemDocument
-from service.api.params import ContextQuery, Query, blame, openapi_parameters
+from service.api.params import ContextQuery, blame
 
 
 def library(request: Request) -> Library:
@@ -73,34 +72,3 @@ def describe_context(
         if field.resolved is not None and field.resolved.metric.aspect == "value"
     }
     return described
-
-
-def documented(
-    model: type[Query] | None = None, *, example: Any = None, **media: str
-) -> dict[str, Any]:
-    """Keyword arguments of a route: its parameters and answers for OpenAPI.
-
-    ``media`` names further media types that the answer may have, by format.
-    """
-    content: dict[str, Any] = {
-        "application/json": {"schema": {"type": "object"}}
-        | ({"example": example} if example is not None else {})
-    }
-    for media_type in media.values():
-        content[media_type.partition(";")[0]] = {"schema": {"type": "string", "format": "binary"}}
-    arguments: dict[str, Any] = {
-        "responses": {
-            200: {"content": content},
-            404: {
-                "description": "Nothing is here",
-                "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-            },
-            422: {
-                "description": "A parameter can't be taken",
-                "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-            },
-        }
-    }
-    if model is not None:
-        arguments["openapi_extra"] = {"parameters": openapi_parameters(model)}
-    return arguments

@@ -24,6 +24,9 @@ MEDIA_TYPES: dict[Format, str] = {
     "arrow": "application/vnd.apache.arrow.stream",
 }
 
+FILES = tuple(media_type for form, media_type in MEDIA_TYPES.items() if form != "json")
+"""Media types of the streamed formats."""
+
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "boolean": pa.bool_(),

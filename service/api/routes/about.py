@@ -15,6 +15,7 @@ from data.library import Snapshot
 from data.metrics import GRAMMAR, MEANINGS, SUMMARIES, WHOLE, Context, ranges
 from data.store import first_row
 from service.api import deps
+from service.api.documentation import describes
 from service.api.formats import json_response
 from service.api.params import Query, read
 
@@ -57,7 +58,8 @@ def _recorded(snapshot: Snapshot) -> list[dict[str, Any]]:
     return found
 
 
-@router.get("/columns", summary="Every column and measure", **deps.documented(Query))
+@router.get("/columns", summary="Every column and measure")
+@describes(Query)
 def columns(request: Request) -> Response:
     """Name, meaning, unit, range, origin; and which metrics are recorded for which data set."""
     read(Query, request)
@@ -96,14 +98,16 @@ def columns(request: Request) -> Response:
     )
 
 
-@router.get("/sources", summary="What is loaded", **deps.documented(Query))
+@router.get("/sources", summary="What is loaded")
+@describes(Query)
 def sources(request: Request) -> Response:
     """Name, origin, licence, checksum, counts and notes of every source; the first one wins."""
     read(Query, request)
     return json_response({"items": [asdict(source) for source in deps.snapshot(request).sources]})
 
 
-@router.get("/health", summary="Whether the service answers", **deps.documented(Query))
+@router.get("/health", summary="Whether the service answers")
+@describes(Query)
 def health(request: Request) -> Response:
     """Reads from the database, so that `ok` means that answers can be had."""
     read(Query, request)

@@ -19,8 +19,9 @@ from data.library import Snapshot
 from data.metrics import BENCHMARK_DATASETS
 from data.queries import DEFAULT_FIELDS, Field, View, page, resolve_cell
 from service.api import deps
+from service.api.documentation import describes
 from service.api.formats import (
-    MEDIA_TYPES,
+    FILES,
     Column,
     asked_format,
     collection,
@@ -80,8 +81,8 @@ class CellsQuery(CellFilters):  # type: ignore[misc,valid-type]
 @router.get(
     "/cells",
     summary="Cells by topology, cost and metrics",
-    **deps.documented(CellsQuery, **{k: v for k, v in MEDIA_TYPES.items() if k != "json"}),
 )
+@describes(CellsQuery, *FILES)
 def list_cells(request: Request) -> Response:
     """Filtered, sorted and paged; with `format=csv|ndjson|parquet|arrow` all rows as a stream."""
     query: Any = read(CellsQuery, request)
@@ -139,7 +140,8 @@ class OneCellQuery(Query):
     dataset: Name = Parameter("cifar10", description="data set of the costs")
 
 
-@router.get("/cells/{cell}", summary="One cell in full", **deps.documented(OneCellQuery))
+@router.get("/cells/{cell}", summary="One cell in full")
+@describes(OneCellQuery)
 def one_cell(request: Request, cell: CellPath) -> Response:
     """Every column, edges, classes of sameness, and the runs with what each recorded.
 
@@ -239,9 +241,8 @@ class CurvesQuery(ContextQuery):
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-@router.get(
-    "/cells/{cell}/curves", summary="A cell's learning curves", **deps.documented(CurvesQuery)
-)
+@router.get("/cells/{cell}/curves", summary="A cell's learning curves")
+@describes(CurvesQuery)
 def curves(request: Request, cell: CellPath) -> Response:
     """One item a measure; with `seed=all`, one a measure and seed. Epochs count from 1."""
     query = read(CurvesQuery, request)

@@ -10,6 +10,7 @@ from pydantic import Field as Parameter
 from data.correlations import OPERATIONS_GROUP, Options, Result, by_epoch, correlations
 from data.queries import Field
 from service.api import deps
+from service.api.documentation import describes
 from service.api.formats import collection
 from service.api.params import CellFilters, Format, Name, Names, blame, read, split_names
 
@@ -125,8 +126,8 @@ def _context(query: _CorrelationBase) -> dict[str, Any]:
 @router.get(
     "/correlations",
     summary="Correlate columns and metrics over the cells that have both",
-    **deps.documented(CorrelationsQuery),
 )
+@describes(CorrelationsQuery)
 def correlate(request: Request) -> Response:
     """Every x with every y. A coefficient that is undefined is null with its reason."""
     query: Any = read(CorrelationsQuery, request)
@@ -152,8 +153,8 @@ def correlate(request: Request) -> Response:
 @router.get(
     "/correlations/by-epoch",
     summary="The same at every recorded epoch of a schedule",
-    **deps.documented(ByEpochQuery),
 )
+@describes(ByEpochQuery)
 def correlate_by_epoch(request: Request) -> Response:
     """One coefficient an epoch: where in training does width stop to tell anything?"""
     query: Any = read(ByEpochQuery, request)

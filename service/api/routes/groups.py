@@ -11,6 +11,7 @@ from pydantic import Field as Parameter
 from data.groups import groups
 from data.ranks import ranks
 from service.api import deps
+from service.api.documentation import describes
 from service.api.formats import asked_format, collection, columns_of, json_response, stream
 from service.api.params import (
     CellFilters,
@@ -47,9 +48,8 @@ class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-@router.get(
-    "/groups", summary="Distribution of metrics by groups of cells", **deps.documented(GroupsQuery)
-)
+@router.get("/groups", summary="Distribution of metrics by groups of cells")
+@describes(GroupsQuery)
 def group(request: Request) -> Response:
     """Per group: cells, and per metric n, mean, std, quartiles, extremes and the best cell."""
     query: Any = read(GroupsQuery, request)
@@ -95,7 +95,8 @@ class RanksQuery(ContextQuery):
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-@router.get("/ranks", summary="Where cells stand in their space", **deps.documented(RanksQuery))
+@router.get("/ranks", summary="Where cells stand in their space")
+@describes(RanksQuery)
 def rank(request: Request) -> Response:
     """Rank 1 is the widest, the shallowest, the best."""
     query = read(RanksQuery, request)

