@@ -188,11 +188,11 @@ class Interpreter:
         if not self._stack and self._marks and type(self._marks[-1][-1]) is dict:
             *_, name, target = [None, *self._marks[-1][-2:]]
             if type(name) is not str or name not in self._skip:
-                target.update(zip(run.keys, run.rows["value"].tolist(), strict=True))
+                target.update(zip(run.keys, run.values(), strict=True))
             return
         pairs: list[Any] = [None] * (2 * len(run.keys))
         pairs[::2] = run.keys
-        pairs[1::2] = run.rows["value"].tolist()
+        pairs[1::2] = run.values()
         self._stack += pairs
 
     def _short_text(self) -> None:
@@ -204,7 +204,7 @@ class Interpreter:
     def _text(self, size: int, start: int) -> None:
         """A string; or, if such strings and floats follow in turn, the whole run of them."""
         run = text_run(self._buffer, self._pos - 1, start, size)
-        if run is not None and self._memo.put_run(run.rows, run.keys):
+        if run is not None and self._memo.put_run(run):
             self._push_run(run)
             return
         self._pos = start

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from data.pickle_runs import Run
 from data.stand_ins import Constant, StandInError
 
 _KEY_TYPES: Final = frozenset((str, int))
@@ -42,17 +43,17 @@ class Memo:
         self._young[index] = value
         self._count = max(self._count, index + 1)
 
-    def put_run(self, rows: Any, keys: tuple[str, ...]) -> bool:
-        """Whether the memo takes these strings as one run: ascending, one after another."""
+    def put_run(self, run: Run) -> bool:
+        """Whether the memo takes the run's keys as one: ascending, one after another."""
         start = self._count
-        if "index" in rows.dtype.names:
-            indexes = rows["index"]
+        indexes = run.indexes()
+        if indexes is not None:
             start = int(indexes[0])
-            if start < self._count or (np.diff(indexes.astype(np.int64)) != 1).any():
+            if start < self._count or (np.diff(indexes) != 1).any():
                 return False
         self._starts.append(start)
-        self._runs.append(keys)
-        self._count = start + len(keys)
+        self._runs.append(run.keys)
+        self._count = start + len(run.keys)
         return True
 
     def get(self, index: int) -> Any:

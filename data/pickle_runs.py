@@ -8,22 +8,17 @@ reads it as an array of records, at a tenth of the cost of going through it opco
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-_MIN_PAIRS: Final = 4
+_MIN_PAIRS: Final = 2
 _MAX_TEXT: Final = 64
-
-_MEMO_OPS: Final[Mapping[bytes, tuple[str | None, int]]] = {
-    b"\x94": (None, 0),
-    b"q": ("u1", 1),
-    b"r": ("<u4", 4),
-}
-_INT_ROW: Final = np.dtype([("op", "V1"), ("key", "u1"), ("g", "V1"), ("value", ">f8")])
-_INT_RUN: Final = re.compile(rb"(?:K.G........)++", re.DOTALL)
+_INT_PAIR: Final = 11
+_INT_RUN: Final = re.compile(rb"(?:K.G........){%d,}+" % _MIN_PAIRS, re.DOTALL)
+_INDEX_SIZE: Final = {b"\x94": 0, b"q": 1, b"r": 4}
+"""What follows the opcodes MEMOIZE, BINPUT and LONG_BINPUT."""
 
 
 class Run(NamedTuple):
@@ -31,25 +26,42 @@ class Run(NamedTuple):
 
     Attributes:
         keys: integers or texts.
-        rows: ``value`` is the floats; ``index``, where the pickle gives it, each key's memo index.
-        end: where the stretch ends in the buffer.
+        buffer: the bytes that the run is in.
+        start, end: where it starts and ends there.
+        value: where, in a pair, the float is.
+        index: where, in a pair, the key's memo index is, and its size; size 0 if it isn't given.
     """
 
     keys: tuple[Any, ...]
-    rows: Any
+    buffer: bytes
+    start: int
     end: int
+    value: int
+    index: tuple[int, int] = (0, 0)
+
+    def values(self) -> list[float]:
+        """The floats."""
+        floats: list[float] = self._column(self.value, ">f8").tolist()
+        return floats
+
+    def indexes(self) -> Any:
+        """The keys' memo indexes as an array; None where they aren't given."""
+        place, size = self.index
+        return self._column(place, f"<u{size}").astype(np.int64) if size else None
+
+    def _column(self, place: int, kind: str) -> Any:
+        count = len(self.keys)
+        stride = (self.end - self.start) // count
+        return np.ndarray((count,), kind, self.buffer, self.start + place, (stride,))
 
 
 def int_run(buffer: bytes, start: int) -> Run | None:
     """The run of (integer below 256, float) that starts here; None if it is short."""
-    if buffer[start + 2 : start + 3] != b"G" or buffer[start + 11 : start + 12] != b"K":
-        return None
     found = _INT_RUN.match(buffer, start)
-    count = (found.end() - start) // _INT_ROW.itemsize if found else 0
-    if found is None or count < _MIN_PAIRS:
+    if found is None:
         return None
-    rows = np.frombuffer(buffer, _INT_ROW, count, start)
-    return Run(tuple(rows["key"].tobytes()), rows, found.end())
+    end = found.end()
+    return Run(tuple(buffer[start + 1 : end : _INT_PAIR]), buffer, start, end, 3)
 
 
 def text_run(buffer: bytes, start: int, text: int, size: int) -> Run | None:
@@ -61,20 +73,28 @@ def text_run(buffer: bytes, start: int, text: int, size: int) -> Run | None:
         text: where the text itself is.
         size: its length in bytes, which is that of every text of the run.
     """
-    memo = buffer[text + size : text + size + 1]
-    if not 0 < size < _MAX_TEXT or memo not in _MEMO_OPS:
+    after = text + size
+    memo = buffer[after : after + 1]
+    if not 0 < size < _MAX_TEXT or memo not in _INDEX_SIZE:
         return None
-    value = text + size + 1 + _MEMO_OPS[memo][1]
-    if buffer[value : value + 1] != b"G":
+    found = _pattern(buffer[start:text], size, memo).match(buffer, start)
+    if found is None:
         return None
-    pattern, row = _text_row(buffer[start:text], size, memo)
-    found = pattern.match(buffer, start)
-    count = (found.end() - start) // row.itemsize if found else 0
-    if found is None or count < _MIN_PAIRS:
+    end = found.end()
+    index = _INDEX_SIZE[memo]
+    stride = after - start + 1 + index + 9
+    column = np.ndarray(((end - start) // stride,), f"V{size}", buffer, text, (stride,))
+    keys = _split(column.tobytes(), size)
+    if keys is None:
         return None
-    rows = np.frombuffer(buffer, row, count, start)
-    keys = _split(rows["key"].tobytes(), size)
-    return None if keys is None else Run(keys, rows, found.end())
+    return Run(keys, buffer, start, end, stride - 8, (after + 1 - start, index))
+
+
+@lru_cache(maxsize=256)
+def _pattern(head: bytes, size: int, memo: bytes) -> re.Pattern[bytes]:
+    """Two pairs or more: a text of this size, its memo opcode, a float."""
+    pair = re.escape(head) + b"." * size + memo + b"." * _INDEX_SIZE[memo] + b"G........"
+    return re.compile(b"(?:%b){%d,}+" % (pair, _MIN_PAIRS), re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -83,15 +103,3 @@ def _split(text: bytes, size: int) -> tuple[str, ...] | None:
         return None
     whole = text.decode("ascii")
     return tuple(whole[start : start + size] for start in range(0, len(whole), size))
-
-
-@lru_cache(maxsize=256)
-def _text_row(head: bytes, size: int, memo: bytes) -> tuple[re.Pattern[bytes], np.dtype[Any]]:
-    """The pattern and the row of a run: text of this size, its memo opcode, a float."""
-    index, width = _MEMO_OPS[memo]
-    row = rb"(?:%b%b%b%bG........)++" % (re.escape(head), b"." * size, memo, b"." * width)
-    fields = [("head", f"V{len(head)}"), ("key", f"V{size}"), ("memo", "V1")]
-    fields += [("index", index)] if index else []
-    return re.compile(row, re.DOTALL), np.dtype([*fields, ("g", "V1"), ("value", ">f8")])
-
-

