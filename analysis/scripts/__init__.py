@@ -1,0 +1,1 @@
+"""Scripts that ask a running server over HTTP and nothing else."""

@@ -1,0 +1,139 @@
+"""Keeps the answers shown in the documentation true.
+
+A Markdown file shows a call and, in the next block, its answer::
+
+    ```console
+    $ curl -s 'http://127.0.0.1:8000/cells?min_width=3&limit=1'
+    ```
+    ```json
+    {"items": [...]}
+    ```
+
+Behind the call may stand ``| jq .items``. ``python -m analysis.scripts.examples README.md`` asks a
+server each call and tells which answers differ; with ``--write`` it puts in what the server says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_EXAMPLE = re.compile(
+    r"```console\n\$ curl -s 'http://127\.0\.0\.1:8000(?P<path>[^']*)'(?P<items> \| jq \.items)?"
+    r"\n```\n\n?"
+    r"```json\n(?P<answer>.*?)```",
+    re.DOTALL,
+)
+VOLATILE = frozenset({"imported_at", "version"})
+"""Fields that differ from one server to the next."""
+
+Ask = Callable[[str], Any]
+"""The JSON answer to ``GET path``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call as the text shows it; ``items`` where only the answer's items are shown."""
+
+    path: str
+    items: bool
+    shown: Any
+
+    def answer(self, ask: Ask) -> Any:
+        """What the text should show."""
+        body = ask(self.path)
+        return body["items"] if self.items else body
+
+
+def examples(text: str) -> Iterator[Example]:
+    """Every example of a Markdown text."""
+    for found in _EXAMPLE.finditer(text):
+        yield _example(found)
+
+
+def _example(found: re.Match[str]) -> Example:
+    return Example(found["path"], found["items"] is not None, json.loads(found["answer"]))
+
+
+def same(shown: Any, answered: Any) -> bool:
+    """Whether two answers are equal but for volatile fields and the last bits of numbers."""
+    if isinstance(shown, dict) and isinstance(answered, dict):
+        return shown.keys() == answered.keys() and all(
+            key in VOLATILE or same(shown[key], answered[key]) for key in shown
+        )
+    if isinstance(shown, list) and isinstance(answered, list):
+        return len(shown) == len(answered) and all(map(same, shown, answered))
+    if isinstance(shown, float) and isinstance(answered, float):
+        return abs(shown - answered) <= 1e-9 * max(1.0, abs(shown))
+    return bool(shown == answered)
+
+
+def refreshed(text: str, ask: Ask) -> str:
+    """``text`` with every answer replaced by the server's."""
+
+    def replace(found: re.Match[str]) -> str:
+        body = _example(found).answer(ask)
+        answer = shortened(json.dumps(body, indent=1, ensure_ascii=False))
+        head = found[0][: found.start("answer") - found.start()]
+        return f"{head}{answer}\n```"
+
+    return _EXAMPLE.sub(replace, text)
+
+
+def shortened(text: str, width: int = 96) -> str:
+    """Indented JSON with every object or list that fits on a line put on one."""
+    lines = text.splitlines()
+    for depth in range(max(len(line) - len(line.lstrip()) for line in lines), -1, -1):
+        result: list[str] = []
+        for line in lines:
+            result.append(line)
+            if line.strip().rstrip(",") in ("}", "]") and len(line) - len(line.lstrip()) == depth:
+                start = next(
+                    index
+                    for index in range(len(result) - 2, -1, -1)
+                    if len(result[index]) - len(result[index].lstrip()) == depth
+                    and result[index].rstrip()[-1] in "{["
+                )
+                inner = " ".join(part.strip() for part in result[start + 1 : -1])
+                joined = f"{result[start]}{inner}{line.strip()}"
+                if len(joined) <= width:
+                    result[start:] = [joined]
+        lines = result
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Check the given files, or bring them up to date."""
+    parser = argparse.ArgumentParser(description="Check the answers shown in documentation.")
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="server to ask")
+    parser.add_argument("--write", action="store_true", help="put in what the server says")
+    arguments = parser.parse_args()
+    client = httpx2.Client(base_url=arguments.url.rstrip("/"), timeout=60)
+
+    def ask(path: str) -> Any:
+        return json.loads(client.get(path).text.replace(arguments.url, "http://127.0.0.1:8000"))
+
+    wrong = 0
+    for file in arguments.files:
+        text = file.read_text()
+        if arguments.write:
+            file.write_text(refreshed(text, ask))
+            continue
+        for example in examples(text):
+            if not same(example.shown, example.answer(ask)):
+                print(f"{file}: GET {example.path} answers otherwise", file=sys.stderr)
+                wrong += 1
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

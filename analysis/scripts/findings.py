@@ -1,0 +1,262 @@
+"""What the tables say of width, depth and convergence: asks a server, writes Markdown.
+
+Every number is one HTTP call away; each table names its call. Run it against a server that has the
+tables of the real results imported (docs/sources.md)::
+
+    python -m analysis.scripts.findings --url http://127.0.0.1:8000 > docs/findings.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+EARLY = ("valid_accuracy@3of200", "valid_accuracy@8of200", "valid_accuracy@23of200")
+SHORT = "valid_accuracy@12of12"
+FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
+SHAPES = ("width", "depth", "node_width", "effective_depth")
+NAMED = ("NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild")
+
+Parameters = Sequence[tuple[str, str]]
+Row = dict[str, Any]
+
+
+class Server:
+    """A server that is asked; a refusal ends the script with the server's own words."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx2.Client(base_url=url, timeout=120)
+
+    def get(self, path: str, parameters: Parameters = ()) -> Any:
+        """The JSON answer."""
+        answer = self._client.get(path, params=list(parameters))
+        if answer.status_code != 200:
+            sys.exit(f"{answer.url}\n{answer.json()['detail']}")
+        return answer.json()
+
+    def correlations(self, xs: Iterable[str], ys: Iterable[str], *more: tuple[str, str]) -> Answer:
+        """Every x with every y."""
+        parameters = [*(("x", x) for x in xs), *(("y", y) for y in ys), *more]
+        return Answer(parameters, self.get("/correlations", parameters)["items"])
+
+
+class Answer:
+    """Correlations by (x, y), with the call that gave them."""
+
+    def __init__(self, parameters: Parameters, items: list[Row]) -> None:
+        self.call = f"GET /correlations?{urlencode(parameters, safe='@/:')}"
+        self.by_pair = {(item["x"], item["y"]): item for item in items}
+
+    def table(self, xs: Sequence[str], ys: Sequence[str]) -> str:
+        """A row a y, a column an x."""
+        rows = []
+        for y in ys:
+            found = [self.by_pair[x, y] for x in xs]
+            numbers = sorted({item["n"] for item in found})
+            cells = f"{numbers[0]:,}" + (f"–{numbers[-1]:,}" if len(numbers) > 1 else "")
+            rows.append([f"`{y}`", *(shown(item) for item in found), cells])
+        return markdown(["", *(f"`{x}`" for x in xs), "n"], rows) + f"\n`{self.call}`\n"
+
+
+def shown(item: Row) -> str:
+    """``0.24 (0.22, 0.25)``: the coefficient with its interval."""
+    if item["coefficient"] is None:
+        return f"– ({item['reason']})"
+    if item["ci"] is None:
+        return f"{item['coefficient']:+.3f}"
+    low, high = item["ci"]
+    return f"{item['coefficient']:+.3f} ({low:+.3f}, {high:+.3f})"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def compared(early: Row, late: Row, what: str) -> str:
+    """Whether two intervals lie apart, in a sentence."""
+    first, last = early["coefficient"], late["coefficient"]
+    if early["ci"][1] >= late["ci"][0] and late["ci"][1] >= early["ci"][0]:
+        verdict = "the intervals overlap: not shown to differ"
+    elif early["ci"][0] * early["ci"][1] > 0 > first * last and late["ci"][0] * late["ci"][1] > 0:
+        verdict = "of opposite sign"
+    elif abs(first) > abs(last):
+        verdict = "stronger early"
+    else:
+        verdict = "stronger at the end"
+    return f"* {what}: {shown(early)} against {shown(late)}, {verdict}."
+
+
+def report(server: Server) -> Iterable[str]:
+    """The report, part by part."""
+    sources = server.get("/sources")["items"]
+    yield "# Findings on the tables\n"
+    yield (
+        "Written by `python -m analysis.scripts.findings` from a server's answers; nothing here "
+        "is typed by hand. Coefficients are Spearman's with 95 % intervals (Fisher's z, Bonett & "
+        "Wright 2000), over connected NAS-Bench-201 cells, means over the seeds there are. "
+        "What was loaded:\n"
+    )
+    yield markdown(
+        ["source", "cells", "values", "what"],
+        [[f"`{s['name']}`", f"{s['cells']:,}", f"{s['points']:,}", s["title"]] for s in sources],
+    )
+    yield from shape_against_accuracy(server)
+    yield from within_operations(server)
+    yield from other_datasets(server)
+    yield from early_against_final(server)
+    yield from by_shape(server)
+    yield from named_cells(server)
+
+
+def shape_against_accuracy(server: Server) -> Iterable[str]:
+    """Width and depth against accuracy along training."""
+    ys = [*EARLY, SHORT, *FINAL]
+    everything = server.correlations(SHAPES, ys)
+    yield "\n## Does width go with early accuracy? With final accuracy?\n"
+    yield "CIFAR-10, every cell that has the value:\n"
+    yield everything.table(SHAPES, ys)
+    same = server.correlations(SHAPES, ys, ("min_metric", f"{EARLY[0]}:0"))
+    yield (
+        "\nThe points at epochs 3, 8 and 23 were logged for cells that optimisers chose, so rows "
+        "above rest on different cells. On the same cells throughout, those with a value at "
+        "epoch 3 (later epochs keep the better ones of these):\n"
+    )
+    yield same.table(SHAPES, ys)
+    yield ""
+    for x in ("width", "depth"):
+        for late in FINAL:
+            pair = same.by_pair[x, EARLY[0]], same.by_pair[x, late]
+            yield compared(*pair, f"`{x}` with `{EARLY[0]}` against `{late}`, same cells")
+        pair = everything.by_pair[x, SHORT], everything.by_pair[x, FINAL[0]]
+        yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`, all cells")
+    partial = server.correlations(("width", "depth"), ys, ("control", "params_m"))
+    yield "\nHolding the number of parameters fixed (partial correlation):\n"
+    yield partial.table(("width", "depth"), ys)
+    shape = server.correlations(("width",), ys, ("control", "depth"))
+    yield "\nWidth, holding depth fixed:\n"
+    yield shape.table(("width",), ys)
+
+
+def within_operations(server: Server) -> Iterable[str]:
+    """The same among cells of equal operations."""
+    ys = [*EARLY, SHORT, *FINAL]
+    answer = server.correlations(("width", "depth"), ys, ("group_by", "ops"))
+    yield "\n## Among cells of the same operations\n"
+    yield (
+        "The mean of the coefficients inside groups with the same multiset of operations, so that "
+        "only how they are connected differs:\n"
+    )
+    yield answer.table(("width", "depth"), ys)
+    yield ""
+    for x in ("width", "depth"):
+        pair = answer.by_pair[x, SHORT], answer.by_pair[x, FINAL[0]]
+        yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`")
+
+
+def other_datasets(server: Server) -> Iterable[str]:
+    """CIFAR-100 and ImageNet16-120."""
+    yield "\n## CIFAR-100 and ImageNet16-120\n"
+    for dataset in ("cifar100", "ImageNet16-120"):
+        ys = [
+            *(f"valtest_accuracy@{epoch}of200" for epoch in (3, 8, 23)),
+            "valid_accuracy@12of12",
+            "valid_accuracy@200of200",
+            "test_accuracy@200of200",
+        ]
+        answer = server.correlations(("width", "depth"), ys, ("dataset", dataset))
+        yield f"\n{dataset} (at epochs 3, 8 and 23 validation and test images together):\n"
+        yield answer.table(("width", "depth"), ys)
+
+
+def early_against_final(server: Server) -> Iterable[str]:
+    """How well early accuracy tells final accuracy."""
+    xs = [*EARLY, SHORT]
+    yield "\n## Does early accuracy tell final accuracy?\n"
+    plain = server.correlations(xs, FINAL)
+    yield markdown(
+        ["", *(f"`{y}`" for y in FINAL), "n"],
+        [
+            [
+                f"`{x}`",
+                *(shown(plain.by_pair[x, y]) for y in FINAL),
+                f"{plain.by_pair[x, FINAL[0]]['n']:,}",
+            ]
+            for x in xs
+        ],
+    )
+    yield f"\n`{plain.call}`\n"
+    within = server.correlations(xs, FINAL[:1], ("group_by", "ops"))
+    yield "\nAmong cells of the same operations:\n"
+    yield markdown(
+        ["", f"`{FINAL[0]}`", "n"],
+        [
+            [f"`{x}`", shown(within.by_pair[x, FINAL[0]]), f"{within.by_pair[x, FINAL[0]]['n']:,}"]
+            for x in xs
+        ],
+    )
+    yield f"\n`{within.call}`\n"
+
+
+def by_shape(server: Server) -> Iterable[str]:
+    """Accuracy by width and depth."""
+    parameters = [("by", "width,depth"), ("metric", SHORT), ("metric", FINAL[0])]
+    groups = server.get("/groups", parameters)["items"]
+    yield "\n## Accuracy by width and depth\n"
+    yield markdown(
+        ["width", "depth", "cells", f"`{SHORT}` median", f"`{FINAL[0]}` median", "best", "cell"],
+        [
+            [
+                f"{group['width']}",
+                f"{group['depth']}",
+                f"{group['cells']:,}",
+                f"{group['metrics'][SHORT]['median']:.2f}",
+                f"{group['metrics'][FINAL[0]]['median']:.2f}",
+                f"{group['metrics'][FINAL[0]]['max']:.2f}",
+                f"`{group['metrics'][FINAL[0]]['best']}`",
+            ]
+            for group in groups
+        ],
+    )
+    yield f"\n`GET /groups?{urlencode(parameters, safe='@,')}`\n"
+
+
+def named_cells(server: Server) -> Iterable[str]:
+    """Where the published cells stand."""
+    parameters = [("cell", name) for name in NAMED]
+    items = server.get("/ranks", parameters)["items"]
+    yield "\n## Are the published cells among the widest and shallowest?\n"
+    rows = []
+    for item in items:
+        width, depth = item["ranks"]["width"], item["ranks"]["depth"]
+        rows.append(
+            [
+                item["name"],
+                f"{width['value']:g}",
+                f"{width['rank']:,} of {width['of']:,} ({width['position']}. highest of "
+                f"{width['positions']} values)",
+                f"{depth['value']:g}",
+                f"{depth['rank']:,} of {depth['of']:,} ({depth['position']}. lowest of "
+                f"{depth['positions']} values)",
+            ]
+        )
+    yield markdown(["cell", "width", "widest", "depth", "shallowest"], rows)
+    yield f"\n`GET /ranks?{urlencode(parameters)}`\n"
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(description="What the tables say of width and depth.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="server to ask")
+    for part in report(Server(parser.parse_args().url)):
+        print(part)
+
+
+if __name__ == "__main__":
+    main()
