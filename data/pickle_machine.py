@@ -136,6 +136,7 @@ class Interpreter:
             raise self._error(f"it declares a value of {size} bytes, allowed are {MAX_BYTES}")
         if self._pos + size > len(self._buffer):
             self._refill(size)
+            self._low = -1  # so that a pause follows, as after any reading
         end = self._pos + size
         if end > len(self._buffer):
             raise self._error("it is cut short")

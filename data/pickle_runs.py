@@ -14,11 +14,23 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 _MIN_PAIRS: Final = 2
+_LENGTHS: Final = 3
 _MAX_TEXT: Final = 64
 _INT_PAIR: Final = 11
 _INT_RUN: Final = re.compile(rb"(?:K.G........){%d,}+" % _MIN_PAIRS, re.DOTALL)
+_FLOAT: Final = np.dtype(">f8")
 _INDEX_SIZE: Final = {b"\x94": 0, b"q": 1, b"r": 4}
 """What follows the opcodes MEMOIZE, BINPUT and LONG_BINPUT."""
+
+_TEXTS: Final = [np.dtype(f"V{size}") for size in range(_MAX_TEXT + _LENGTHS)]
+
+
+class Part(NamedTuple):
+    """``pairs`` of ``stride`` bytes each, from ``start`` on."""
+
+    start: int
+    pairs: int
+    stride: int
 
 
 class Run(NamedTuple):
@@ -27,32 +39,35 @@ class Run(NamedTuple):
     Attributes:
         keys: integers or texts.
         buffer: the bytes that the run is in.
-        start, end: where it starts and ends there.
-        value: where, in a pair, the float is.
-        index: where, in a pair, the key's memo index is, and its size; size 0 if it isn't given.
+        end: where it ends there.
+        parts: its pairs, those of equal length in one part.
+        memo: bytes of a memo index before each pair's float; 0 where it isn't given.
     """
 
     keys: tuple[Any, ...]
     buffer: bytes
-    start: int
     end: int
-    value: int
-    index: tuple[int, int] = (0, 0)
+    parts: tuple[Part, ...]
+    memo: int = 0
 
     def values(self) -> list[float]:
-        """The floats."""
-        floats: list[float] = self._column(self.value, ">f8").tolist()
+        """The floats, which end each pair."""
+        floats: list[float] = []
+        for start, pairs, stride in self.parts:
+            at = start + stride - 8
+            floats += np.ndarray((pairs,), _FLOAT, self.buffer, at, (stride,)).tolist()
         return floats
 
     def indexes(self) -> Any:
         """The keys' memo indexes as an array; None where they aren't given."""
-        place, size = self.index
-        return self._column(place, f"<u{size}").astype(np.int64) if size else None
-
-    def _column(self, place: int, kind: str) -> Any:
-        count = len(self.keys)
-        stride = (self.end - self.start) // count
-        return np.ndarray((count,), kind, self.buffer, self.start + place, (stride,))
+        if not self.memo:
+            return None
+        kind = np.dtype(f"<u{self.memo}")
+        columns = [
+            np.ndarray((pairs,), kind, self.buffer, start + stride - 9 - self.memo, (stride,))
+            for start, pairs, stride in self.parts
+        ]
+        return np.concatenate(columns).astype(np.int64)
 
 
 def int_run(buffer: bytes, start: int) -> Run | None:
@@ -60,46 +75,66 @@ def int_run(buffer: bytes, start: int) -> Run | None:
     found = _INT_RUN.match(buffer, start)
     if found is None:
         return None
-    end = found.end()
-    return Run(tuple(buffer[start + 1 : end : _INT_PAIR]), buffer, start, end, 3)
+    keys = tuple(buffer[start + 1 : found.end() : _INT_PAIR])
+    return Run(keys, buffer, found.end(), (Part(start, len(keys), _INT_PAIR),))
 
 
 def text_run(buffer: bytes, start: int, text: int, size: int) -> Run | None:
     """The run of (text, float) that starts here; None if it is short or not ASCII.
 
+    The texts may get longer on the way, as from ``x-valid@9`` to ``x-valid@10``.
+
     Args:
         buffer: bytes of the pickle.
         start: where the first text's opcode is.
         text: where the text itself is.
-        size: its length in bytes, which is that of every text of the run.
+        size: its length in bytes.
     """
-    after = text + size
-    memo = buffer[after : after + 1]
+    memo = buffer[text + size : text + size + 1]
     if not 0 < size < _MAX_TEXT or memo not in _INDEX_SIZE:
         return None
-    found = _pattern(buffer[start:text], size, memo).match(buffer, start)
+    found = _pattern(buffer[start:text], memo).match(buffer, start)
     if found is None:
         return None
-    end = found.end()
-    index = _INDEX_SIZE[memo]
-    stride = after - start + 1 + index + 9
-    column = np.ndarray(((end - start) // stride,), f"V{size}", buffer, text, (stride,))
-    keys = _split(column.tobytes(), size)
+    head = text - start
+    parts, texts = [], []
+    for longer in range(_LENGTHS):
+        low, high = found.span(longer + 1)
+        if low < high:
+            stride = head + size + longer + 1 + _INDEX_SIZE[memo] + 9
+            part = Part(low, (high - low) // stride, stride)
+            parts.append(part)
+            kind = _TEXTS[size + longer]
+            column = np.ndarray((part.pairs,), kind, buffer, low + head, (stride,))
+            texts.append(column.tobytes())
+    keys = _split(tuple(texts), tuple(part.pairs for part in parts))
     if keys is None:
         return None
-    return Run(keys, buffer, start, end, stride - 8, (after + 1 - start, index))
+    return Run(keys, buffer, found.end(), tuple(parts), _INDEX_SIZE[memo])
 
 
 @lru_cache(maxsize=256)
-def _pattern(head: bytes, size: int, memo: bytes) -> re.Pattern[bytes]:
-    """Two pairs or more: a text of this size, its memo opcode, a float."""
-    pair = re.escape(head) + b"." * size + memo + b"." * _INDEX_SIZE[memo] + b"G........"
-    return re.compile(b"(?:%b){%d,}+" % (pair, _MIN_PAIRS), re.DOTALL)
+def _pattern(head: bytes, memo: bytes) -> re.Pattern[bytes]:
+    """Two pairs or more of this size, then some of one and of two bytes more.
+
+    A pair is a text, its memo opcode, and a float; ``head`` is the text's opcode and its length.
+    """
+    groups = []
+    for longer in range(_LENGTHS):
+        size = head[1] + longer
+        start = re.escape(head[:1] + bytes([size]) + head[2:])
+        pair = start + b"." * size + memo + b"." * _INDEX_SIZE[memo] + b"G........"
+        groups.append(b"((?:%b)%b)" % (pair, b"*+" if longer else b"{%d,}+" % _MIN_PAIRS))
+    return re.compile(b"".join(groups), re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
-def _split(text: bytes, size: int) -> tuple[str, ...] | None:
-    if not text.isascii():
+def _split(texts: tuple[bytes, ...], counts: tuple[int, ...]) -> tuple[str, ...] | None:
+    """The single texts, of those that stand end to end in each part."""
+    if not all(text.isascii() for text in texts):
         return None
-    whole = text.decode("ascii")
-    return tuple(whole[start : start + size] for start in range(0, len(whole), size))
+    keys: list[str] = []
+    for text, count in zip(texts, counts, strict=True):
+        whole, size = text.decode("ascii"), len(text) // count
+        keys += [whole[start : start + size] for start in range(0, len(whole), size)]
+    return tuple(keys)

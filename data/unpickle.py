@@ -80,8 +80,7 @@ class Machine(Interpreter):
         for _ in self.run():
             below, done = self._completed(name)
             if done and not started:
-                check_keys(below[:-2:2])
-                before(dict(zip(below[:-2:2], below[1:-2:2], strict=False)))
+                before(_before(below))
                 started = True
             yield from done
         whole = self._stack[-1]
@@ -114,3 +113,13 @@ class Machine(Interpreter):
         self._memo.turn()
         self.renew()
         return below, done
+
+
+def _before(below: list[Any]) -> dict[Any, Any]:
+    """The items of an open dictionary ahead of its last, of which only the key is read.
+
+    They lie in pairs above its mark; a dictionary of a single item has none and lies there itself.
+    """
+    pairs = below[len(below) % 2 : -2]
+    check_keys(pairs[::2])
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))

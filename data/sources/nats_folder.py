@@ -19,9 +19,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from data.sources.base import Batch, Description, Progress, SourceError, encode
+from data.sources.base import Batch, Description, Progress, SourceError
 from data.sources.official import NAME, official_description
-from data.sources.records import UNWANTED, cell_runs, check_meta
+from data.sources.records import UNWANTED, cell_runs, check_meta, checked
 from data.unpickle import MAX_BYTES, loads
 
 META: Final = "meta.pickle.pbz2"
@@ -114,7 +114,10 @@ def decode(task: list[tuple[int, Path]]) -> tuple[pa.RecordBatch, pa.RecordBatch
             runs += cell_runs(index, record)
         except SourceError as error:
             raise SourceError(f"{file}: {error}") from error
-    batch = encode(runs)
+    try:
+        batch = checked(runs)
+    except SourceError as error:
+        raise SourceError(f"{task[0][1].parent}: {error}") from error
     return batch.runs, batch.series
 
 

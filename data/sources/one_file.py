@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from data.sources.base import Batch, Description, Progress, Run, SourceError, encode
+from data.sources.base import Batch, Description, Progress, Run, SourceError
 from data.sources.official import NAME, official_description
-from data.sources.records import UNWANTED, cell_runs, check_meta
+from data.sources.records import UNWANTED, cell_runs, check_meta, checked
 from data.unpickle import Machine, Read
 
 Container = Literal["torch-legacy", "torch-zip", "bz2", "pickle"]
@@ -68,13 +68,13 @@ class OneFile:
                 runs += cell_runs(index, record)
                 cells += 1
                 if cells % _CELLS_PER_BATCH == 0:
-                    yield encode(runs)
+                    yield checked(runs)
                     runs.clear()
                     progress(file.tell(), size)
         if not cells:
             raise SourceError(f"{self.path}: no cell in it")
-        if runs:
-            yield encode(runs)
+            if runs:
+                yield checked(runs)
         progress(size, size)
 
     @contextmanager

@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 from analysis.spaces.nasbench201 import all_cells
-from data.sources.base import EVAL_SETS, EvalSet, IntArray, Measure, Run, Series, SourceError
+from data.sources.base import (
+    EVAL_SETS,
+    Batch,
+    EvalSet,
+    IntArray,
+    Measure,
+    Run,
+    Series,
+    SourceError,
+    encode,
+)
 from data.stand_ins import short
 
 SCHEDULES: Final[Mapping[str, int]] = {"12": 12, "less": 12, "200": 200, "full": 200}
@@ -24,6 +35,11 @@ UNWANTED: Final = frozenset(("eval_times", "train_acc5es"))
 """Dictionaries of a trial that aren't used; reading them takes half of the time."""
 
 Keys = tuple[Any, ...]
+
+_COMPLETE: Final = {schedule: tuple(range(schedule)) for schedule in SCHEDULES.values()}
+_COMPLETE_EPOCHS: Final = {
+    schedule: np.arange(1, schedule + 1, dtype=np.int16) for schedule in SCHEDULES.values()
+}
 
 
 @cache
@@ -129,10 +145,13 @@ def _run(arch: str, schedule: int, key: object, trial: object, where: str) -> Ru
 def _train(trial: Any, schedule: int, where: str, measure: Measure, name: str) -> Iterator[Series]:
     points = _get(trial, name, dict, where)
     if points:
-        epochs = _train_epochs(tuple(points), schedule)
+        if tuple(points) != _COMPLETE[schedule]:
+            epochs = _train_epochs(tuple(points), schedule)
+        else:
+            epochs = _COMPLETE_EPOCHS[schedule]
         if epochs is None:
             raise SourceError(f"{where}: {name} has keys other than the epochs 0, 1, ... in order")
-        yield _series("train", measure, epochs, list(points.values()), f"{where}, {name}")
+        yield Series("train", measure, epochs, points.values())
 
 
 def _evaluated(
@@ -145,7 +164,7 @@ def _evaluated(
     values = list(points.values())
     for eval_set, epochs, places in plan:
         chosen = values[places] if isinstance(places, slice) else [values[p] for p in places]
-        yield _series(eval_set, measure, epochs, chosen, f"{where}, {name}")
+        yield Series(eval_set, measure, epochs, chosen)
 
 
 @lru_cache(maxsize=256)
@@ -180,26 +199,54 @@ def _evaluation_plan(
     return plan
 
 
-def _series(
-    eval_set: EvalSet, measure: Measure, epochs: IntArray, points: list[Any], where: str
-) -> Series:
-    """Checked; a loss that is no finite number is left out, as the run diverged there."""
+def checked(runs: list[Run]) -> Batch:
+    """These runs as a batch, every value checked.
+
+    A loss that is no finite number is left out, as the run diverged there.
+
+    Raises:
+        SourceError: a value is no number, or an accuracy not within 0 to 100.
+    """
     try:
-        values = np.array(points, np.float64)
+        batch = encode(runs)
     except (TypeError, ValueError, OverflowError) as error:
-        raise SourceError(f"{where}: a value is no number") from error
-    if values.ndim != 1:
-        raise SourceError(f"{where}: a value is no number")
-    low, high = values.min(), values.max()
-    if measure == "accuracy":
-        if not (low >= 0 and high <= 100.001):
-            raise SourceError(f"{where}: accuracies from {low} to {high}; allowed: 0 to 100")
-    elif not (low >= 0 and math.isfinite(high)):
-        finite = np.isfinite(values)
-        if (values[finite] < 0).any():
-            raise SourceError(f"{where}: a loss is negative")
-        epochs, values = epochs[finite], values[finite]
-    return Series(eval_set, measure, epochs, values)
+        raise _first_fault(runs) from error
+    lists: Any = batch.series.column("values")
+    values = lists.flatten().to_numpy()
+    if len(values) and values.min() >= 0 and values.max() <= 100:  # false for NaN
+        return batch
+    is_loss = np.repeat(
+        np.asarray(batch.series.column("measure")) == "loss", np.diff(lists.offsets.to_numpy())
+    )
+    if not (is_loss & ~np.isfinite(values) | (values >= 0) & (is_loss | (values <= 100))).all():
+        raise _first_fault(runs)
+    return encode(map(_finite, runs)) if not np.isfinite(values).all() else batch
+
+
+def _finite(run: Run) -> Run:
+    series = []
+    for one in run.series:
+        values = np.array(list(one.values), np.float64)
+        kept = np.isfinite(values)
+        series.append(replace(one, epochs=np.asarray(one.epochs)[kept], values=values[kept]))
+    return replace(run, series=tuple(series))
+
+
+def _first_fault(runs: list[Run]) -> SourceError:
+    for run in runs:
+        for one in run.series:
+            high = math.inf if one.measure == "loss" else 100.0
+            for epoch, value in zip(one.epochs, one.values, strict=True):
+                number = isinstance(value, int | float)
+                if number and (0 <= value <= high or (one.measure == "loss" and value != value)):
+                    continue
+                return SourceError(
+                    f"cell {official_strings().index(run.cell)}, schedule {run.schedule}, "
+                    f"{run.dataset}, seed {run.seed}: {one.eval_set} {one.measure} of epoch "
+                    f"{epoch} is {short(value)}; allowed: "
+                    + ("losses of 0 or more" if one.measure == "loss" else "0 to 100")
+                )
+    return SourceError("a value is no number")
 
 
 def _get(table: Any, name: str, kind: type[Any], where: str, *, optional: bool = False) -> Any:
