@@ -59,18 +59,18 @@ class _Rows:
             if column is not None and column.group == "topology" and cut.any():
                 self._count("disconnected", cut)
                 missing &= ~cut
-            if missing.any():
-                self._count(self._reason(field), missing)
+            if column is None:
+                self._count(f"no {field.name}", missing)
+            else:
+                for space, inside in self.view.frame.spaces.items():
+                    why = column.null_when if space in column.spaces else f"not defined in {space}"
+                    self._count(f"no {field.name}: {why}", missing & inside)
         return values
 
-    def _reason(self, field: Field) -> str:
-        if field.resolved is not None:
-            return f"no {field.name}"
-        return f"no {field.name}: {COLUMNS[field.name].null_when or 'not defined in this space'}"
-
     def _count(self, reason: str, rows: Mask) -> None:
-        self.excluded[reason] = self.excluded.get(reason, 0) + int(np.count_nonzero(rows))
-        self.kept &= ~rows
+        if rows.any():
+            self.excluded[reason] = self.excluded.get(reason, 0) + int(np.count_nonzero(rows))
+            self.kept &= ~rows
 
 
 def _controls(view: View, options: Options) -> list[Field]:

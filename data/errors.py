@@ -24,6 +24,20 @@ class QueryError(ValueError):
         self.name = name
 
 
+class blame:  # noqa: N801  (reads as a statement)
+    """Names the parameter in whatever :class:`QueryError` is raised inside."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, QueryError) and error.name is None:
+            error.name = self._name
+
+
 class UnknownCellError(LookupError):
     """An id of the right form that no loaded cell has (a genotype can't be told from its hash)."""
 

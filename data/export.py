@@ -73,7 +73,7 @@ def export(
 
 
 def _write(snapshot: Snapshot, sql: str, parameters: dict[str, str], path: Path) -> None:
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         reader = cursor.sql(sql, params=parameters).to_arrow_reader(ROWS_AT_ONCE)
         with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
             for batch in reader:

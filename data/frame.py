@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from analysis.spaces import darts, nasbench201
 from data.columns import COLUMNS, SAMENESS, STORED, TEXT_FIELDS
-from data.store import Store
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -37,12 +37,11 @@ class Frame:
         rows: cell id, canonical string or published name → row.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         names = (*TEXT_FIELDS, "connected", *STORED, *(f"class_{notion}" for notion in SAMENESS))
-        with store.read() as cursor:
-            table = cursor.execute(
-                f"SELECT {', '.join(names)} FROM cells ORDER BY cell"  # noqa: S608  (registry)
-            ).fetchnumpy()
+        table = cursor.execute(
+            f"SELECT {', '.join(names)} FROM cells ORDER BY cell"  # noqa: S608  (registry)
+        ).fetchnumpy()
         self.size = len(table["id"])
         self.texts: dict[str, list[str | None]] = {
             name: _texts(table[name]) for name in TEXT_FIELDS

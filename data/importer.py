@@ -7,7 +7,8 @@ import that fails or is killed at any moment leaves the database as it was.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,14 @@ from data.store import Store, first_row
 
 FLUSH_VALUES = 4_000_000
 """Values that are held before they are written, about 32 MB."""
+
+UNSTATED = "unstated"
+"""The recipe of runs whose source names none, so that they can be asked for."""
+
+RESERVED = ("cells", "sources")
+"""Names of files that an export writes besides one a source."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,11 @@ def import_source(store: Store, source: Source, report: Report = silent) -> Outc
         SourceError: the files can't be taken; nothing was changed.
     """
     description = source.describe()
+    if not _NAME.fullmatch(description.name) or description.name in RESERVED:
+        raise SourceError(
+            f"{description.name!r} can't name a source; allowed: letters, digits and . _ - inside, "
+            f"up to 64 characters, and none of {', '.join(RESERVED)}"
+        )
     try:
         content = checksum(source, report)
     except OSError as error:
@@ -78,7 +92,9 @@ def import_source(store: Store, source: Source, report: Report = silent) -> Outc
             return Outcome(description.name, "unchanged", known[2], known[3], known[4])
         if known is not None:
             _remove(cursor, known[0])
-        writer = _Writer(cursor, description)
+        # What replaces a source keeps its number, and so its place among those that overlap.
+        number = _next(cursor, "sources", "source") if known is None else int(known[0])
+        writer = _Writer(cursor, description, number)
         for batch in source.batches(lambda done, total: report("importing", done, total)):
             writer.add(batch)
         cells, runs, points = writer.finish(source.path, content)
@@ -117,10 +133,12 @@ def _next(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
 class _Writer:
     """Turns batches into rows of the tables, in the running transaction."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, description: Description) -> None:
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, description: Description, source: int
+    ) -> None:
         self._cursor = cursor
         self._description = description
-        self._source = _next(cursor, "sources", "source")
+        self._source = source
         self._next_run = self._first_run = _next(cursor, "runs", "run")
         self._cells = dict(cursor.execute("SELECT arch, cell FROM cells").fetchall())
         self._ids = dict(cursor.execute("SELECT cell, id FROM cells").fetchall())
@@ -143,6 +161,7 @@ class _Writer:
         """Check and take over one batch."""
         if batch.runs.num_rows == 0:
             return
+        batch = _with_recipes(batch)
         runs = batch.runs
         archs: list[Any] = runs.column("cell").to_pylist()
         cells = np.array([self._cell(arch) for arch in archs], dtype=np.int32)
@@ -179,11 +198,13 @@ class _Writer:
                 raise SourceError(
                     f"{columns['cell'][number]}: a run has either a seed or a replicate's name"
                 )
+            recipe, schedule = columns["recipe"][number], columns["schedule"][number]
             parts = [
                 self._description.name,
                 self._ids[int(cells[number])],
                 columns["dataset"][number],
-                columns["recipe"][number],
+                # The benchmark's own recipes name their schedule already.
+                recipe if recipe == f"nb201-{schedule}" else f"{recipe}@{schedule}",
                 str(replicate if seed is None else seed).replace(" ", "-"),
             ]
             if columns["images"][number] != "original":
@@ -325,6 +346,16 @@ class _Writer:
             ],
         )
         return cells, runs, self._points
+
+
+def _with_recipes(batch: Batch) -> Batch:
+    """The batch with a name for the recipe of every run."""
+    recipes: list[Any] = batch.runs.column("recipe").to_pylist()
+    if "" not in recipes:
+        return batch
+    place = batch.runs.schema.get_field_index("recipe")
+    named = pa.array([recipe or UNSTATED for recipe in recipes], pa.string())
+    return replace(batch, runs=batch.runs.set_column(place, "recipe", named))
 
 
 def _lists(batch: pa.RecordBatch, name: str) -> pa.ListArray[Any]:

@@ -41,10 +41,10 @@ class Snapshot:
     """One state of the data: what a request works on from beginning to end."""
 
     def __init__(self, store: Store, frame: Frame | None = None) -> None:
-        self.store = store
-        with store.read() as cursor:
+        self.state = store.pin()
+        with self.state.read() as cursor:
             row = first_row(cursor, "SELECT count(*) FROM cells")
-            self.frame = frame if frame is not None and row == (frame.size,) else Frame(store)
+            self.frame = frame if frame is not None and row == (frame.size,) else Frame(cursor)
             self.sources = [
                 SourceInfo(*row)
                 for row in cursor.execute(
@@ -69,7 +69,7 @@ class Snapshot:
             )
             for source, curve, held, seeds, cells, runs in recorded
         )
-        self.reader = CurveReader(store)
+        self.reader = CurveReader(self.state)
         self.vectors = Vectors(self.reader, self.frame.size)
 
 

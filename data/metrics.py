@@ -109,7 +109,7 @@ class Metric:
 
     def __str__(self) -> str:
         if self.measure == "epochs_to":
-            name = f"epochs_to_{self.threshold:g}of{self.schedule}"
+            name = f"epochs_to_{self.threshold:.9g}of{self.schedule}"
         elif self.measure == "half_life":
             name = f"half_life_of{self.schedule}"
         elif self.final:
@@ -306,6 +306,14 @@ class Catalogue:
             and _matches(entry.curve, context)
         ]
 
+    def holds(self, measure: str, context: Context) -> bool:
+        """Whether a data set has ``<split>_<accuracy|loss>`` at all, from whatever training."""
+        split, _, kind = measure.partition("_")
+        return any(
+            word == split and entry.curve.measure == kind
+            for word, entry in self._own(replace(context, source=None))
+        )
+
     def resolve(self, metric: Metric, context: Context) -> Resolved:
         """The curve that ``metric`` means in ``context``, and the epochs that it needs.
 
@@ -371,6 +379,7 @@ class Catalogue:
                 str(context.seed),
                 f"{metric} is not recorded for this seed",
                 "mean" + "".join(f", {seed}" for seed in sorted(seeds)),
+                "seed",
             )
         sources = tuple(
             sorted({entry.source for entry in entries if not entry.epochs.isdisjoint(epochs)})

@@ -20,7 +20,7 @@ import numpy as np
 from analysis.cells import Cell, CellError, parse_cell
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from data.columns import COLUMNS, TEXT_FIELDS
-from data.errors import QueryError, UnknownCellError, nearest
+from data.errors import QueryError, UnknownCellError, blame, nearest
 from data.frame import Floats, Mask, Rows
 from data.library import Snapshot
 from data.metrics import GRAMMAR, Context, Metric, Resolved, parse_metric
@@ -152,7 +152,8 @@ class View:
                     name = f"{field.name}:{aspect}"
                     metric = replace(field.resolved.metric, aspect=aspect)
                     result.append(Field(name, replace(field.resolved, metric=metric)))
-        return result
+        # One of these may have been asked for by name too; a table has each column once.
+        return list({field.name: field for field in result}.values())
 
     def mask(self, filters: Filters) -> Mask:
         """The cells that pass, (cells,).
@@ -169,13 +170,15 @@ class View:
             mask &= frame.classes[filters.unique] == np.arange(frame.size)
         if filters.cells:
             named = np.zeros(frame.size, dtype=np.bool_)
-            for text in filters.cells:
-                named[find_row(self.snapshot, text)] = True
+            with blame("cell"):
+                for text in filters.cells:
+                    named[find_row(self.snapshot, text)] = True
             mask &= named
         for edge, operation in filters.operations:
             mask &= frame.operations[:, EDGES.index(edge)] == OPERATIONS.index(operation)
         for bound in filters.bounds:
-            values = self.numbers(self.field(bound.name))
+            with blame("min_metric" if bound.comparison == ">=" else "max_metric"):
+                values = self.numbers(self.field(bound.name))
             # Comparisons with NaN are false: a cell without a value is never within a bound.
             if bound.comparison == ">=":
                 mask &= values >= bound.value
@@ -206,8 +209,10 @@ class View:
         levels: list[Floats] = []
         for field, falling in reversed(fields):
             if field.kind in ("text", "boolean"):
-                values = [str(value or "") for value in self.values(field)]
-                column = np.unique(np.array(values), return_inverse=True)[1].astype(np.float64)
+                values = self.values(field)
+                texts = np.array([str(value) for value in values])
+                column = np.unique(texts, return_inverse=True)[1].astype(np.float64)
+                column[[value is None for value in values]] = np.nan
             else:
                 column = self.numbers(field)
             levels.append(-column if falling else column)
@@ -238,6 +243,15 @@ def resolve_cell(snapshot: Snapshot, text: str) -> tuple[int | None, Cell]:
     return row, parse_cell(frame.texts["arch"][row] or "")
 
 
+def not_a_cell(text: str, error: CellError | UnknownCellError) -> QueryError:
+    """What is wrong with ``text`` where a parameter names cells."""
+    allowed = "an id, a cell string, an official index, a published name or a genotype"
+    if isinstance(error, UnknownCellError):
+        return QueryError(text, str(error), allowed)
+    place = "" if error.position is None else f" at position {error.position}"
+    return QueryError(text, f"{error.problem}{place}", ", ".join(error.allowed) or allowed)
+
+
 def find_row(snapshot: Snapshot, text: str) -> int:
     """The row of a loaded cell.
 
@@ -250,7 +264,7 @@ def find_row(snapshot: Snapshot, text: str) -> int:
     try:
         row, cell = resolve_cell(snapshot, text)
     except (CellError, UnknownCellError) as error:
-        raise QueryError(text, str(error), "an id, a cell string or an official index") from error
+        raise not_a_cell(text, error) from error
     if row is None:
         raise QueryError(text, f"{cell.id} is not loaded", "a cell that GET /cells lists")
     return row

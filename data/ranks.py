@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import topology
-from analysis.cells import Cell
+from analysis.cells import Cell, CellError
 from analysis.spaces.darts import Genotype
 from analysis.spaces.wirings import wiring_table
+from data.errors import UnknownCellError
 from data.frame import Floats
 from data.groups import is_lower_better
-from data.queries import Field, View, resolve_cell
+from data.queries import Field, View, not_a_cell, resolve_cell
 
 WIDE_FIRST = "falling"
 SHALLOW_FIRST = "rising"
@@ -84,13 +85,15 @@ def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[Cell
     """The ranks of ``cells`` by width, depth and each metric.
 
     Raises:
-        CellError, UnknownCellError: not a cell.
-        QueryError: a metric that was not recorded.
+        QueryError: not a cell, or a metric that was not recorded.
     """
     fields = [view.field(name) for name in metrics]
     found = []
     for text in cells:
-        row, cell = resolve_cell(view.snapshot, text)
+        try:
+            row, cell = resolve_cell(view.snapshot, text)
+        except (CellError, UnknownCellError) as error:
+            raise not_a_cell(text, error) from error
         shape = _wiring_ranks(cell) if isinstance(cell, Genotype) else _space_ranks(view, row)
         by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
         found.append(CellRanks(cell, shape | by_metric))

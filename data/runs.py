@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data.frame import python_values
 from data.library import Snapshot
 from data.metrics import Resolved
 from data.store import first_row
@@ -83,7 +84,7 @@ def find(
     The last number is None where nothing follows; give it as ``after`` for the next page.
     """
     where, parameters = _where(filters)
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         counted = first_row(
             cursor,
             f"SELECT count(*) FROM runs JOIN sources ON sources.source = runs.source WHERE {where}",  # noqa: S608  (constants, values bound)
@@ -101,7 +102,7 @@ def find(
 
 def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
     """A run with everything that was recorded of it, or None."""
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         row = first_row(cursor, f"{_SELECT} WHERE runs.id = ?", [run_id])
         if row is None:
             return None
@@ -122,7 +123,7 @@ def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
 def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
     """The runs of one cell, each with what it recorded (first and last epoch, last value)."""
     records, _, _ = find(snapshot, RunFilters(rows=np.array([row])))
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         series = cursor.execute(
             'SELECT runs.id, eval_set, measure, epochs, series."values"[-1] FROM series '
             "JOIN runs USING (run) JOIN curves USING (curve) JOIN grids USING (grid) "
@@ -153,12 +154,15 @@ def mean_curve(snapshot: Snapshot, row: int, resolved: Resolved) -> dict[str, An
     _, statistics = by_cell(rows, rows.values)
     held = ~np.isnan(statistics.value[0])
     epochs = np.array(resolved.epochs)[held]
+    curves = seed_curves(snapshot, row, resolved)
+    sources = dict.fromkeys(name for curve in curves for name in curve["source"].split(", "))
     return {
         "seed": "mean",
+        "source": ", ".join(sources),
         "epochs": epochs.tolist(),
         "values": statistics.value[0][held].tolist(),
-        "std": statistics.std[0][held],
-        "n_seeds": statistics.n_seeds[0][held],
+        "std": python_values(statistics.std[0][held]),
+        "n_seeds": python_values(statistics.n_seeds[0][held], whole=True),
     }
 
 
@@ -168,7 +172,7 @@ def seed_curves(snapshot: Snapshot, row: int, resolved: Resolved) -> list[dict[s
     ``replicate`` tells unnamed seeds apart, or says that the values are a table's own means.
     """
     context = resolved.context
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         found = cursor.execute(
             'SELECT seed, replicate, sources.name, epochs, series."values" FROM series '
             "JOIN runs USING (run) JOIN grids USING (grid) "

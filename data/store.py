@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 
@@ -97,12 +98,43 @@ def first_row(
     return rows[0] if rows else None
 
 
+class Pinned:
+    """One committed state: what is written later is not seen. Threads take turns."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._turn = threading.RLock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._cursor.begin()
+        # A transaction's state is that of its first statement.
+        self._cursor.execute("SELECT count(*) FROM meta").fetchall()
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The cursor, for one thread at a time; results must be fetched before the end."""
+        with self._turn:
+            try:
+                yield self._cursor
+            except duckdb.Error:
+                # A failed statement ends its transaction, and others want to read on.
+                self._cursor.rollback()
+                self._begin()
+                raise
+
+    def close(self) -> None:
+        """Let go of the state."""
+        self._cursor.close()
+
+
 class Store:
     """An open database. Close it, or use it as a context manager."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         self._connection = connection
         self._write_lock = threading.Lock()
+        self._pinned: WeakSet[Pinned] = WeakSet()
         self.path = path
 
     @classmethod
@@ -133,7 +165,8 @@ class Store:
             raise StoreError(f"can't use {home} as the home: {error.strerror or error}") from error
         except duckdb.Error as error:
             text = str(error)
-            if "lock" in text.lower():
+            # Not just "lock": the message holds the path, which may have any words in it.
+            if "Could not set lock" in text:
                 found = re.search(r"PID (\d+)", text)
                 raise StoreLockedError(path, int(found[1]) if found else None) from None
             raise StoreError(f"{path} can't be opened: {text.splitlines()[0]}") from error
@@ -173,6 +206,12 @@ class Store:
         finally:
             cursor.close()
 
+    def pin(self) -> Pinned:
+        """The last committed state, to be read for as long as it is wanted."""
+        pinned = Pinned(self._connection.cursor())
+        self._pinned.add(pinned)
+        return pinned
+
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside a transaction: committed at the end, rolled back on any exception."""
@@ -191,7 +230,9 @@ class Store:
             cursor.execute("CHECKPOINT")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; states that are still pinned end."""
+        for pinned in tuple(self._pinned):
+            pinned.close()
         self._connection.close()
 
     def __enter__(self) -> Store:

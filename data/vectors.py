@@ -1,9 +1,10 @@
 """Metrics of all cells: read from the stored curves, merged over sources, averaged over seeds.
 
 For one kind of curve, every (cell, seed) is taken once: where several sources hold it, the official
-table wins, then the source imported first, epoch by epoch. A cell whose table names its seeds is
-read from these; else from unnamed seeds (each counts as one); else from a mean over an unknown
-number of seeds, for which ``n_seeds`` and ``std`` are null. No seed is ever filled in.
+table wins, then the source imported first, epoch by epoch. A value of a cell is the mean over its
+named seeds; where none of these has one, over unnamed seeds (each counts as one); else it is a
+table's own mean over an unknown number of seeds, for which ``n_seeds`` and ``std`` are null. No
+seed is ever filled in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from analysis import convergence
 from data.frame import Floats, Rows, python_values
 from data.metrics import LEVELS, Aspect, Resolved
-from data.store import Store
+from data.store import Pinned
 
 CELLS_AT_ONCE = 4096
 """Cells whose whole curves are read at a time, which bounds the memory of a read."""
@@ -28,6 +29,7 @@ CELLS_AT_ONCE = 4096
 ASPECTS: tuple[Aspect, ...] = ("value", "std", "n_seeds")
 
 _MEAN = 2  # the tier of means over an unknown number of seeds
+_NOTHING = 3  # stands for the tier where no row has a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,11 @@ _KEYS = ("cell", "tier", "seed")
 
 
 class CurveReader:
-    """Reads :class:`CurveRows` from the store."""
+    """Reads :class:`CurveRows` from one state of the store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        with store.read() as cursor:
+    def __init__(self, state: Pinned) -> None:
+        self._state = state
+        with state.read() as cursor:
             self._grids = {
                 grid: np.asarray(epochs, dtype=np.int64)
                 for grid, epochs in cursor.execute("SELECT grid, epochs FROM grids").fetchall()
@@ -112,7 +114,7 @@ class CurveReader:
             parameters["epoch"] = resolved.epochs[0]
         else:
             parameters["epochs"] = list(resolved.epochs)
-        with self._store.read() as cursor:
+        with self._state.read() as cursor:
             if single:
                 # Not by way of Arrow: DuckDB's first Arrow result costs 0.2 s of imports, which
                 # the first answer after a start need not wait for.
@@ -123,7 +125,7 @@ class CurveReader:
                 table = cursor.sql(_MANY, params=parameters).to_arrow_table()
                 cell, tier, seed = (table[n].to_numpy().astype(np.int64) for n in _KEYS)
                 values = self._matrix(table, resolved.epochs)
-        return _best_tier(_merge_sources(CurveRows(cell, seed, tier, values)))
+        return _merge_sources(CurveRows(cell, seed, tier, values))
 
     def _matrix(self, table: Any, epochs: tuple[int, ...]) -> Floats:
         """Lists on differing grids as one (rows, epochs) matrix, NaN where not recorded."""
@@ -162,18 +164,6 @@ def _merge_sources(rows: CurveRows) -> CurveRows:
     return CurveRows(rows.cell[first], rows.seed[first], rows.tier[first], values)
 
 
-def _best_tier(rows: CurveRows) -> CurveRows:
-    """Named seeds only, where a cell has any; else unnamed ones; else means."""
-    if not len(rows.cell):
-        return rows
-    starts = np.flatnonzero(np.r_[True, np.diff(rows.cell) != 0])
-    best = np.minimum.reduceat(rows.tier, starts)
-    keep = rows.tier == np.repeat(best, np.diff(np.r_[starts, len(rows.cell)]))
-    if keep.all():
-        return rows
-    return CurveRows(rows.cell[keep], rows.seed[keep], rows.tier[keep], rows.values[keep])
-
-
 def measure_runs(resolved: Resolved, values: Floats) -> Floats:
     """The metric of each run: (rows, epochs) → (rows,), NaN where undefined."""
     metric = resolved.metric
@@ -193,9 +183,11 @@ def measure_runs(resolved: Resolved, values: Floats) -> Floats:
 
 
 def by_cell(rows: CurveRows, values: Floats) -> tuple[npt.NDArray[np.int64], Vector]:
-    """Statistics over the rows of each cell that have a value.
+    """Statistics over the rows of each cell that have a value: those of the best tier among them.
 
-    ``values`` is (rows, columns); returns the cells, (k,), and arrays of (k, columns).
+    ``values`` is (rows, columns); returns the cells, (k,), and arrays of (k, columns). The tier is
+    chosen for each value: a cell may have its last epoch by seed and the others from a table that
+    doesn't name them.
     """
     if not len(rows.cell):
         empty = np.empty((0, values.shape[1]))
@@ -203,12 +195,15 @@ def by_cell(rows: CurveRows, values: Floats) -> tuple[npt.NDArray[np.int64], Vec
     starts = np.flatnonzero(np.r_[True, np.diff(rows.cell) != 0])
     lengths = np.diff(np.r_[starts, len(rows.cell)])
     held = ~np.isnan(values)
+    tier = np.where(held, rows.tier[:, None].astype(np.int8), np.int8(_NOTHING))
+    best = np.minimum.reduceat(tier, starts, axis=0)
+    held &= tier == np.repeat(best, lengths, axis=0)
     number = np.add.reduceat(held, starts, axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.add.reduceat(np.where(held, values, 0.0), starts, axis=0) / number
         deviation = np.where(held, values - np.repeat(mean, lengths, axis=0), 0.0)
         std = np.sqrt(np.add.reduceat(deviation**2, starts, axis=0) / (number - 1))
-    known = (rows.tier[starts] != _MEAN)[:, None]
+    known = best < _MEAN
     return rows.cell[starts], Vector(
         mean,
         np.where(known & (number > 1), std, np.nan),

@@ -28,7 +28,10 @@ def ask(
     try:
         if address is not None:
             answer = httpx2.get(
-                address.rstrip("/") + path, params=list(parameters), timeout=TIMEOUT_S
+                address.rstrip("/") + path,
+                params=list(parameters),
+                timeout=TIMEOUT_S,
+                trust_env=url is not None,  # no proxy stands before this machine's own server
             )
         else:
             answer = asyncio.run(_ask_here(home, path, parameters))
@@ -41,7 +44,7 @@ def ask(
     if answer.status_code != 200:
         try:
             fail(answer.json()["detail"])
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             fail(f"{address} answers {answer.status_code}, which is not Cellwise's")
     return answer
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -34,13 +36,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def fail(message: str) -> NoReturn:
     """End with status 1 and ``message`` on standard error."""
-    err.print(f"[red]error:[/red] {message}", soft_wrap=True)
+    # Messages quote what came: brackets in them are no markup.
+    err.print("[red]error:[/red]", escape(message), soft_wrap=True)
     raise typer.Exit(1)
 
 
 def home_folder(given: Path | None) -> Path:
     """The chosen home: the flag, else ``CELLWISE_HOME``, else ``./var``."""
-    return given if given is not None else Settings().home
+    return given if given is not None else settings().home
+
+
+def settings() -> Settings:
+    """What the environment sets; ends the command where it sets what can't be taken."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = error.errors()[0]
+        name = f"CELLWISE_{'_'.join(map(str, found['loc'])).upper()}"
+        message = found["msg"][:1].lower() + found["msg"][1:]
+        fail(f"{name}={found['input']}: {message}")
 
 
 @contextmanager
@@ -97,11 +111,11 @@ def serve(
     from service import control
     from service.server import PortError, run
 
-    settings = Settings()
+    chosen = settings()
     folder = home_folder(home)
     try:
-        with opened(folder, settings.memory_limit) as library:
-            run(library, folder, host or settings.host, settings.port if port is None else port)
+        with opened(folder, chosen.memory_limit) as library:
+            run(library, folder, host or chosen.host, chosen.port if port is None else port)
         err.print("stopped")
     except StoreLockedError as error:
         url = control.server_url(folder)
@@ -196,7 +210,7 @@ def export(
         {"command": "export", "path": str(folder.resolve()), "names": source},
     )
     for name in outcome["files"]:
-        out.print(str(folder / name), soft_wrap=True)
+        out.print(escape(str(folder / name)), soft_wrap=True)
 
 
 @app.command()
@@ -215,7 +229,7 @@ def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
             f"{item['cells']:,}",
             f"{item['runs']:,}",
             f"{item['points']:,}",
-            item["title"],
+            escape(item["title"]),
         )
     out.print(table)
 
@@ -257,7 +271,7 @@ def topology(
             }
         )
         return
-    out.print(f"[bold]{found.name or found.id}[/bold]  {found.arch}", soft_wrap=True)
+    out.print(f"[bold]{found.name or found.id}[/bold]  {escape(found.arch)}", soft_wrap=True)
     table = Table("column", "value", "meaning")
     for name, value in values.items():
         if found.space in COLUMNS[name].spaces:

@@ -7,6 +7,7 @@ Whoever may open the socket (the home's owner) may command; nothing of it is rea
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socketserver
@@ -79,7 +80,7 @@ class _Handler(socketserver.StreamRequestHandler):
             outcome = execute(self.server.library, json.loads(line), report)
         except SourceError as error:
             self._say({"error": str(error)})
-        except BrokenPipeError:
+        except ConnectionError:
             return  # the command was interrupted: its transaction is rolled back
         except Exception as error:  # whatever it is, the command must hear of it
             self._say({"error": f"the server failed: {type(error).__name__}: {error}"})
@@ -160,7 +161,11 @@ def hand_over(
         ControlError: it couldn't; the message says why.
     """
     connection, _ = _connect(home)
-    with connection, connection.makefile("rwb") as stream:
+    with (
+        contextlib.suppress(ConnectionError),
+        connection,
+        connection.makefile("rwb") as stream,
+    ):
         stream.write(json.dumps(command).encode() + b"\n")
         stream.flush()
         for line in stream:
@@ -171,4 +176,6 @@ def hand_over(
             if "error" in message:
                 raise ControlError(message["error"])
             report(message["stage"], message["done"], message["total"])
-    raise ControlError("the server broke off; see its log. Nothing was changed")
+    raise ControlError(
+        "the server broke off; see its log. Run this again: what was not finished left nothing"
+    )

@@ -33,6 +33,9 @@ def run(library: Library, home: Path, host: str, port: int) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # From here on a client is kept waiting, not turned away: server.json names this address
+        # before the application is up.
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         raise PortError(
@@ -46,6 +49,7 @@ def run(library: Library, home: Path, host: str, port: int) -> None:
         Console(stderr=True, highlight=False).print(
             f"Cellwise serves {home} at {url} (docs at {url}/docs), Ctrl-C stops it",
             soft_wrap=True,
+            markup=False,
         )
         # scipy takes about half a second to import: the first page of cells must not wait for
         # it, and the first correlation not either.

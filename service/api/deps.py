@@ -7,10 +7,11 @@ from typing import Any
 
 from fastapi import Request
 
+from data.errors import blame
 from data.library import Library, Snapshot
 from data.metrics import Resolved
 from data.queries import Field, Filters, View
-from service.api.params import ContextQuery, blame
+from service.api.params import ContextQuery
 
 
 def library(request: Request) -> Library:
@@ -64,11 +65,11 @@ def describe_context(
         "recipe": context.recipe,
         "images": context.images,
     }
+    fields = list(fields)
     if filters is not None:
+        fields += [seen.field(bound.name) for bound in filters.bounds]
         described["space"] = filters.space or ("all" if filters.cells else "nasbench201")
     described["sets"] = {
-        field.name: describe_set(field.resolved)
-        for field in fields
-        if field.resolved is not None and field.resolved.metric.aspect == "value"
+        field.name: describe_set(field.resolved) for field in fields if field.resolved is not None
     }
     return described

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from fastapi.responses import StreamingResponse
 from service.api.params import Format
 
 ROWS_AT_ONCE = 4096
+_Q = re.compile(r"(?:^|;)\s*[qQ]=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)")
 
 MEDIA_TYPES: dict[Format, str] = {
     "json": "application/json",
@@ -58,16 +60,21 @@ def json_response(body: Any, status: int = 200) -> Response:
 
 
 def asked_format(request: Request, asked: Format | None) -> Format:
-    """``format=`` if given, else the first known type of ``Accept``, else JSON."""
+    """``format=`` if given, else the known type that ``Accept`` likes best, else JSON."""
     if asked is not None:
         return asked
-    accept = request.headers.get("accept", "")
-    for entry in accept.split(","):
-        media = entry.partition(";")[0].strip().lower()
+    best: tuple[float, Format] = (0.0, "json")
+    for entry in request.headers.get("accept", "").split(","):
+        media, _, parameters = entry.partition(";")
         for name, media_type in MEDIA_TYPES.items():
-            if media == media_type.partition(";")[0]:
-                return name
-    return "json"
+            if media.strip().lower() == media_type.partition(";")[0]:
+                best = max(best, (_quality(parameters), name), key=lambda pair: pair[0])
+    return best[1]
+
+
+def _quality(parameters: str) -> float:
+    found = _Q.search(parameters)
+    return float(found[1]) if found else 1.0
 
 
 def items(columns: Sequence[Column], rows: Sequence[int]) -> list[dict[str, Any]]:
@@ -85,7 +92,7 @@ def stream(
     return StreamingResponse(
         writer(columns, rows),
         media_type=MEDIA_TYPES[form],
-        headers={"Content-Disposition": f'attachment; filename="{name}.{form}"'},
+        headers=_named(name, form),
     )
 
 
@@ -123,7 +130,14 @@ def collection(
     form = asked_format(request, asked)
     if form == "json":
         return json_response({"items": records, "context": context})
+    if form == "ndjson":  # nested values stay as they are in JSON
+        lines = b"".join(orjson.dumps(record) + b"\n" for record in records)
+        return Response(lines, media_type=MEDIA_TYPES[form], headers=_named(name, form))
     return stream(columns_of(records), range(len(records)), form, name)
+
+
+def _named(name: str, form: Format) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from data.library import Library
 
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -39,9 +40,9 @@ class Monitor:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._durations.labels(scope["method"], route, status).observe(
-                time.perf_counter() - started
-            )
+            # A client may send any word as a method: each would be a series of its own.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._durations.labels(method, route, status).observe(time.perf_counter() - started)
 
 
 def install(app: FastAPI, library: Library) -> None:

@@ -22,7 +22,7 @@ from pydantic import (
 
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from data.columns import COLUMNS, SAMENESS
-from data.errors import QueryError, nearest
+from data.errors import QueryError, blame, nearest
 from data.metrics import Context
 from data.queries import Bound, Filters, parse_metric_bound
 from service.api.errors import ParameterError, ParameterProblem
@@ -40,7 +40,19 @@ def _no_nul(text: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_no_nul)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
-Names = Annotated[tuple[Name, ...], Field(max_length=200)]
+
+
+def _some_name(text: str) -> str:
+    if not any(part.strip() for part in text.split(",")):
+        raise ValueError("no name stands in it")
+    return text
+
+
+Names = Annotated[tuple[Annotated[Text, AfterValidator(_some_name)], ...], Field(max_length=200)]
+"""Names in repeated parameters, in comma-separated ones, or both: see :func:`split_names`."""
+
+MOST_NAMES = 200
+"""How many names one parameter may hold in all."""
 
 
 class Query(BaseModel):
@@ -171,23 +183,16 @@ CellFilters: type[_CellsBase] = create_model("CellFilters", __base__=_CellsBase,
 """The filters that every collection takes, with the context of metrics."""
 
 
-class blame:  # noqa: N801  (reads as a statement)
-    """Names the parameter in whatever :class:`QueryError` is raised inside."""
+def split_names(values: tuple[str, ...], most: int = MOST_NAMES) -> list[str]:
+    """``a,b`` and repeated parameters alike, in order, blanks cut.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, QueryError) and error.name is None:
-            error.name = self._name
-
-
-def split_names(values: tuple[str, ...]) -> list[str]:
-    """``a,b`` and repeated parameters alike, in order, blanks cut."""
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+    Raises:
+        QueryError: more than ``most``.
+    """
+    names = [part.strip() for value in values for part in value.split(",") if part.strip()]
+    if len(names) > most:
+        raise QueryError(",".join(names)[:200], f"{len(names)} names", f"at most {most} names")
+    return names
 
 
 def _repeatable(model: type[Query]) -> frozenset[str]:
@@ -259,6 +264,7 @@ def _problem(kind: str, message: str) -> str:
         return "not a finite number"
     if kind == "missing":
         return "missing"
+    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 

@@ -112,7 +112,7 @@ def health(request: Request) -> Response:
     """Reads from the database, so that `ok` means that answers can be had."""
     read(Query, request)
     snapshot = deps.snapshot(request)
-    with snapshot.store.read() as cursor:
+    with snapshot.state.read() as cursor:
         first_row(cursor, "SELECT 1")
     return json_response(
         {

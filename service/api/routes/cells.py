@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field as Parameter
@@ -13,7 +14,7 @@ from analysis.spaces import nasbench201
 from analysis.topology import edges
 from data import runs
 from data.columns import COLUMNS, SAMENESS
-from data.errors import QueryError
+from data.errors import QueryError, blame
 from data.frame import tidy
 from data.library import Snapshot
 from data.metrics import BENCHMARK_DATASETS
@@ -36,7 +37,6 @@ from service.api.params import (
     Name,
     Names,
     Query,
-    blame,
     read,
     split_names,
 )
@@ -90,9 +90,10 @@ def list_cells(request: Request) -> Response:
     filters = query.filters()
     form = asked_format(request, query.format)
     fields = _fields(view, query)
-    sort = split_names(query.sort)
     with blame("sort"):
+        sort = split_names(query.sort)
         view.order(sort)
+        sorted_by = [view.field(key.removeprefix("-"), texts=True) for key in sort]
     if form != "json" and query.cursor is not None:
         raise QueryError(
             query.cursor, f"format {form} answers all rows at once", "no cursor", "cursor"
@@ -113,21 +114,22 @@ def list_cells(request: Request) -> Response:
             "items": items(columns, rows),
             "total": found.total,
             "next": following,
-            "context": deps.describe_context(view, fields, filters),
+            "context": deps.describe_context(view, (*fields, *sorted_by), filters),
         }
     )
 
 
 def _fields(view: View, query: Any) -> list[Field]:
-    names = split_names(query.fields)
     fields = []
     with blame("fields"):
+        names = split_names(query.fields)
         for name in names or DEFAULT_FIELDS:
             try:
                 fields.append(view.field(name, texts=True))
             except QueryError:
-                # Nobody asked for the default metric: without any table there is none to show.
-                if names or "@" not in name:
+                # Nobody asked for the default metric: where no table has anything of the kind,
+                # there is none to show. But what is there and not in this context is an error.
+                if names or view.snapshot.catalogue.holds("valid_accuracy", view.context):
                     raise
     with blame("metric"):
         fields += [view.field(name) for name in split_names(query.metric)]
@@ -154,7 +156,9 @@ def one_cell(request: Request, cell: CellPath) -> Response:
         dataset = snapshot.catalogue.dataset(query.dataset)
     row, found = resolve_cell(snapshot, cell)
     held = runs.of_cell(snapshot, row) if row is not None else []
-    base = f"/cells/{found.id if row is not None else cell}"
+    # A genotype that isn't loaded can't be told from its id.
+    name = found.id if row is not None else found.arch
+    base = f"/cells/{quote(name, safe='')}"
     body: dict[str, Any] = {
         "id": found.id,
         "arch": found.arch,
@@ -178,8 +182,8 @@ def one_cell(request: Request, cell: CellPath) -> Response:
             "self": base,
             "diagram": f"{base}/diagram.svg",
             "curves": f"{base}/curves",
-            "ranks": f"/ranks?cell={found.id}",
-            "runs": f"/runs?cell={found.id}",
+            "ranks": f"/ranks?cell={quote(name, safe='')}",
+            **({"runs": f"/runs?cell={found.id}"} if row is not None else {}),
         },
         "context": {"dataset": dataset},
     }
@@ -188,7 +192,7 @@ def one_cell(request: Request, cell: CellPath) -> Response:
             "method": "POST",
             "path": "/jobs",
             "body": {
-                "cells": [found.id if row is not None else found.arch],
+                "cells": [name],
                 "dataset": dataset,
                 "recipe": "nb201-12" if found.space == "nasbench201" else "darts-convergence",
                 "seeds": [777],
@@ -250,7 +254,9 @@ def curves(request: Request, cell: CellPath) -> Response:
     row, found = resolve_cell(view.snapshot, cell)
     records: list[dict[str, Any]] = []
     fields = []
-    for measure in split_names(query.metric):
+    with blame("metric"):
+        measures = split_names(query.metric)
+    for measure in measures:
         with blame("metric"):
             resolved = view.snapshot.catalogue.resolve_curve(measure, query.schedule, view.context)
         fields.append(Field(measure, resolved))
@@ -266,7 +272,7 @@ def curves(request: Request, cell: CellPath) -> Response:
         if query.seed == "mean":
             mean = runs.mean_curve(view.snapshot, row, resolved)
             if mean is not None:
-                records.append({**about, "source": ", ".join(resolved.sources), **mean})
+                records.append({**about, **mean})
         else:
             records += [
                 {**about, **curve} for curve in runs.seed_curves(view.snapshot, row, resolved)

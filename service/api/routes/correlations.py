@@ -8,13 +8,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
 from data.correlations import OPERATIONS_GROUP, Options, Result, by_epoch, correlations
+from data.errors import blame
 from data.queries import Field
 from service.api import deps
 from service.api.documentation import describes
 from service.api.formats import collection
-from service.api.params import CellFilters, Format, Name, Names, blame, read, split_names
+from service.api.params import CellFilters, Format, Name, Names, read, split_names
 
 router = APIRouter(tags=["statistics"])
+
+MOST_COLUMNS = 40
+MOST_BY_EPOCH = 10
 
 
 class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
@@ -65,14 +69,14 @@ class CorrelationsQuery(_CorrelationBase):
     x: Names = Parameter(
         ...,
         min_length=1,
-        max_length=40,
+        max_length=MOST_COLUMNS,
         description="columns or metrics (repeatable)",
         examples=[["width", "depth"]],
     )
     y: Names = Parameter(
         ...,
         min_length=1,
-        max_length=40,
+        max_length=MOST_COLUMNS,
         description="columns or metrics (repeatable)",
         examples=[["valid_accuracy@final"]],
     )
@@ -84,7 +88,7 @@ class ByEpochQuery(_CorrelationBase):
     x: Names = Parameter(
         ...,
         min_length=1,
-        max_length=10,
+        max_length=MOST_BY_EPOCH,
         description="columns or metrics (repeatable)",
         examples=[["width"]],
     )
@@ -133,7 +137,10 @@ def correlate(request: Request) -> Response:
     query: Any = read(CorrelationsQuery, request)
     view = deps.view(request, query)
     filters = query.filters()
-    xs, ys = split_names(query.x), split_names(query.y)
+    with blame("x"):
+        xs = split_names(query.x, MOST_COLUMNS)
+    with blame("y"):
+        ys = split_names(query.y, MOST_COLUMNS)
     fields: list[Field] = []
     for parameter, names in (
         ("x", xs),
@@ -160,9 +167,9 @@ def correlate_by_epoch(request: Request) -> Response:
     query: Any = read(ByEpochQuery, request)
     view = deps.view(request, query)
     filters = query.filters()
-    xs = split_names(query.x)
     fields: list[Field] = []
     with blame("x"):
+        xs = split_names(query.x, MOST_BY_EPOCH)
         fields += [view.field(name) for name in xs]
     with blame("control"):
         fields += [view.field(name) for name in split_names(query.control)]

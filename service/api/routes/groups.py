@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
+from data.errors import blame
 from data.groups import groups
 from data.ranks import ranks
 from service.api import deps
@@ -19,12 +20,13 @@ from service.api.params import (
     Format,
     Names,
     Text,
-    blame,
     read,
     split_names,
 )
 
 router = APIRouter(tags=["statistics"])
+
+MOST_KEYS = 6
 
 
 class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
@@ -32,7 +34,7 @@ class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
 
     by: Names = Parameter(
         ("width", "depth"),
-        max_length=6,
+        max_length=MOST_KEYS,
         description="comma-separated columns, metrics, `space`, `connected`, or `ops` for the "
         "multiset of operations",
         examples=[["width,depth"]],
@@ -55,11 +57,12 @@ def group(request: Request) -> Response:
     query: Any = read(GroupsQuery, request)
     view = deps.view(request, query)
     filters = query.filters()
-    metrics = split_names(query.metric)
     with blame("metric"):
+        metrics = split_names(query.metric)
         fields = [view.field(name) for name in metrics]
     with blame("by"):
-        found, excluded = groups(view, filters, split_names(query.by), metrics, query.bins)
+        by = split_names(query.by, MOST_KEYS)
+        found, excluded = groups(view, filters, by, metrics, query.bins)
     context = deps.describe_context(view, fields, filters) | {"excluded": excluded}
     form = asked_format(request, query.format)
     if form == "json":
@@ -101,10 +104,11 @@ def rank(request: Request) -> Response:
     """Rank 1 is the widest, the shallowest, the best."""
     query = read(RanksQuery, request)
     view = deps.view(request, query)
-    metrics = split_names(query.metric)
     with blame("metric"):
+        metrics = split_names(query.metric)
         fields = [view.field(name) for name in metrics]
-    found = ranks(view, query.cell, metrics)
+    with blame("cell"):
+        found = ranks(view, query.cell, metrics)
     context = deps.describe_context(view, fields)
     form = asked_format(request, query.format)
     if form == "json":

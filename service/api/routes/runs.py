@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
@@ -12,7 +13,7 @@ from pydantic import Field as Parameter
 from starlette.exceptions import HTTPException
 
 from data import runs
-from data.errors import QueryError
+from data.errors import QueryError, blame
 from data.queries import Filters
 from service.api import deps
 from service.api.documentation import describes
@@ -23,7 +24,7 @@ from service.api.formats import (
     json_response,
     stream,
 )
-from service.api.params import CellFilters, Format, Name, Query, blame, read
+from service.api.params import CellFilters, Format, Name, Query, read
 
 router = APIRouter(tags=["runs"])
 
@@ -133,7 +134,7 @@ def _read_cursor(cursor: str) -> int:
     raise QueryError(cursor, "not a cursor", "the cursor of the next link", "cursor")
 
 
-@router.get("/runs/{id}", summary="One training in full")
+@router.get("/runs/{id:path}", summary="One training in full")
 @describes(Query)
 def one_run(
     request: Request,
@@ -150,5 +151,5 @@ def one_run(
     found = runs.one(deps.snapshot(request), id)
     if found is None:
         raise HTTPException(404, f"there is no run {id}; GET /runs lists them")
-    found["links"] = {"self": f"/runs/{id}", "cell": f"/cells/{found['cell']}"}
+    found["links"] = {"self": f"/runs/{quote(id, safe='')}", "cell": f"/cells/{found['cell']}"}
     return json_response(found)

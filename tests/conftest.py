@@ -1,0 +1,101 @@
+"""What several tests share: libraries in temporary homes, apps over them, the real data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from data.library import Library
+from data.sources import recognise
+from service.api.app import create_app
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = Path(os.environ.get("CELLWISE_SHARED_DATA", ROOT.parent / "shared" / "data"))
+TABLES = SHARED_DATA / "tables"
+NATS_BENCH = SHARED_DATA / "nats-bench" / "NATS-tss-v1_0-3ffb9-simple"
+
+
+def need(path: Path) -> Path:
+    """``path``, or the end of the test where it is missing."""
+    if not path.exists():
+        pytest.skip(f"real data missing: {path.name} (set CELLWISE_SHARED_DATA to its folder)")
+    return path
+
+
+def client_of(library: Library) -> TestClient:
+    """A client of an app over ``library``; a crash is its 500 answer, not an exception."""
+    return TestClient(create_app(library), raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def default_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that holds the default table alone. Not to be opened: tests take copies."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    with closing(Library.open(home)) as opened:
+        opened.load_default()
+    return home
+
+
+@pytest.fixture
+def home(default_home: Path, tmp_path: Path) -> Path:
+    """A home of one's own with the default table."""
+    return Path(shutil.copytree(default_home, tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def library(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The default table alone. Nobody imports anything into it."""
+    with closing(Library.open(copied(default_home, tmp_path_factory))) as opened:
+        yield opened
+
+
+def copied(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(home, tmp_path_factory.mktemp("copy") / "home"))
+
+
+@pytest.fixture(scope="session")
+def client(library: Library) -> TestClient:
+    return client_of(library)
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The five real tables, without the default one and the official records."""
+    files = sorted(need(TABLES).iterdir())
+    assert len(files) == 5
+    with closing(Library.open(tmp_path_factory.mktemp("tables"))) as opened:
+        for file in files:
+            opened.import_source(recognise(file))
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def tables_client(tables: Library) -> TestClient:
+    return client_of(tables)
+
+
+@pytest.fixture(scope="session")
+def records(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The default table with the official records of cells 0, 11 and 284 imported after it."""
+    official = recognise(need(NATS_BENCH))
+    with closing(Library.open(copied(default_home, tmp_path_factory))) as opened:
+        opened.import_source(official)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def records_client(records: Library) -> TestClient:
+    return client_of(records)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Library]:
+    """A library of one's own: the cells, and no source."""
+    with closing(Library.open(tmp_path / "fresh")) as opened:
+        yield opened

