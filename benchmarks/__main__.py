@@ -1,0 +1,112 @@
+"""``python -m benchmarks``: measure, keep the results, write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import concurrency, correlations, pages, readers, report, results, start
+from benchmarks.results import BenchmarkError, Section, cores
+from benchmarks.work import ALL_CELLS, REPOSITORY, Work, say
+
+# readers comes before correlations, which uses the home that it fills.
+BENCHMARKS: dict[str, Callable[[Work], Section]] = {
+    "start": start.run,
+    "pages": pages.run,
+    "readers": readers.run,
+    "correlations": correlations.run,
+    "concurrency": concurrency.run,
+}
+_QUICK_CELLS = 300
+
+
+def arguments() -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("--only", action="append", choices=BENCHMARKS, help="measure only this (repeatable)")
+    add("--quick", action="store_true", help="few repeats and cells: a check, no measurement")
+    add("--cells", type=int, help=f"cells of the official files, by default {ALL_CELLS:,}")
+    add("--work", type=Path, help="keep the inputs here and use them again; else a new folder")
+    add("--results", type=Path, help="JSON of the figures, default benchmarks/results/cpu-Ncore")
+    add("--out", type=Path, help="page to write, default docs/benchmarks.md (not with --quick)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure; the status is 1 where a benchmark could not be made, whatever the figures are."""
+    options = arguments()
+    folder = options.work or Path(tempfile.mkdtemp(prefix="cellwise-bench-"))
+    inputs = folder / "inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    cells = options.cells or (_QUICK_CELLS if options.quick else ALL_CELLS)
+    if not 1 <= cells <= ALL_CELLS:
+        raise SystemExit(f"--cells is 1 to {ALL_CELLS:,}")
+    work = Work(inputs.resolve(), cells, options.quick)
+    default = Path("benchmarks") / "results" / f"cpu-{cores()}core.json"
+    keep = folder if options.quick else REPOSITORY
+    kept = options.results or keep / default
+    page = options.out or keep / "docs" / "benchmarks.md"
+    failed = False
+    try:
+        for name in options.only or BENCHMARKS:
+            failed |= not _measure(name, work, kept)
+    finally:
+        if options.work is None:
+            shutil.rmtree(inputs if options.quick else folder, ignore_errors=True)
+    held = results.load(kept)
+    shown = kept.relative_to(REPOSITORY) if kept.is_relative_to(REPOSITORY) else Path(kept.name)
+    report.write(page, [held[name] for name in BENCHMARKS if name in held], str(shown))
+    say(f"results in {kept}, page in {page}")
+    return int(failed)
+
+
+def _measure(name: str, work: Work, kept: Path) -> bool:
+    say(f"== {name}")
+    about = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["python", "-m", "benchmarks", *_shown_arguments()]),
+        "quick": work.quick,
+        "cells": work.cells,
+        "machine": results.machine(),
+    }
+    started = time.perf_counter()
+    try:
+        section = BENCHMARKS[name](work)
+    except BenchmarkError as error:
+        say(f"{name} could not be measured: {error}")
+        return False
+    section.about = {**about, "seconds": round(time.perf_counter() - started)}
+    # Kept at once: a run that is broken off loses only the benchmark it was at.
+    results.save(kept, {**results.load(kept), name: section})
+    for figure in section.figures:
+        if figure.met is not None:
+            say(
+                f"   {'met' if figure.met else 'MISSED':6} {figure.what}: "
+                f"{report.number(figure.median)} {figure.unit}"
+            )
+    return True
+
+
+def _shown_arguments() -> list[str]:
+    """The arguments without paths of this machine."""
+    shown = []
+    rest = iter(sys.argv[1:])
+    for argument in rest:
+        if argument.split("=")[0] in ("--work", "--results", "--out"):
+            if "=" not in argument:
+                next(rest, None)
+        else:
+            shown.append(argument)
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())
