@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from io import BytesIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from data.pickle_machine import MAX_BYTES, Interpreter, Read, UnpickleError
@@ -85,6 +85,8 @@ class Machine(Interpreter):
             yield from done
         whole = self._stack[-1]
         if isinstance(whole, dict) and isinstance(inner := whole.get(name), dict):
+            if not started:
+                before({key: whole[key] for key in takewhile(lambda key: key != name, whole)})
             yield from inner.items()
             inner.clear()
         return whole

@@ -15,9 +15,9 @@ knows nothing of the database. The rules that every source keeps:
 from __future__ import annotations
 
 import operator
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -156,17 +156,18 @@ def encode(runs: Iterable[Run]) -> Batch:
     arrays = [pa.array(c, f.type) for c, f in zip(columns, RUN_SCHEMA, strict=True)]
     series = [(number, one) for number, run in enumerate(runs) for one in run.series]
     epochs = [np.asarray(one.epochs, np.int16) for _, one in series]
-    lengths = [len(one) for one in epochs]
-    values = chain.from_iterable(one.values for _, one in series)
+    values = array("d")  # unlike numpy, it takes neither None nor text for a number
+    for _, one in series:
+        values.extend(array("d", list(one.values)))
     return Batch(
         pa.RecordBatch.from_arrays(arrays, schema=RUN_SCHEMA),
         pack_series(
             [number for number, _ in series],
             [one.eval_set for _, one in series],
             [one.measure for _, one in series],
-            lengths,
+            [len(one) for one in epochs],
             np.concatenate([np.zeros(0, np.int16), *epochs]),
-            np.fromiter(values, np.float64, sum(lengths)),
+            np.frombuffer(values) if values else np.zeros(0),
         ),
     )
 

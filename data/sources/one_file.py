@@ -71,8 +71,8 @@ class OneFile:
                     yield checked(runs)
                     runs.clear()
                     progress(file.tell(), size)
-        if not cells:
-            raise SourceError(f"{self.path}: no cell in it")
+            if not cells:
+                raise SourceError("no cell in it")
             if runs:
                 yield checked(runs)
         progress(size, size)

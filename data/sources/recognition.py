@@ -98,7 +98,7 @@ def _check_bz2(path: Path, head: bytes) -> None:
             raise SourceError(f"{path}: a damaged bzip2 file ({error})") from error
     if not start.startswith(b"\x80"):
         raise SourceError(f"{path}: a bzip2 file of something else; allowed: {ALLOWED}")
-    if b"arch_index" in start and b"meta_archs" not in start:
+    if b"arch_index" in start and b"meta_archs" not in start and b"arch2infos" not in start:
         raise SourceError(f"{path}: the record of one cell; give the folder with {META} beside it")
 
 
