@@ -140,6 +140,8 @@ def plain_mapping(header: Iterable[str]) -> TableMapping:
         SourceError: a column is missing, or one is there that means nothing.
     """
     columns = list(header)
+    if {"set", "split"} <= set(columns):
+        raise SourceError("there are columns set and split, which mean the same: leave one out")
     known = {"set" if column == "split" else column: column for column in columns}
     needed = (*REQUIRED, "seed", "value")
     missing = ["split" if field == "set" else field for field in needed if field not in known]
