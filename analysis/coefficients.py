@@ -40,7 +40,8 @@ class Coefficients:
 
     `r` (e, g): the coefficients, NaN where undefined; `state` (e, g): `State` codes;
     `n_controls` (g,): how many linearly independent controls vary in the group;
-    `p` (e,): p-values where the method has its own (Kendall without groups and controls).
+    `p` (e,): the p-values that come with Pearson's and Kendall's coefficients from scipy, None for
+    Spearman, over several groups and with controls.
     """
 
     r: FloatArray
@@ -100,6 +101,7 @@ def _linear(
     n_controls = np.array([len(space.basis) for space in spaces], dtype=np.intp)
     x_side = _Side.of(scale(x[np.newaxis]), spaces, strata)
     r = np.full((len(ys), len(strata)), np.nan)
+    p = np.full(len(ys), np.nan)
     state = np.empty(r.shape, np.intp)
     for start in range(0, len(ys), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -115,9 +117,12 @@ def _linear(
             list(State)[1:],
             State.DEFINED,
         )
-        r[block] = _pearson(x_side.values, y_side.values, state[block] == State.DEFINED, strata)
-    # Ranks in perfect order give 1 only up to rounding, and p is infinitely steep there.
-    return Coefficients(_snapped(r) if method == "spearman" else r, state, n_controls)
+        defined = state[block] == State.DEFINED
+        r[block], p[block] = _pearson(x_side.values, y_side.values, defined, strata)
+    if method == "pearson" and len(strata) == 1:
+        return Coefficients(r, state, n_controls, None if n_controls[0] else p)
+    # A perfect order gives 1 only up to rounding, and p is infinitely steep there.
+    return Coefficients(_snapped(r), state, n_controls)
 
 
 def _snapped(r: FloatArray) -> FloatArray:
@@ -126,20 +131,24 @@ def _snapped(r: FloatArray) -> FloatArray:
     return snapped
 
 
-def _pearson(x: FloatArray, ys: FloatArray, defined: BoolArray, strata: Strata) -> FloatArray:
-    """Coefficients of `x` (1, n) with `ys` (e, n) per group, (e, g), where `defined` (e, g)."""
-    r = np.full(defined.shape, np.nan)
+def _pearson(
+    x: FloatArray, ys: FloatArray, defined: BoolArray, strata: Strata
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of `x` (1, n) with `ys` (e, n) per group, (e, g), where `defined` (e, g), and
+    p-values (e,) if there is one group; NaN elsewhere."""
+    r, p = np.full(defined.shape, np.nan), np.full(len(ys), np.nan)
     if len(strata) == 1:
         rows = defined[:, 0]
         if rows.any():
             from scipy import stats
 
-            r[rows, 0] = stats.pearsonr(x, ys[rows], axis=1).statistic
-        return r
+            result = stats.pearsonr(x, ys[rows], axis=1)
+            r[rows, 0], p[rows] = result.statistic, result.pvalue
+        return r, p
     norm_x, norm_y = np.sqrt(strata.dots(x, x)), np.sqrt(strata.dots(ys, ys))
     np.divide(strata.dots(x, ys), norm_x, out=r, where=defined)
     np.divide(r, norm_y, out=r, where=defined)
-    return np.clip(r, -1, 1, out=r)
+    return np.clip(r, -1, 1, out=r), p
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ def _control_spaces(controls: FloatArray, strata: Strata) -> list[_Space]:
     if not len(controls):
         return [_Space(np.empty((0, 0)), np.empty(0))] * len(strata)
     deviations, all_norms = centred(controls, strata)
-    rounding = _rounding(controls)
+    rounding = _rounding(controls, strata)
     spaces = []
     for group, rows in enumerate(strata.slices()):
         varying = all_norms[:, group] > 0
@@ -165,7 +174,7 @@ def _control_spaces(controls: FloatArray, strata: Strata) -> list[_Space]:
         if varying.any():
             _, lengths, basis = np.linalg.svd(own / norms[:, np.newaxis], full_matrices=False)
         independent = lengths > COLLINEAR
-        noise = np.linalg.norm(rounding[varying] / norms) * np.sqrt(own.shape[1])
+        noise = np.linalg.norm(rounding[varying, group] / norms) * np.sqrt(own.shape[1])
         spaces.append(_Space(basis[independent], noise / lengths[independent]))
     return spaces
 
@@ -185,21 +194,20 @@ class _Side:
         explained = np.zeros(norms.shape, np.bool_)
         if not any(len(space.basis) for space in spaces):
             return cls(rows if len(strata) == 1 else deviations, norms > 0, explained)
-        rounding = _rounding(rows)
+        rounding = _rounding(rows, strata)
         for group, (members, space) in enumerate(zip(strata.slices(), spaces, strict=True)):
             own = deviations[:, members]
             shares = own @ space.basis.T
             own -= shares @ space.basis
-            noise = rounding * np.sqrt(own.shape[1]) + np.abs(shares) @ space.noise
+            noise = rounding[:, group] * np.sqrt(own.shape[1]) + np.abs(shares) @ space.noise
             bound = COLLINEAR * norms[:, group] + noise
             explained[:, group] = np.linalg.norm(own, axis=1) <= bound
         return cls(deviations, norms > 0, explained)
 
 
-def _rounding(rows: FloatArray) -> FloatArray:
-    """By how much rounding may have moved the values of each row (m, n): (m,)."""
-    largest: FloatArray = np.abs(rows).max(axis=1, initial=0)
-    return _ROUNDING * largest
+def _rounding(rows: FloatArray, strata: Strata) -> FloatArray:
+    """By how much rounding may have moved the values of each row (m, n) in each group: (m, g)."""
+    return _ROUNDING * np.maximum.reduceat(np.abs(rows), strata.starts, axis=1)
 
 
 def _kendall(x: FloatArray, ys: FloatArray, controls: FloatArray, strata: Strata) -> Coefficients:
@@ -229,8 +237,9 @@ def _kendall(x: FloatArray, ys: FloatArray, controls: FloatArray, strata: Strata
             if held:
                 with_y = np.array([tau for tau, _ in pairs])
                 r[column, group], state[column, group] = _partial_tau(taus, with_y)
-    own_p = len(strata) == 1 and not n_controls.any()
-    return Coefficients(r, state, n_controls, p if own_p else None)
+    if len(strata) == 1:
+        return Coefficients(r, state, n_controls, None if n_controls[0] else p)
+    return Coefficients(_snapped(r), state, n_controls)
 
 
 def _partial_tau(taus: FloatArray, with_y: FloatArray) -> tuple[float, State]:

@@ -16,6 +16,7 @@ independent and dr = (1 − r²) dz (the delta method),
     var(R) = Σ w_g² (1 − r_g²)² var(z_g),    var(artanh R) = var(R) / (1 − R²)².
 
 A group too small for var(z_g) counts with var(r_g) = 1, the most that a value in [−1, 1] can have.
+In one with |r_g| = 1, of which the formula would claim certainty, R stands in for r_g on the right.
 The interval is one for the expectation of R, which in small groups lies somewhat nearer to 0 than
 the coefficient of the whole population: by about r (1 − r²) / 2n for Pearson, more for Spearman.
 """
@@ -55,8 +56,9 @@ def infer(
 ) -> Inference:
     """The distribution of `coefficients` (e,) = Σ weights (e, g) · `found.r` over the `strata`.
 
-    Without groups p is by t (scipy's own for Kendall); within groups by the normal distribution
-    of artanh(R), so that it is below 1 − confidence just where the Fisher interval excludes 0.
+    Without groups p is the one that came with the coefficient, else by t; within groups it is by
+    the normal distribution of artanh(R), so below 1 − confidence just where the Fisher interval
+    excludes 0.
     """
     if method == "kendall" and found.n_controls.any():
         unknown = np.full(coefficients.shape, np.nan)
@@ -91,7 +93,8 @@ def mean_z_variances(
     variance of its own, 0 where |R| = 1.
     """
     known = (weights > 0) & np.isfinite(variances)
-    of_r = np.where(known, (1 - r**2) ** 2 * variances, 1.0)
+    inner = np.where(np.abs(r) < 1, r, mean[:, np.newaxis])
+    of_r = np.where(known, (1 - inner**2) ** 2 * variances, 1.0)
     slope = 1 - mean**2
     steep = slope > 0
     of_z = (weights**2 * of_r).sum(axis=1) / np.where(steep, slope, 1) ** 2
@@ -115,8 +118,8 @@ def fisher_interval(r: float, z_variance: float, confidence: float) -> tuple[flo
 def t_p_values(r: FloatArray, degrees: int) -> FloatArray:
     """Two-sided p of coefficients `r` (e,) by t = r √(df / (1 − r²)) with `degrees` of freedom.
 
-    Exact for Pearson under normality, where it equals scipy's beta distribution of r, and scipy's
-    approximation for Spearman. |r| = 1 gives 0.
+    Exact for Pearson's coefficients, partial ones too, under normality; for Spearman's the
+    approximation that scipy uses. |r| = 1 gives 0.
     """
     from scipy import special
 

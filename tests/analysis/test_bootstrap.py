@@ -73,7 +73,7 @@ def resampled(
 
 
 @linear_methods
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(data=columns(3), offset=st.sampled_from([0.0, 1e9]), grouped=st.booleans())
 def test_each_resample_as_correlate_would(
     method: Method, data: Array, offset: float, grouped: bool
@@ -93,7 +93,7 @@ def test_each_resample_as_correlate_would(
         if expected is not None:
             assert plain[index] == pytest.approx(expected, abs=1e-6 if offset else 1e-9)
         held, *_ = within_groups(method, x[row], y[row], labels, [c[row]])
-        if held is not None and not offset and not grouped:
+        if held is not None and not offset and not grouped and x.size > 3:
             assert partial[index] == pytest.approx(held, abs=1e-6)
 
 

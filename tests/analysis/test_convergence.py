@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import convergence
@@ -146,6 +146,7 @@ def plain_half_life(curve: list[float]) -> float:
     raise AssertionError("a curve reaches half of its gain at its end at the latest")
 
 
+@settings(deadline=None)
 @given(curves(), st.integers(1, 13), st.floats(0.5, 1))
 def test_sums_agree_with_plain_loops(values: Curves, upto: int, decay: float) -> None:
     rows = values.tolist()
@@ -162,6 +163,7 @@ def test_sums_agree_with_plain_loops(values: Curves, upto: int, decay: float) ->
     )
 
 
+@settings(deadline=None)
 @given(curves(), st.one_of(st.integers(0, 5), st.floats(0, 100)))
 def test_crossings_agree_with_plain_loops(values: Curves, threshold: float) -> None:
     found = convergence.epochs_to(values, threshold)
@@ -173,6 +175,7 @@ def test_crossings_agree_with_plain_loops(values: Curves, threshold: float) -> N
     )
 
 
+@settings(deadline=None)
 @given(curves(gaps=False), st.data())
 def test_the_sums_follow_their_recursions(values: Curves, data: st.DataObject) -> None:
     upto = data.draw(st.integers(1, values.shape[1]))
@@ -186,6 +189,7 @@ def test_the_sums_follow_their_recursions(values: Curves, data: st.DataObject) -
         )
 
 
+@settings(deadline=None)
 @given(curves(), st.data())
 def test_later_epochs_and_other_runs_change_nothing(values: Curves, data: st.DataObject) -> None:
     upto = data.draw(st.integers(1, values.shape[1]))
@@ -199,6 +203,7 @@ def test_later_epochs_and_other_runs_change_nothing(values: Curves, data: st.Dat
         )
 
 
+@settings(deadline=None)
 @given(curves(), st.integers(-3, 3), st.integers(0, 64))
 def test_units_do_not_move_the_crossings(values: Curves, power: int, shift: int) -> None:
     values = np.round(values)  # so that scaling and shifting are exact
@@ -212,6 +217,7 @@ def test_units_do_not_move_the_crossings(values: Curves, power: int, shift: int)
     np.testing.assert_array_equal(also.censored, found.censored)
 
 
+@settings(deadline=None)
 @given(curves(), st.floats(0, 100), st.floats(0, 100))
 def test_a_higher_threshold_is_never_reached_earlier(
     values: Curves, one: float, other: float

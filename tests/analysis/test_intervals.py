@@ -125,6 +125,17 @@ def test_one_group_has_the_interval_of_no_groups(method: Method) -> None:
 
 
 @methods
+def test_perfect_but_opposite_groups_are_not_certain(method: Method) -> None:
+    x = np.arange(12.0)
+    y = np.where(x < 6, x, -x)
+    result = correlate(x, y, method=method, groups=x < 6)
+    assert result.coefficient == pytest.approx(0, abs=1e-12)
+    of_z = z_variance(method, 1, 6) / 2
+    assert result.ci == pytest.approx(by_hand(0, of_z), abs=1e-12)
+    assert result.p_value == pytest.approx(1)
+
+
+@methods
 def test_no_group_large_enough_for_a_variance(method: Method) -> None:
     x, y, *_ = sample(4, 30, tied=False)
     result = correlate(x, y, method=method, groups=np.arange(30) // 3)
