@@ -4,7 +4,7 @@ Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. A res
 of values, and its controls, together, and keeps every group's size.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -60,8 +60,12 @@ def resampled_coefficients(
     """
     draw = _kendall_blocks if method == "kendall" else _linear_blocks
     blocks = draw(method, x, ys, controls, strata, resample_rows(strata, resamples, seed))
-    weights = np.where(used, strata.sizes, 0.0)[:, np.newaxis]
-    return np.concatenate([_mean_over_groups(r, weights) for r in blocks], axis=1)
+    weights = np.where(used, strata.sizes, 0.0)
+    means = [
+        [_mean_over_groups(r, of_groups) for r, of_groups in zip(block, weights, strict=True)]
+        for block in blocks
+    ]
+    return np.concatenate(means, axis=1)
 
 
 def percentile_interval(coefficients: FloatArray, confidence: float) -> tuple[float, float] | None:
@@ -77,7 +81,7 @@ def percentile_interval(coefficients: FloatArray, confidence: float) -> tuple[fl
 
 
 def _mean_over_groups(r: FloatArray, weights: FloatArray) -> FloatArray:
-    """Mean of `r` (e, b, g), NaN left out, by `weights` (e, 1, g): (e, b)."""
+    """Mean of `r` (b, g), NaN left out, by `weights` (g,): (b,)."""
     weights = np.where(np.isnan(r), 0, weights)
     total = weights.sum(axis=-1)
     mean = (weights * np.nan_to_num(r)).sum(axis=-1) / np.maximum(total, 1)
@@ -91,7 +95,8 @@ def _kendall_blocks(
     controls: FloatArray,
     strata: Strata,
     blocks: Iterator[IntArray],
-) -> Iterator[FloatArray]:
+) -> Iterator[Iterable[FloatArray]]:
+    """For each block of resamples the coefficients (b, g) of each of the ys."""
     for rows in blocks:
         drawn = [by_group(method, x[i], ys[:, i], controls[:, i], strata).r for i in rows]
         yield np.stack(drawn, axis=1)
@@ -104,18 +109,15 @@ def _linear_blocks(
     controls: FloatArray,
     strata: Strata,
     blocks: Iterator[IntArray],
-) -> Iterator[FloatArray]:
+) -> Iterator[Iterable[FloatArray]]:
+    """For each block of resamples the coefficients (b, g) of each of the ys, one at a time."""
     draw_x, *draw_controls = (_sampler(method, column, strata) for column in (x, *controls))
     draw_ys = [_sampler(method, y, strata) for y in ys]
     for rows in blocks:
         held = [draw_x(rows), *(draw(rows) for draw in draw_controls)]
         among = _cosines(held, held, strata)
-        by_column = []
-        for draw in draw_ys:
-            y = draw(rows)
-            with_y = _cosines([y], [*held, y], strata)[..., 0, :]
-            by_column.append(_coefficients(among, with_y))
-        yield np.stack(by_column)
+        drawn_ys = (draw(rows) for draw in draw_ys)
+        yield (_coefficients(among, _cosines([y], [*held, y], strata)[..., 0, :]) for y in drawn_ys)
 
 
 def _coefficients(among: FloatArray, with_y: FloatArray) -> FloatArray:
