@@ -202,6 +202,9 @@ def by_cell(rows: CurveRows, values: Floats) -> tuple[npt.NDArray[np.int64], Vec
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.add.reduceat(np.where(held, values, 0.0), starts, axis=0) / number
         deviation = np.where(held, values - np.repeat(mean, lengths, axis=0), 0.0)
+        # What rounding left over: the same values give the same mean in whatever order of seeds,
+        # so that such cells tie where they are ranked.
+        mean += np.add.reduceat(deviation, starts, axis=0) / number
         std = np.sqrt(np.add.reduceat(deviation**2, starts, axis=0) / (number - 1))
     known = best < _MEAN
     return rows.cell[starts], Vector(

@@ -70,7 +70,10 @@ def accuracies(dataset: str) -> tuple[tuple[float, ...], ...]:
 
 @cache
 def means(dataset: str) -> Array:
-    """The mean over seeds, by official index."""
+    """The mean over seeds, by official index, exact but for the last rounding.
+
+    So that cells with the same values tie, in whatever order of seeds: ranks hang on it.
+    """
     return np.array([mean(values) for values in accuracies(dataset)])
 
 

@@ -237,6 +237,7 @@ def _unknown(model: type[Query], name: str, value: str) -> ParameterProblem:
     allowed = nearest(name, names) or ", ".join(
         other for other in names if not other.startswith(("min_", "max_", "op_"))
     )
+    allowed = allowed or "no parameters here"
     return ParameterProblem(name=name, value=value, problem="unknown parameter", allowed=allowed)
 
 

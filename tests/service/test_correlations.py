@@ -1,0 +1,330 @@
+"""Correlations: against scipy on the same rows, read from the raw pickles and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from tests import raw
+from tests.conftest import TABLES, need
+from tests.service.helpers import Parameters, get, refused
+
+VALID = "valid_accuracy@final"
+SCIPY: dict[str, Callable[..., Any]] = {
+    "pearson": stats.pearsonr,
+    "spearman": stats.spearmanr,
+    "kendall": stats.kendalltau,
+}
+
+
+def one(client: TestClient, parameters: Parameters) -> dict[str, Any]:
+    (item,) = get(client, "/correlations", parameters)["items"]
+    return dict(item)
+
+
+@pytest.mark.parametrize("method", SCIPY)
+@pytest.mark.parametrize("x", ["width", "depth", "node_width", "effective_width", "n_conv3x3"])
+@pytest.mark.parametrize("dataset", ["cifar10", "ImageNet16-120"])
+def test_agreement_with_scipy(client: TestClient, method: str, x: str, dataset: str) -> None:
+    found = one(client, {"x": x, "y": VALID, "method": method, "dataset": dataset, "ci": "none"})
+    column, means = raw.columns()[x], raw.means(dataset)
+    kept = ~np.isnan(column)
+    expected = SCIPY[method](column[kept], means[kept])
+    assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
+    assert found["p_value"] == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-300)
+    assert found["n"] == kept.sum()
+    assert found["reason"] is None
+    assert (found["x"], found["y"], found["method"]) == (x, VALID, method)
+
+
+def test_what_was_left_out_is_counted(client: TestClient) -> None:
+    assert one(client, {"x": "width", "y": VALID})["excluded"] == {"disconnected": 341}
+    found = one(client, {"x": "effective_width", "y": VALID})
+    undefined = np.isnan(raw.columns()["effective_width"]).sum() - 341
+    assert undefined > 0
+    assert found["excluded"] == {
+        "disconnected": 341,
+        "no effective_width: no convolution on any path": undefined,
+    }
+    assert found["n"] + sum(found["excluded"].values()) == 15_625
+    assert one(client, {"x": "n_skip", "y": VALID})["excluded"] == {}
+
+
+def test_columns_that_a_space_does_not_have(client: TestClient) -> None:
+    found = one(client, {"x": "reduce_width", "y": VALID})
+    assert found["coefficient"] is None
+    assert found["excluded"] == {
+        "disconnected": 341,
+        "no reduce_width: not defined in nasbench201": 15_284,
+    }
+    found = one(client, {"x": "params_m", "y": "width", "space": "all"})
+    assert found["excluded"] == {"no params_m: not defined in darts": 10, "disconnected": 341}
+    found = one(client, {"x": "width", "y": VALID, "space": "darts"})
+    assert (found["coefficient"], found["excluded"]) == (None, {f"no {VALID}": 10})
+
+
+def test_filters_choose_the_cells(client: TestClient) -> None:
+    found = one(client, {"x": "params_m", "y": VALID, "min_width": 3, "max_depth": 2, "ci": "none"})
+    columns = raw.columns()
+    kept = (columns["width"] >= 3) & (columns["depth"] <= 2)
+    expected = stats.spearmanr(raw.costs("cifar10")[0].round(6)[kept], raw.means("cifar10")[kept])
+    assert found["n"] == kept.sum() == 1024
+    assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
+
+
+def test_a_seed_s_own_values(client: TestClient) -> None:
+    found = one(client, {"x": "width", "y": VALID, "seed": 999, "ci": "none"})
+    third = np.array([v[2] if len(v) > 2 else np.nan for v in raw.accuracies("cifar10")])
+    width = raw.columns()["width"]
+    kept = ~np.isnan(third) & ~np.isnan(width)
+    expected = stats.spearmanr(width[kept], third[kept])
+    assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
+    assert found["excluded"] == {
+        "disconnected": 341,
+        f"no {VALID}": int((np.isnan(third) & ~np.isnan(width)).sum()),
+    }
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_partial_correlation_by_regression(client: TestClient, method: str) -> None:
+    """The correlation of what two regressions on the controls leave (of ranks for Spearman)."""
+    found = one(
+        client,
+        {"x": "width", "y": VALID, "control": "params_m,depth", "method": method, "ci": "none"},
+    )
+    kept = ~np.isnan(raw.columns()["width"])
+    table = np.stack(
+        [
+            raw.columns()["width"],
+            raw.means("cifar10"),
+            raw.costs("cifar10")[0].round(6),
+            raw.columns()["depth"],
+        ]
+    )[:, kept]
+    if method == "spearman":
+        table = stats.rankdata(table, axis=1)
+    design = np.stack([np.ones(table.shape[1]), *table[2:]], axis=1)
+    left = [v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in table[:2]]
+    expected = np.corrcoef(left)[0, 1]
+    assert found["coefficient"] == pytest.approx(expected, abs=1e-9)
+    assert found["n"] == kept.sum()
+    t = expected * np.sqrt((kept.sum() - 4) / (1 - expected**2))
+    assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(t), kept.sum() - 4), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", SCIPY)
+def test_within_groups_of_equal_operations(client: TestClient, method: str) -> None:
+    """The mean of the groups' coefficients, weighted by their sizes (the contract's words)."""
+    found = one(
+        client, {"x": "width", "y": VALID, "group_by": "ops", "method": method, "ci": "none"}
+    )
+    frame = pd.DataFrame(
+        {
+            "ops": [" ".join(sorted(raw.operations(string))) for string in raw.strings()],
+            "width": raw.columns()["width"],
+            "valid": raw.means("cifar10"),
+        }
+    ).dropna()
+    coefficients, sizes = [], []
+    for _, group in frame.groupby("ops"):
+        if len(group) >= 3 and group["width"].nunique() > 1 and group["valid"].nunique() > 1:
+            coefficients.append(SCIPY[method](group["width"], group["valid"]).statistic)
+            sizes.append(len(group))
+    assert found["coefficient"] == pytest.approx(np.average(coefficients, weights=sizes), abs=1e-9)
+    assert (found["n"], found["groups"]) == (sum(sizes), len(sizes))
+    assert found["n"] + sum(found["excluded"].values()) == 15_625
+
+
+def test_within_groups_of_a_column(client: TestClient) -> None:
+    found = one(client, {"x": "width", "y": VALID, "group_by": "n_conv3x3", "ci": "none"})
+    columns = raw.columns()
+    kept = ~np.isnan(columns["width"])
+    coefficients, sizes = [], []
+    for number in range(7):
+        rows = kept & (columns["n_conv3x3"] == number)
+        if rows.sum() >= 3 and len(np.unique(columns["width"][rows])) > 1:
+            pair = columns["width"][rows], raw.means("cifar10")[rows]
+            coefficients.append(stats.spearmanr(*pair).statistic)
+            sizes.append(int(rows.sum()))
+    assert found["coefficient"] == pytest.approx(np.average(coefficients, weights=sizes), abs=1e-9)
+
+
+def test_kinds_of_interval(client: TestClient) -> None:
+    asked = {"x": "width", "y": VALID, "method": "pearson"}
+    plain = one(client, {**asked, "ci": "none"})
+    assert (plain["ci"], plain["ci_method"]) == (None, "none")
+    fisher = one(client, {**asked, "ci": "fisher", "confidence": 0.9})
+    kept = ~np.isnan(raw.columns()["width"])
+    expected = stats.pearsonr(raw.columns()["width"][kept], raw.means("cifar10")[kept])
+    np.testing.assert_allclose(fisher["ci"], expected.confidence_interval(0.9), atol=1e-9)
+    boot = {**asked, "ci": "bootstrap", "resamples": 200}
+    first = one(client, boot)
+    assert first["ci_method"] == "bootstrap"
+    assert first["ci"][0] < first["coefficient"] < first["ci"][1]
+    assert one(client, boot)["ci"] == first["ci"], "the same seed gives the same interval"
+    assert one(client, {**boot, "bootstrap_seed": 1})["ci"] != first["ci"]
+    # About as wide as Fisher's 95 % interval: width and accuracy are bounded, so no more than that.
+    wide = np.diff(one(client, {**asked, "ci": "fisher"})["ci"])[0]
+    assert 0.5 * wide < np.diff(first["ci"])[0] < 2 * wide
+
+
+@pytest.mark.parametrize("method", SCIPY)
+@pytest.mark.parametrize("ci", ["fisher", "bootstrap", "none"])
+def test_undefined_is_null_with_a_reason(client: TestClient, method: str, ci: str) -> None:
+    asked = {"x": "width", "y": VALID, "method": method, "ci": ci, "resamples": 100}
+    found = one(client, {**asked, "width": 2})
+    assert (found["coefficient"], found["p_value"], found["ci"]) == (None, None, None)
+    assert found["reason"] == "x is constant"
+    assert found["n"] == 3968 + 2560
+    for limit, n in ((1, 2), (0, 1)):
+        found = one(client, {**asked, "max_official_index": limit, "connected": "true"})
+        assert (found["coefficient"], found["p_value"], found["ci"]) == (None, None, None)
+        assert "fewer than 3 rows" in found["reason"]
+        assert found["n"] == n
+    found = one(client, {**asked, "width": 2.25})
+    assert (found["n"], found["coefficient"]) == (0, None)
+
+
+def test_a_control_that_explains_all(client: TestClient) -> None:
+    found = one(client, {"x": "width", "y": VALID, "control": "width", "method": "pearson"})
+    assert found["coefficient"] is None
+    assert found["reason"] == "the controls determine x completely"
+
+
+def test_every_x_with_every_y(client: TestClient) -> None:
+    asked = [
+        ("x", "width,depth"),
+        ("x", "n_paths"),
+        ("y", VALID),
+        ("y", "params_m"),
+        ("ci", "none"),
+    ]
+    body = get(client, "/correlations", asked)
+    assert [(item["x"], item["y"]) for item in body["items"]] == [
+        (x, y) for x in ("width", "depth", "n_paths") for y in (VALID, "params_m")
+    ]
+    assert body["context"]["sets"][VALID]["set"] == "x-valid"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "hint"),
+    [
+        ({"y": VALID}, "x", "at most"),
+        ({"x": "width"}, "y", ""),
+        ({"x": ",", "y": VALID}, "x", ""),
+        ({"x": ",".join(["width"] * 41), "y": VALID}, "x", "at most 40 names"),
+        ({"x": "width", "y": "test_accuracy@final"}, "y", "valid_accuracy@{200}of200"),
+        ({"x": "widht", "y": VALID}, "x", "did you mean width"),
+        ({"x": "width", "y": VALID, "control": "foo"}, "control", "width"),
+        ({"x": "width", "y": VALID, "group_by": "foo"}, "group_by", "width"),
+        ({"x": "width", "y": VALID, "method": "tau"}, "method", "kendall"),
+        ({"x": "width", "y": VALID, "confidence": "1"}, "confidence", "number"),
+        ({"x": "width", "y": VALID, "resamples": "5"}, "resamples", "100"),
+        ({"x": "arch", "y": VALID}, "x", "columns are"),
+    ],
+)
+def test_what_can_t_be_correlated(
+    client: TestClient, parameters: dict[str, str], name: str, hint: str
+) -> None:
+    (error,) = refused(client, "/correlations", parameters)
+    assert error["name"] == name
+    assert hint in error["allowed"]
+
+
+# By epoch, on real curves.
+
+
+@pytest.mark.parametrize("method", ["spearman", "pearson", "kendall"])
+def test_by_epoch_on_the_selected_epochs(tables_client: TestClient, method: str) -> None:
+    """Seed 888 of cifar10-valid at epochs 3, 8, 23, 67 and 200, read with pandas."""
+    body = get(
+        tables_client,
+        "/correlations/by-epoch",
+        {"x": "width", "y": "valid_accuracy", "source": "nb201-selected-epochs",
+         "schedule": 200, "method": method, "ci": "none"},
+    )  # fmt: skip
+    table = pd.read_parquet(need(TABLES / "nb201-200-epochs-selected-epochs-seed888.parquet"))
+    table = table[(table["dataset"] == "cifar10-valid") & (table["eval_set"] == "x-valid")]
+    table = table.assign(width=raw.columns()["width"][table["arch_index"]]).dropna(subset=["width"])
+    assert [item["epoch"] for item in body["items"]] == sorted(table["epoch"].unique())
+    for item in body["items"]:
+        at = table[table["epoch"] == item["epoch"]].dropna(subset=["eval_accuracy"])
+        expected = SCIPY[method](at["width"], at["eval_accuracy"])
+        assert item["n"] == len(at)
+        assert item["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
+        assert item["n"] + sum(item["excluded"].values()) == 15_625
+        assert item["excluded"]["disconnected"] == 341
+
+
+def test_by_epoch_on_whole_curves(tables_client: TestClient) -> None:
+    """Unnamed seeds of cifar10/ori-test: the mean of a cell's curves at each epoch."""
+    body = get(
+        tables_client,
+        "/correlations/by-epoch",
+        {"x": "depth", "y": "test_accuracy", "source": "nb201-cifar10-curves", "ci": "none"},
+    )
+    table = pd.read_parquet(need(TABLES / "nb201-200-epochs-cifar10-curves.parquet"))
+    grouped = table.groupby(["epoch", "arch_index"])["ori-test_accuracy"]
+    means = grouped.agg(mean).reset_index()
+    means["depth"] = raw.columns()["depth"][means["arch_index"]]
+    means = means.dropna()
+    assert [item["epoch"] for item in body["items"]] == list(range(1, 201))
+    for item in body["items"][::13]:
+        at = means[means["epoch"] == item["epoch"]]
+        assert item["n"] == len(at)
+        expected = stats.spearmanr(at["depth"], at["ori-test_accuracy"]).statistic
+        assert item["coefficient"] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("measure", ["valid_accuracy", "test_accuracy", "train_accuracy"])
+def test_by_epoch_is_the_correlation_at_that_epoch(tables_client: TestClient, measure: str) -> None:
+    """Also where tables hold different epochs of a cell, with seeds named, unnamed and averaged."""
+    body = get(tables_client, "/correlations/by-epoch", {"x": "width", "y": measure, "ci": "none"})
+    held = {item["epoch"]: item for item in body["items"]}
+    for epoch in (3, 8, 23, 67, 200):
+        found = one(tables_client, {"x": "width", "y": f"{measure}@{epoch}of200", "ci": "none"})
+        for name in ("coefficient", "n", "excluded", "p_value"):
+            assert held[epoch][name] == pytest.approx(found[name], rel=1e-9), (epoch, name)
+
+
+def test_by_epoch_takes_controls_and_groups(tables_client: TestClient) -> None:
+    asked = {"x": "width", "source": "nb201-selected-epochs", "ci": "none"}
+    for more in ({"control": "params_m"}, {"group_by": "ops"}):
+        body = get(
+            tables_client, "/correlations/by-epoch", {**asked, **more, "y": "valid_accuracy"}
+        )
+        item = body["items"][1]
+        found = one(tables_client, {**asked, **more, "y": "valid_accuracy@8of200"})
+        assert item["coefficient"] == pytest.approx(found["coefficient"], rel=1e-9)
+        assert item["n"] == found["n"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"x": "width", "y": VALID}, "y"),
+        ({"x": "width", "y": "valid_accuracy", "schedule": 12}, "y"),
+        ({"x": "width", "y": "test_loss"}, "y"),
+        ({"x": ",".join(["width"] * 11), "y": "valid_accuracy"}, "x"),
+        ({"x": "width"}, "y"),
+    ],
+)
+def test_by_epoch_refuses(client: TestClient, parameters: dict[str, str], name: str) -> None:
+    (error,) = refused(client, "/correlations/by-epoch", parameters)
+    assert error["name"] == name
+
+
+def test_twelve_epochs_against_two_hundred(tables_client: TestClient) -> None:
+    """Known: Pearson 0.9119 and Spearman 0.8226 over all cells (DOMAIN.md, section 3)."""
+    asked = {"x": "valid_accuracy@12of12", "y": "valid_accuracy@200of200", "ci": "none"}
+    for method, expected in (("pearson", 0.9119), ("spearman", 0.8226)):
+        found = one(tables_client, {**asked, "method": method})
+        assert found["n"] == 15_625
+        assert found["coefficient"] == pytest.approx(expected, abs=5e-5)

@@ -1,0 +1,167 @@
+"""Groups: against pandas on the raw table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from starlette.testclient import TestClient
+
+from tests import raw
+from tests.service.helpers import get, refused
+
+VALID = "valid_accuracy@final"
+NAMES = {"mean": "mean", "min": "min", "q1": 0.25, "median": 0.5, "q3": 0.75, "max": "max"}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    table = pd.DataFrame(raw.columns())
+    table["params_m"] = raw.costs("cifar10")[0].round(6)
+    for dataset in raw.FILES:
+        table[dataset] = raw.means(dataset)
+    table["ops"] = [" ".join(sorted(raw.operations(string))) for string in raw.strings()]
+    return table
+
+
+def agrees(found: dict[str, Any], values: pd.Series[float]) -> None:
+    assert found["n"] == len(values)
+    for name, how in NAMES.items():
+        expected = values.quantile(how) if isinstance(how, float) else values.agg(how)
+        assert found[name] == pytest.approx(expected, rel=1e-12), name
+    if len(values) == 1:
+        assert found["std"] is None
+    else:
+        assert found["std"] == pytest.approx(values.std(), rel=1e-9)
+    assert found["best"] == f"nb201-{values.idxmax():06d}"
+
+
+@pytest.mark.parametrize("dataset", raw.FILES)
+@pytest.mark.parametrize("by", [["width", "depth"], ["n_conv3x3"], ["effective_depth"]])
+def test_groups_of_equal_columns(
+    client: TestClient, frame: pd.DataFrame, dataset: str, by: list[str]
+) -> None:
+    body = get(client, "/groups", {"by": ",".join(by), "dataset": dataset})
+    expected = frame.groupby(by)[dataset]
+    assert len(body["items"]) == len(expected)
+    for item, (key, values) in zip(body["items"], expected, strict=True):
+        assert tuple(item[name] for name in by) == key
+        assert item["cells"] == len(values)
+        agrees(item["metrics"][VALID], values)
+    missing = int(frame[by].isna().any(axis=1).sum())
+    assert body["context"]["excluded"] == ({"disconnected": missing} if missing else {})
+
+
+def test_the_default_is_width_and_depth(client: TestClient) -> None:
+    """Counts of DOMAIN.md, section 2."""
+    items = get(client, "/groups")["items"]
+    assert [(item["width"], item["depth"], item["cells"]) for item in items] == [
+        (1, 1, 1364), (1, 2, 928), (1, 3, 320), (2, 2, 3968), (2, 3, 2560), (3, 2, 1024),
+        (3, 3, 5120),
+    ]  # fmt: skip
+
+
+def test_groups_of_equal_operations(client: TestClient, frame: pd.DataFrame) -> None:
+    items = get(client, "/groups", {"by": "ops"})["items"]
+    assert len(items) == 210, "multisets of 6 out of 5"
+    sizes = {
+        " ".join(
+            name
+            for part in item["ops"].split()
+            for name in [part.split("×")[1]] * int(part.split("×")[0])
+        ): item["cells"]
+        for item in items
+    }
+    assert sizes == frame.groupby("ops").size().to_dict()
+
+
+def test_connected_and_space(client: TestClient) -> None:
+    items = get(client, "/groups", {"by": "connected", "metric": "n_none"})["items"]
+    assert [(item["connected"], item["cells"]) for item in items] == [(False, 341), (True, 15_284)]
+    items = get(client, "/groups", {"by": "space", "space": "all", "metric": "width"})["items"]
+    assert {item["space"]: item["cells"] for item in items} == {"nasbench201": 15_625, "darts": 10}
+    assert items[0]["metrics"]["width"]["n"] in (10, 15_284)
+
+
+def test_filters(client: TestClient, frame: pd.DataFrame) -> None:
+    body = get(client, "/groups", {"by": "depth", "min_width": 3, "metric": "params_m"})
+    expected = frame[frame["width"] >= 3].groupby("depth")["params_m"]
+    assert [item["depth"] for item in body["items"]] == [2, 3]
+    for item, (_, values) in zip(body["items"], expected, strict=True):
+        agrees(item["metrics"]["params_m"], values)
+
+
+@pytest.mark.parametrize("bins", [1, 4, 10])
+def test_bins_are_about_equally_full(client: TestClient, frame: pd.DataFrame, bins: int) -> None:
+    body = get(client, "/groups", {"by": VALID, "bins": bins, "metric": "params_m"})
+    values = frame["cifar10"]
+    edges = [edge for item in body["items"] for edge in item[VALID]]
+    np.testing.assert_allclose(sorted(set(edges)), values.quantile(np.linspace(0, 1, bins + 1)))
+    for item in body["items"]:
+        low, high = item[VALID]
+        last = item is body["items"][-1]
+        inside = (values >= low) & ((values <= high) if last else (values < high))
+        assert item["cells"] == inside.sum()
+        assert abs(item["cells"] - 15_625 / bins) <= 0.01 * 15_625
+        agrees(item["metrics"]["params_m"], frame["params_m"][inside])
+    assert sum(item["cells"] for item in body["items"]) == 15_625
+
+
+def test_bins_of_a_column_with_few_values(client: TestClient) -> None:
+    """Intervals hold whole values: no cell is lost, none counted twice."""
+    body = get(client, "/groups", {"by": "width,n_conv3x3", "bins": 3})
+    assert sum(item["cells"] for item in body["items"]) == 15_284
+    (item,) = get(client, "/groups", {"by": "width", "bins": 3, "width": 2})["items"]
+    assert (item["width"], item["cells"]) == (2, 6528)
+
+
+def test_the_best_of_losses_is_the_smallest(tables_client: TestClient) -> None:
+    asked = {"by": "space", "metric": "valid_loss@200of200,valid_accuracy@200of200"}
+    (item,) = get(tables_client, "/groups", {**asked, "source": "nb201-selected-epochs"})["items"]
+    for name, extreme in (("valid_loss@200of200", "min"), ("valid_accuracy@200of200", "max")):
+        described = item["metrics"][name]
+        (best,) = get(
+            tables_client,
+            "/cells",
+            {"cell": described["best"], "metric": name, "source": "nb201-selected-epochs"},
+        )["items"]
+        assert best[name] == described[extreme]
+
+
+def test_a_group_without_values_is_null(client: TestClient) -> None:
+    (item,) = get(client, "/groups", {"by": "space", "space": "darts"})["items"]
+    described = item["metrics"][VALID]
+    assert described["n"] == 0
+    assert {value for name, value in described.items() if name != "n"} == {None}
+    (item,) = get(client, "/groups", {"by": "space", "cell": "284"})["items"]
+    assert (item["metrics"][VALID]["n"], item["metrics"][VALID]["std"]) == (1, None)
+
+
+def test_no_cells_no_groups(client: TestClient) -> None:
+    for by in ("width", "ops", "connected"):
+        assert get(client, "/groups", {"by": by, "width": 2.25})["items"] == []
+    assert get(client, "/groups", {"by": VALID, "width": 2.25, "bins": 4})["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "hint"),
+    [
+        ({"by": ","}, "by", ""),
+        ({"by": "widht"}, "by", "did you mean width"),
+        ({"by": VALID}, "by", "bins="),
+        ({"by": "official_index"}, "by", "at most 64 values"),
+        ({"by": "arch"}, "by", "columns are"),
+        ({"by": "width,depth,n_skip,n_pool,n_none,n_conv3x3,n_conv1x1"}, "by", "at most 6"),
+        ({"by": "official_index,valid_accuracy@final", "bins": "100"}, "by", "at most 2000 groups"),
+        ({"bins": "0"}, "bins", "from 1 to 100"),
+        ({"metric": "test_loss@final"}, "metric", "valid_accuracy@{200}of200"),
+    ],
+)  # fmt: skip
+def test_what_can_t_be_grouped(
+    client: TestClient, parameters: dict[str, str], name: str, hint: str
+) -> None:
+    (error,) = refused(client, "/groups", parameters)
+    assert error["name"] == name
+    assert hint in error["allowed"]
