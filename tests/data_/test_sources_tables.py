@@ -220,7 +220,7 @@ def test_headers(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"missing: dataset, split, schedule, seed, value; unkn"):
         recognise(path)
     for header in (HEADER + ",note", HEADER + ",split", HEADER + ",set"):
-        with pytest.raises(SourceError, match="unknown: note|the same name: split|set and split"):
+        with pytest.raises(SourceError, match=r"unknown: note|the same name: split|set and split"):
             recognise(table(tmp_path, "0,1,2,3,4,5,6,7", header=header))
     assert not runs(read(recognise(table(tmp_path))))
 
