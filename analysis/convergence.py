@@ -91,12 +91,14 @@ def half_life(values: npt.ArrayLike) -> FloatArray:
     """First epoch t, counted from 1, with a_t − a_1 ≥ ½ (a_end − a_1).
 
     a_end is the value in the last column, the end of the schedule; it and every epoch up to the
-    crossing must be recorded. By this definition a curve that ends no higher than it began has a
-    half-life of 1. Raises ValueError if `values` is not (runs, epochs).
+    crossing must be recorded. A curve that ends no higher than it began has no rise to be half of:
+    by the letter its half-life would be 1, and a run stuck at chance the fastest of all, so it is
+    undefined. Raises ValueError if `values` is not (runs, epochs).
     """
     curves = _curves(values)
     gain = curves - curves[:, :1]
-    return _first(gain, gain[:, -1:] / 2).epochs
+    epochs = _first(gain, gain[:, -1:] / 2).epochs
+    return np.where((gain[:, -1:] > 0).any(axis=1), epochs, np.nan)
 
 
 def _first(curves: FloatArray, thresholds: FloatArray | np.float64) -> FirstEpochs:

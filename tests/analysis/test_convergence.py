@@ -68,7 +68,7 @@ def test_half_life_needs_the_end_and_every_epoch_to_the_crossing() -> None:
         [70, 20, 50, 60, 10],  # ends lower than it began
         [10, 10, 10, 10, 10],
     ]
-    np.testing.assert_array_equal(convergence.half_life(values), [3, 3, NAN, NAN, NAN, 1, 1])
+    np.testing.assert_array_equal(convergence.half_life(values), [3, 3, NAN, NAN, NAN, NAN, NAN])
 
 
 @pytest.mark.parametrize("missing", [NAN, math.inf, -math.inf])
@@ -136,7 +136,7 @@ def plain_epochs_to(curve: list[float], threshold: float) -> tuple[float, bool]:
 
 
 def plain_half_life(curve: list[float]) -> float:
-    if math.isnan(curve[-1]):
+    if math.isnan(curve[0]) or not curve[-1] > curve[0]:
         return NAN
     for t, value in enumerate(curve, start=1):
         if math.isnan(value):
