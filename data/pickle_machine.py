@@ -61,6 +61,7 @@ class Interpreter:
         self._marks: list[list[Any]] = []
         self._memo = Memo()
         self._sets = 0
+        self._skipping = 0  # number of marks at which pairs were skipped
         self.renew()
 
     def renew(self) -> None:
@@ -171,6 +172,8 @@ class Interpreter:
         self._stack = []
 
     def _pop_mark(self) -> list[Any]:
+        if self._skipping == len(self._marks):
+            raise self._error("what was to be skipped is no dictionary of numbers")
         items = self._stack
         self._stack = self._marks.pop()
         return items
@@ -184,13 +187,16 @@ class Interpreter:
         self._pos += 1
 
     def _push_run(self, run: Run) -> None:
-        """Its pairs on the stack; or, where they only wait to be set, in their dictionary."""
+        """Its pairs on the stack; or at once in the dictionary that SETITEMS would put them in."""
         self._pos = run.end
-        if not self._stack and self._marks and type(self._marks[-1][-1]) is dict:
-            *_, name, target = [None, *self._marks[-1][-2:]]
-            if type(name) is not str or name not in self._skip:
-                target.update(zip(run.keys, run.values(), strict=True))
-            return
+        below = self._marks[-1] if self._marks and not self._stack else None
+        if below and type(below[-1]) is dict:
+            if len(below) > 1 and type(below[-2]) is str and below[-2] in self._skip:
+                self._skipping = len(self._marks)
+                return
+            if self._buffer[run.end : run.end + 1] == b"u":
+                below[-1].update(zip(run.keys, run.values(), strict=True))
+                return
         pairs: list[Any] = [None] * (2 * len(run.keys))
         pairs[::2] = run.keys
         pairs[1::2] = run.values()
@@ -249,6 +255,8 @@ class Interpreter:
         self._open(dict)[key] = value
 
     def _setitems(self) -> None:
+        if self._skipping == len(self._marks):
+            self._skipping = 0
         items = self._pop_mark()
         keys = items[::2]
         check_keys(keys)

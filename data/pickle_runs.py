@@ -14,10 +14,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 _MIN_PAIRS: Final = 2
+_MAX_PAIRS: Final = 512
+"""Longer ones are several runs, so that what is no run after all is never gone through for long."""
+
 _LENGTHS: Final = 3
 _MAX_TEXT: Final = 64
 _INT_PAIR: Final = 11
-_INT_RUN: Final = re.compile(rb"(?:K.G........){%d,}+" % _MIN_PAIRS, re.DOTALL)
+_INT_RUN: Final = re.compile(b"(?:K.G........){%d,%d}+" % (_MIN_PAIRS, _MAX_PAIRS), re.DOTALL)
 _FLOAT: Final = np.dtype(">f8")
 _INDEX_SIZE: Final = {b"\x94": 0, b"q": 1, b"r": 4}
 """What follows the opcodes MEMOIZE, BINPUT and LONG_BINPUT."""
@@ -124,7 +127,7 @@ def _pattern(head: bytes, memo: bytes) -> re.Pattern[bytes]:
         size = head[1] + longer
         start = re.escape(head[:1] + bytes([size]) + head[2:])
         pair = start + b"." * size + memo + b"." * _INDEX_SIZE[memo] + b"G........"
-        groups.append(b"((?:%b)%b)" % (pair, b"*+" if longer else b"{%d,}+" % _MIN_PAIRS))
+        groups.append(b"((?:%b){%d,%d}+)" % (pair, 0 if longer else _MIN_PAIRS, _MAX_PAIRS))
     return re.compile(b"".join(groups), re.DOTALL)
 
 

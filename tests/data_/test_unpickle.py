@@ -43,8 +43,21 @@ evaluations = st.builds(
     st.sampled_from(["x-valid", "ori-test", "é", ""]),
     st.lists(numbers, max_size=130),
 )
+flat_pairs = st.one_of(epochs, evaluations).map(
+    lambda pairs: [part for pair in pairs.items() for part in pair]
+)
 values = st.recursive(
-    st.one_of(atoms, epochs, evaluations, epochs.map(OrderedDict)),
+    st.one_of(
+        atoms,
+        epochs,
+        evaluations,
+        epochs.map(OrderedDict),
+        # What looks like a dictionary's pairs, but is a list or tuple, also next to a dictionary.
+        flat_pairs,
+        flat_pairs.map(tuple),
+        st.tuples(epochs, flat_pairs.map(tuple)),
+        st.lists(flat_pairs.map(tuple), max_size=2).map(lambda rows: [{}, *rows]),
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=6),
         st.lists(inner, max_size=5).map(tuple),
@@ -176,6 +189,42 @@ def test_skipped_dictionaries_are_left_empty_and_their_keys_still_known() -> Non
     value = {"eval_times": dict.fromkeys(keys, 1.5), "again": keys}
     read = loads(pickle.dumps(value, 4), skip=frozenset(["eval_times"]))
     assert read == {"eval_times": {}, "again": keys}
+
+
+def test_only_dictionaries_are_skipped() -> None:
+    pairs = ("a@1", 1.0, "a@2", 2.0)
+    for value in (["eval_times", {}, pairs], ["eval_times", {"a": 1}, list(pairs)]):
+        assert loads(pickle.dumps(value, 4)) == value
+        with pytest.raises(UnpickleError, match="to be skipped is no dictionary"):
+            loads(pickle.dumps(value, 4), skip=frozenset(["eval_times"]))
+    pairs_of_text = {"eval_times": {**{f"a@{i}": 1.0 for i in range(1500)}, "b": {"c": 1}}}
+    read = loads(pickle.dumps(pairs_of_text, 4), skip=frozenset(["eval_times"]))
+    assert read["eval_times"]["b"] == {"c": 1}
+
+
+@pytest.mark.parametrize("size", [2, 511, 512, 513, 1024, 3001])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_runs_of_any_length(size: int, protocol: int) -> None:
+    value = {f"x-valid@{place}": place / 3 for place in range(size)}
+    flat = [part for pair in value.items() for part in pair]
+    whole = [value, tuple(flat), flat, [*flat, "x-valid@0"], {"keys": list(value)}]
+    assert same(loads(pickle.dumps(whole, protocol)), whole)
+    numbers = [number for place in range(size) for number in (place % 256, place / 7)]
+    assert loads(pickle.dumps(({}, tuple(numbers)), protocol)) == ({}, tuple(numbers))
+    assert loads(pickle.dumps(tuple(numbers), protocol)) == tuple(numbers)
+
+
+def test_descending_memo_indexes_are_not_gone_through_again_and_again() -> None:
+    pairs = b"".join(
+        b"X\x04\0\0\0"
+        + b"%04d" % (place % 10_000)
+        + b"r"
+        + struct.pack("<I", 10**6 - place)
+        + b"G"
+        + struct.pack(">d", place)
+        for place in range(5000)
+    )
+    assert len(loads(b"\x80\x02}(" + pairs + b"u.")) == 5000
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
