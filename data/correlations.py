@@ -17,6 +17,9 @@ from data.queries import Field, Filters, View
 
 OPERATIONS_GROUP = "ops"
 
+EPOCHS_AT_ONCE = 25
+"""Columns that are correlated at a time, which bounds the memory of their ranks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -151,13 +154,15 @@ def by_epoch(
     controls = [rows.require(control) for control in _controls(view, options)]
     labels = _labels(view, rows, options.group_by)
     kept = rows.kept
-    found = correlate_columns(
-        x_values[kept],
-        means[kept],
-        controls=[column[kept] for column in controls],
-        groups=None if labels is None else labels[kept],
-        **_arguments(options),
-    )
+    found: list[Correlation] = []
+    for first in range(0, means.shape[1], EPOCHS_AT_ONCE):
+        found += correlate_columns(
+            x_values[kept],
+            means[kept, first : first + EPOCHS_AT_ONCE],
+            controls=[column[kept] for column in controls],
+            groups=None if labels is None else labels[kept],
+            **_arguments(options),
+        )
     results = []
     for epoch, correlation in zip(curve.epochs, found, strict=True):
         name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from data.sources.base import Source
 
 
+_DEFAULT_TABLE = "default table"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What is loaded, as ``GET /sources`` tells it; times are UTC."""
@@ -124,12 +127,14 @@ class Library:
             self._snapshot = Snapshot(self.store, self._snapshot.frame)
 
     def load_default(self, report: Report = silent) -> Outcome | None:
-        """Import the packaged table where no source is loaded at all."""
-        if self.snapshot.sources:
+        """Import the packaged table, once in the life of a home: who removes it is done with it."""
+        if self.store.note(_DEFAULT_TABLE) is not None:
             return None
         from data.sources import packaged_table, recognise
 
-        return self.import_source(recognise(packaged_table()), report)
+        outcome = self.import_source(recognise(packaged_table()), report)
+        self.store.set_note(_DEFAULT_TABLE, outcome.name)
+        return outcome
 
     def close(self) -> None:
         """Let go of the database."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,9 @@ _SELECT = (
 )
 
 
+MOST_RUNS_OF_A_CELL = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class RunFilters:
     """Which runs; ``rows`` are cell numbers, None for all cells."""
@@ -77,7 +81,7 @@ def _where(filters: RunFilters) -> tuple[str, dict[str, Any]]:
 
 
 def find(
-    snapshot: Snapshot, filters: RunFilters, *, after: int = -1, limit: int | None = None
+    snapshot: Snapshot, filters: RunFilters, *, after: int = -1, limit: int
 ) -> tuple[list[dict[str, Any]], int, int | None]:
     """Runs in the order of import: records, how many match in all, and the last one's number.
 
@@ -90,14 +94,37 @@ def find(
             f"SELECT count(*) FROM runs JOIN sources ON sources.source = runs.source WHERE {where}",  # noqa: S608  (constants, values bound)
             parameters,
         )
-        rows = cursor.execute(
-            f"{_SELECT} WHERE {where} AND runs.run > $after ORDER BY runs.run LIMIT $limit",
-            {**parameters, "after": after, "limit": None if limit is None else limit + 1},
-        ).fetchall()
-    more = limit is not None and len(rows) > limit
+    rows = _page(snapshot, filters, after, limit + 1)
     shown = rows[:limit]
     records = [dict(zip(FIELDS, row[1:], strict=True)) for row in shown]
-    return records, counted[0] if counted else 0, shown[-1][0] if more else None
+    last = shown[-1][0] if len(rows) > limit else None
+    return records, counted[0] if counted else 0, last
+
+
+def parts(
+    snapshot: Snapshot, filters: RunFilters, *, limit: int | None, size: int
+) -> Iterator[list[tuple[Any, ...]]]:
+    """All runs, or the first ``limit``, some at a time: a tuple of values for each field.
+
+    The state is held for the length of one part only, so that a slow reader keeps nobody waiting.
+    """
+    after, left = -1, limit
+    while left is None or left > 0:
+        rows = _page(snapshot, filters, after, size if left is None else min(size, left))
+        if not rows:
+            return
+        after = rows[-1][0]
+        left = None if left is None else left - len(rows)
+        yield list(zip(*rows, strict=True))[1:]
+
+
+def _page(snapshot: Snapshot, filters: RunFilters, after: int, limit: int) -> list[tuple[Any, ...]]:
+    where, parameters = _where(filters)
+    with snapshot.state.read() as cursor:
+        return cursor.execute(
+            f"{_SELECT} WHERE {where} AND runs.run > $after ORDER BY runs.run LIMIT $limit",
+            {**parameters, "after": after, "limit": limit},
+        ).fetchall()
 
 
 def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
@@ -122,7 +149,8 @@ def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
 
 def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
     """The runs of one cell, each with what it recorded (first and last epoch, last value)."""
-    records, _, _ = find(snapshot, RunFilters(rows=np.array([row])))
+    held = _page(snapshot, RunFilters(rows=np.array([row])), -1, MOST_RUNS_OF_A_CELL)
+    records = [dict(zip(FIELDS, values[1:], strict=True)) for values in held]
     with snapshot.state.read() as cursor:
         series = cursor.execute(
             'SELECT runs.id, eval_set, measure, epochs, series."values"[-1] FROM series '

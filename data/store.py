@@ -224,6 +224,18 @@ class Store:
                 raise
             cursor.commit()
 
+    def note(self, key: str) -> str | None:
+        """What :meth:`set_note` kept under ``key``."""
+        with self.read() as cursor:
+            row = first_row(cursor, "SELECT value FROM meta WHERE key = ?", [key])
+        return row[0] if row else None
+
+    def set_note(self, key: str, value: str) -> None:
+        """Keep a fact about this home."""
+        with self.write() as cursor:
+            cursor.execute("DELETE FROM meta WHERE key = ?", [key])
+            cursor.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, so that the next start is quick."""
         with self._write_lock, self.read() as cursor:

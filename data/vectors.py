@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock, RLock
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,7 @@ class Vectors:
         self._kept: OrderedDict[Any, Any] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
-        self._computing = RLock()  # one thread computes, the others wait for its result
+        self._computing: dict[Any, Lock] = {}  # one thread computes, others wait for its result
 
     def metric(self, resolved: Resolved) -> Vector:
         """The metric of all cells."""
@@ -272,12 +272,14 @@ class Vectors:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        with self._computing:
+            computing = self._computing.setdefault(key, Lock())
+        with computing:
             with self._lock:
                 if key in self._kept:
                     return self._kept[key]
             made = make()
             with self._lock:
+                self._computing.pop(key, None)
                 self._kept[key] = made
                 self._bytes += _size(made)
                 while self._bytes > self._limit and len(self._kept) > 1:

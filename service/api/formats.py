@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -84,15 +84,29 @@ def items(columns: Sequence[Column], rows: Sequence[int]) -> list[dict[str, Any]
     return [dict(zip(names, values, strict=True)) for values in zip(*picked, strict=True)]
 
 
+Part = Sequence[Sequence[Any]]
+"""Some rows of an answer: a sequence of values for each column."""
+
+
 def stream(
     columns: Sequence[Column], rows: Sequence[int], form: Format, name: str
 ) -> StreamingResponse:
     """All ``rows`` as a file called ``name`` with the format's ending, written as it is sent."""
+    parts = (
+        [[column.values[row] for row in rows[start : start + ROWS_AT_ONCE]] for column in columns]
+        for start in range(0, len(rows), ROWS_AT_ONCE)
+    )
+    kinds: dict[str, Kind] = {column.name: column.kind for column in columns}
+    return stream_parts(kinds, parts, form, name)
+
+
+def stream_parts(
+    kinds: Mapping[str, Kind], parts: Iterator[Part], form: Format, name: str
+) -> StreamingResponse:
+    """The same of columns by name, with their values coming part by part."""
     writer = {"csv": _csv, "ndjson": _ndjson, "parquet": _parquet, "arrow": _arrow}[form]
     return StreamingResponse(
-        writer(columns, rows),
-        media_type=MEDIA_TYPES[form],
-        headers=_named(name, form),
+        writer(kinds, parts), media_type=MEDIA_TYPES[form], headers=_named(name, form)
     )
 
 
@@ -140,30 +154,23 @@ def _named(name: str, form: Format) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
 
 
-def _schema(columns: Sequence[Column]) -> pa.Schema:
+def _schema(kinds: Mapping[str, Kind]) -> pa.Schema:
     fields: list[pa.Field[Any]] = [
-        pa.field(column.name, _ARROW_TYPES[column.kind]) for column in columns
+        pa.field(name, _ARROW_TYPES[kind]) for name, kind in kinds.items()
     ]
     return pa.schema(fields)
 
 
-def _batches(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[pa.RecordBatch]:
-    schema = _schema(columns)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        yield pa.RecordBatch.from_arrays(
-            [
-                pa.array([column.values[row] for row in part], field.type)
-                for column, field in zip(columns, schema, strict=True)
-            ],
-            schema=schema,
-        )
+def _batches(schema: pa.Schema, parts: Iterator[Part]) -> Iterator[pa.RecordBatch]:
+    for part in parts:
+        arrays = [pa.array(values, field.type) for values, field in zip(part, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _ndjson(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = items(columns, rows[start : start + ROWS_AT_ONCE])
-        yield b"".join(orjson.dumps(item) + b"\n" for item in part)
+def _ndjson(kinds: Mapping[str, Kind], parts: Iterator[Part]) -> Iterator[bytes]:
+    for part in parts:
+        rows = zip(*part, strict=True)
+        yield b"".join(orjson.dumps(dict(zip(kinds, row, strict=True))) + b"\n" for row in rows)
 
 
 class _Sink(io.RawIOBase):
@@ -192,32 +199,35 @@ class _Sink(io.RawIOBase):
         return taken
 
 
-def _csv(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+def _csv(kinds: Mapping[str, Kind], parts: Iterator[Part]) -> Iterator[bytes]:
     from pyarrow import csv
 
     sink: Any = _Sink()
-    with csv.CSVWriter(sink, _schema(columns)) as writer:
-        for batch in _batches(columns, rows):
+    schema = _schema(kinds)
+    with csv.CSVWriter(sink, schema) as writer:
+        for batch in _batches(schema, parts):
             writer.write_batch(batch)
             yield sink.take()
     yield sink.take()
 
 
-def _arrow(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+def _arrow(kinds: Mapping[str, Kind], parts: Iterator[Part]) -> Iterator[bytes]:
     sink = _Sink()
-    with pa.ipc.new_stream(sink, _schema(columns)) as writer:
-        for batch in _batches(columns, rows):
+    schema = _schema(kinds)
+    with pa.ipc.new_stream(sink, schema) as writer:
+        for batch in _batches(schema, parts):
             writer.write_batch(batch)
             yield sink.take()
     yield sink.take()
 
 
-def _parquet(columns: Sequence[Column], rows: Sequence[int]) -> Iterator[bytes]:
+def _parquet(kinds: Mapping[str, Kind], parts: Iterator[Part]) -> Iterator[bytes]:
     from pyarrow import parquet
 
     sink: Any = _Sink()
-    with parquet.ParquetWriter(sink, _schema(columns), compression="zstd") as writer:
-        for batch in _batches(columns, rows):
+    schema = _schema(kinds)
+    with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        for batch in _batches(schema, parts):
             writer.write_batch(batch)
             yield sink.take()
     yield sink.take()

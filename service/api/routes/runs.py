@@ -19,16 +19,17 @@ from service.api import deps
 from service.api.documentation import describes
 from service.api.formats import (
     FILES,
-    Column,
+    ROWS_AT_ONCE,
+    Kind,
     asked_format,
     json_response,
-    stream,
+    stream_parts,
 )
 from service.api.params import CellFilters, Format, Name, Query, read
 
 router = APIRouter(tags=["runs"])
 
-_KINDS: dict[str, Any] = {
+_KINDS: dict[str, Kind] = {
     "schedule": "integer",
     "seed": "integer",
     "file_params_m": "number",
@@ -106,12 +107,9 @@ def list_runs(request: Request) -> Response:
         images=query.images,
     )
     if form != "json":
-        records, _, _ = runs.find(snapshot, wanted, limit=query.limit)
-        columns = [
-            Column(name, _KINDS.get(name, "text"), [record[name] for record in records])
-            for name in runs.FIELDS
-        ]
-        return stream(columns, range(len(records)), form, "runs")
+        kinds: dict[str, Kind] = {name: _KINDS.get(name, "text") for name in runs.FIELDS}
+        parts = runs.parts(snapshot, wanted, limit=query.limit, size=ROWS_AT_ONCE)
+        return stream_parts(kinds, parts, form, "runs")
     after = _read_cursor(query.cursor) if query.cursor is not None else -1
     records, total, last = runs.find(snapshot, wanted, after=after, limit=query.limit or 100)
     following = None
