@@ -30,10 +30,11 @@ def create_app(library: Library) -> FastAPI:
     )
     app.state.library = library
     errors.install(app)
-    for module in (cells, runs, correlations, groups, about):
-        app.include_router(module.router)
+    routers = [module.router for module in (cells, runs, correlations, groups, about)]
+    for router in routers:
+        app.include_router(router)
     # The assets of /docs come from this package's own files: they work without internet.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
-    documentation.install(app)
+    documentation.install(app, routers)
     monitoring.install(app, library)
     return app

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from service.api.errors import MEDIA_TYPE, ProblemDocument
 from service.api.params import Query, openapi_parameters
@@ -32,18 +33,22 @@ def describes(model: type[Query], *media_types: str) -> Callable[[Endpoint], End
     return mark
 
 
-def install(app: FastAPI) -> None:
-    """Make ``app.openapi()`` complete; it is built on the first request for it."""
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Make ``app.openapi()`` complete; it is built on the first request for it.
+
+    ``routers`` are those that the app includes, without prefixes: newer versions of FastAPI don't
+    list an included router's routes among the app's own.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _build(app)
+            app.openapi_schema = _build(app, [r for router in routers for r in router.routes])
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _build(app: FastAPI) -> dict[str, Any]:
+def _build(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -53,10 +58,10 @@ def _build(app: FastAPI) -> dict[str, Any]:
     components["ProblemDocument"] = problem
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
-    for route in app.routes:
-        if not isinstance(route, APIRoute) or route.path not in document["paths"]:
+    for route in routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
-        for operation in document["paths"][route.path].values():
+        for operation in document["paths"][route.path_format].values():
             operation["responses"].update(_ERRORS)
             model = getattr(route.endpoint, "parameters_model", None)
             if model is not None:

@@ -7,6 +7,7 @@ columns, so that a new column is a new filter.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from fastapi import Request
@@ -269,8 +270,14 @@ def _problem(kind: str, message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+@cache
+def _properties(model: type[Query]) -> dict[str, Any]:
+    properties: dict[str, Any] = model.model_json_schema()["properties"]
+    return properties
+
+
 def _allowed(model: type[Query], name: str) -> str:
-    schema = model.model_json_schema()["properties"][name]
+    schema = _properties(model)[name]
     options = schema.get("anyOf", [schema])
     parts: list[str] = []
     for option in options:
