@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import shlex
 import shutil
 import sys
@@ -80,8 +81,8 @@ def _measure(name: str, work: Work, kept: Path) -> bool:
     started = time.perf_counter()
     try:
         section = BENCHMARKS[name](work)
-    except BenchmarkError as error:
-        say(f"{name} could not be measured: {error}")
+    except (BenchmarkError, OSError, http.client.HTTPException) as error:
+        say(f"{name} could not be measured: {type(error).__name__}: {error}")
         return False
     section.about = {**about, "seconds": round(time.perf_counter() - started)}
     # Kept at once: a run that is broken off loses only the benchmark it was at.

@@ -39,7 +39,8 @@ def run(work: Work) -> Section:
         "Cellwise's time is the whole answer over HTTP on a kept connection: coefficient, p-value, "
         "Fisher interval, what was left out and why, and the context. scipy's is one call for "
         "coefficient and p-value, on two arrays that hold the complete cells only. They take "
-        "turns, and agree to 1e-9.",
+        "turns, and agree to 1e-9. numpy and scipy alone have one BLAS thread, which is fastest "
+        "for them here; the server has what it sets itself.",
         "By epoch: width with the mean over seeds of the validation accuracy at each of 200 "
         f"epochs, on a generated official table of {work.cells:,} cells with every curve. scipy "
         "is called once a column; vectorised: numpy alone, on ranks of all columns by "

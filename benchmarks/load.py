@@ -89,7 +89,16 @@ def load(target: Target, seconds: float, first: int, folder: Path) -> Round:
     script = folder / f"{target.name}.lua"
     text = _LUA.replace("TEMPLATE", target.template).replace("GOLDEN", repr(_GOLDEN))
     script.write_text(text.replace("LOWEST", str(LOWEST)).replace("HIGHEST", str(HIGHEST)))
-    command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds:g}s", "-s", str(script)]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CLIENTS}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "60s",
+        "-s",
+        str(script),
+    ]
     command += [f"http://{HOST}:{target.port}/", "--", str(first)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     found = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]

@@ -24,6 +24,8 @@ _THEIRS = (
     f"&_sort_desc=valid_accuracy&_size={LIMIT}&_shape=objects"
 )
 _THREADS = (1, 2, 3)
+_DEFAULT_ROUNDS = 2
+"""Of the variant that takes seconds an answer, as many rounds, each longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def run(work: Work) -> Section:
         "with the server, one process of each at work at a time.",
         f"Datasette serves the same {rows:,} rows, the same columns, from an immutable SQLite "
         "file with an index on (valid_accuracy descending, width), analysed. `default` is "
-        f"Datasette {DEFAULT.about}; `no facets`: {COUNTED.about}; `lean`: {LEAN.about}. "
+        f"Datasette {DEFAULT.about}, which looks for facets to suggest at every request; "
+        f"`no facets`: {COUNTED.about}; `lean`: {LEAN.about}. "
         f"`num_sql_threads` is {threads} in the last two, the fastest of "
         f"{', '.join(map(str, _THREADS))} in a short trial. The target is held against `lean`, its "
         "fastest, although that answer lacks the total that Cellwise's has.",
@@ -158,10 +161,16 @@ def _rounds(work: Work, targets: Sequence[Target]) -> dict[str, list[Round]]:
         load(target, work.repeats(3, 1), 0, work.folder)
     for number in range(1, 1 + work.repeats(5, 2)):
         for target in targets:
-            measured = load(target, seconds, number * 100_003, work.folder)
-            if measured.errors:
-                raise BenchmarkError(f"{target.name}: {measured.errors} errors under load")
-            rounds[target.name].append(measured)
+            slow = target.name == DEFAULT.name
+            if slow and number > _DEFAULT_ROUNDS:
+                continue
+            duration = work.repeats(15, 8) if slow else seconds
+            done = load(target, duration, number * 100_003, work.folder)
+            if done.errors or not done.requests:
+                raise BenchmarkError(
+                    f"{target.name}: {done.errors} errors, {done.requests} answers"
+                )
+            rounds[target.name].append(done)
         shown = ", ".join(f"{name} {held[-1].per_second:.0f}/s" for name, held in rounds.items())
         say(f"pages, round {number}: {shown}")
     return rounds
@@ -176,17 +185,18 @@ def _figures(section: Section, targets: Sequence[Target], rounds: dict[str, list
         section.add(f"{shown}: p99", "ms", [one.p99 for one in held])
     for variant in (LEAN, COUNTED, DEFAULT):
         theirs = rounds[variant.name]
+        mine = ours[: len(theirs)]
         quoted = variant is LEAN
         section.add(
             f"requests, Cellwise over Datasette {variant.name}",
             "×",
-            ratios([one.per_second for one in ours], [one.per_second for one in theirs]),
+            ratios([one.per_second for one in mine], [one.per_second for one in theirs]),
             6.0 if quoted else None,
             "at least",
         )
         section.add(
             f"p99, Cellwise over Datasette {variant.name}",
             "×",
-            ratios([one.p99 for one in ours], [one.p99 for one in theirs]),
+            ratios([one.p99 for one in mine], [one.p99 for one in theirs]),
             1 / 3 if quoted else None,
         )

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import BLAS_THREADS, GIVEN_BLAS_THREADS
 from benchmarks.results import BenchmarkError
 
 HOST = "127.0.0.1"
@@ -36,6 +37,14 @@ def executable(name: str) -> str:
     return str(path)
 
 
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment that this run was started in, and ``extra``."""
+    given = {name: value for name, value in os.environ.items() if name != BLAS_THREADS}
+    if GIVEN_BLAS_THREADS is not None:
+        given[BLAS_THREADS] = GIVEN_BLAS_THREADS
+    return {**given, **(extra or {})}
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:
@@ -52,8 +61,14 @@ class Client:
 
     def status(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET."""
-        self._connection.request("GET", path)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # The server closes a connection that was idle for some seconds.
+            self._connection.close()
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
         return answer.status, answer.read()
 
     def get(self, path: str) -> bytes:
@@ -102,7 +117,7 @@ def serving(
     port: int,
     path: str,
     log: Path,
-    environment: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
     limit_s: float = 120,
 ) -> Iterator[Server]:
     """Run a server; the time is from the process's start to the first 200 answer of ``path``.
@@ -116,7 +131,7 @@ def serving(
             command,
             stdout=errors,
             stderr=errors,
-            env={**os.environ, **(environment or {})},
+            env=environment(extra),
         )
         try:
             while not _answers(port, path):
@@ -126,6 +141,8 @@ def serving(
                     )
                 time.sleep(_POLL_S)
             yield Server(port, process.pid, time.perf_counter() - started)
+            if process.poll() is not None:
+                raise BenchmarkError(f"{command[0]} ended with {process.returncode} in between")
         finally:
             process.send_signal(signal.SIGINT)
             try:
@@ -147,12 +164,12 @@ def _answers(port: int, path: str) -> bool:
 
 @contextmanager
 def cellwise(
-    home: Path, log: Path, path: str = "/health", environment: Mapping[str, str] | None = None
+    home: Path, log: Path, path: str = "/health", extra: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """``cellwise serve`` on a home, as an operator starts it."""
     port = free_port()
     command = [executable("cellwise"), "serve", "--home", str(home), "--port", str(port)]
-    with serving(command, port, path, log, environment) as server:
+    with serving(command, port, path, log, extra) as server:
         yield server
 
 
@@ -183,7 +200,12 @@ def measured(command: Sequence[str], folder: Path, limit_s: float = 1800) -> Fin
     ended = threading.Event()
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
     def watch() -> None:

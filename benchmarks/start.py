@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
@@ -67,6 +68,7 @@ def _memory(work: Work, home: Path, section: Section) -> None:
     maps = ""
     for number in range(work.repeats(3, 1)):
         with cellwise(home, work.log, FIRST, {"PYTHONPATH": str(trap.parent)}) as server:
+            time.sleep(3)  # the server imports scipy a second after its start
             held["after start"].append(memory_mb(server.pid))
             mixed_load(server, REQUESTS)
             held["after the mixed load"].append(memory_mb(server.pid))
@@ -96,7 +98,7 @@ def mixed_load(server: Server, count: int) -> None:
     paths = list(islice(cycle(mixed_paths()), count))
 
     def ask(share: list[str]) -> None:
-        client = Client(server.port)
+        client = Client(server.port, timeout=400)
         for path in share:
             client.get(path)
         client.close()
