@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,27 @@ def test_a_mapping_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text("[run]\nepoch = 1\n", encoding="utf-8")
     with pytest.raises(SourceError, match=r"at least one \[\[value\]\]"):
         recognise(path, mapping=tmp_path / "m.toml")
+
+
+def test_the_examples_of_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text("utf-8")
+    (plain,) = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    header, *rows = plain.splitlines()
+    assert len(runs(read(recognise(table(tmp_path, *rows, header=header))))) == 2
+    (mapping,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    source = mapped(
+        tmp_path,
+        mapping,
+        "arch,data,step,seed,minutes,acc,nll,test_acc",
+        "0,c10,11,777,2,0.25,2.5,70",
+    )
+    (run,) = runs(read(source))
+    assert run["series"] == {
+        ("train", "accuracy"): {12: 25.0},
+        ("train", "loss"): {12: 2.5},
+        ("ori-test", "accuracy"): {12: 70.0},
+    }
+    assert (run["dataset"], run["train_time_s"]) == ("cifar10", 120.0)
 
 
 # The real tables --------------------------------------------------------------------------------
