@@ -94,8 +94,16 @@ def records_client(records: Library) -> TestClient:
     return client_of(records)
 
 
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the cells and no source. Not to be opened: tests take copies."""
+    home = tmp_path_factory.mktemp("empty") / "home"
+    Library.open(home).close()
+    return home
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Library]:
+def fresh(empty_home: Path, tmp_path: Path) -> Iterator[Library]:
     """A library of one's own: the cells, and no source."""
-    with closing(Library.open(tmp_path / "fresh")) as opened:
+    with closing(Library.open(Path(shutil.copytree(empty_home, tmp_path / "fresh")))) as opened:
         yield opened
