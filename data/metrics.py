@@ -109,7 +109,8 @@ class Metric:
 
     def __str__(self) -> str:
         if self.measure == "epochs_to":
-            name = f"epochs_to_{self.threshold:.9g}of{self.schedule}"
+            threshold = f"{self.threshold:.6f}".rstrip("0").rstrip(".")
+            name = f"epochs_to_{threshold}of{self.schedule}"
         elif self.measure == "half_life":
             name = f"half_life_of{self.schedule}"
         elif self.final:
