@@ -35,6 +35,7 @@ def arguments() -> argparse.Namespace:
     add("--only", action="append", choices=BENCHMARKS, help="measure only this (repeatable)")
     add("--quick", action="store_true", help="few repeats and cells: a check, no measurement")
     add("--cells", type=int, help=f"cells of the official files, by default {ALL_CELLS:,}")
+    add("--whole", action="store_true", help="every one-file form at full size: 7 minutes more")
     add("--work", type=Path, help="keep the inputs here and use them again; else a new folder")
     add("--results", type=Path, help="JSON of the figures, default benchmarks/results/cpu-Ncore")
     add("--out", type=Path, help="page to write, default docs/benchmarks.md (not with --quick)")
@@ -50,7 +51,7 @@ def main() -> int:
     cells = options.cells or (_QUICK_CELLS if options.quick else ALL_CELLS)
     if not 1 <= cells <= ALL_CELLS:
         raise SystemExit(f"--cells is 1 to {ALL_CELLS:,}")
-    work = Work(inputs.resolve(), cells, options.quick)
+    work = Work(inputs.resolve(), cells, options.quick, options.whole)
     default = Path("benchmarks") / "results" / f"cpu-{cores()}core.json"
     keep = folder if options.quick else REPOSITORY
     kept = options.results or keep / default

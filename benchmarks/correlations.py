@@ -109,7 +109,8 @@ def _by_epoch(work: Work, section: Section) -> None:
                 section.add(f"{label}, warm: Cellwise over vectorised numpy", "×", over, 2)
             say(f"{label}: {min(ours):.0f} ms, scipy {min(columns):.0f}, numpy {min(vectors):.0f}")
         memory = memory_mb(server.pid)
-    section.add("memory of that server after this, full-size table", "MB", [memory["VmRSS"]], 300)
+    held = f"memory of that server after this, {work.cells:,} cells with every curve"
+    section.add(held, "MB", [memory["VmRSS"]], 300)
     section.add("… anonymous", "MB", [memory["RssAnon"]])
 
 

@@ -32,11 +32,13 @@ class Work:
         folder: inputs; those found in it are used again.
         cells: cells of the official files.
         quick: a few repeats only: shows that everything works, measures nothing.
+        whole: every one-file form with all cells, where a share of them would show the same.
     """
 
     folder: Path
     cells: int
     quick: bool
+    whole: bool = False
 
     def repeats(self, full: int, quick: int) -> int:
         """How often to repeat at this scale."""
