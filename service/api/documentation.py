@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from service.api.errors import MEDIA_TYPE, ProblemDocument
 from service.api.params import Query, openapi_parameters
+from service.api.schemas import Answer
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -22,11 +24,17 @@ _ERRORS = {
 }
 
 
-def describes(model: type[Query], *media_types: str) -> Callable[[Endpoint], Endpoint]:
-    """Marks an endpoint with the model of its parameters and what it may answer besides JSON."""
+def describes(
+    model: type[Query], answer: type[Answer], *media_types: str
+) -> Callable[[Endpoint], Endpoint]:
+    """Marks an endpoint with the models of its parameters and of its JSON answer.
+
+    ``media_types`` are what it may answer besides.
+    """
 
     def mark(endpoint: Endpoint) -> Endpoint:
         endpoint.parameters_model = model  # type: ignore[attr-defined]
+        endpoint.answer_model = answer  # type: ignore[attr-defined]
         endpoint.media_types = media_types  # type: ignore[attr-defined]
         return endpoint
 
@@ -53,9 +61,7 @@ def _build(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     components = document.setdefault("components", {}).setdefault("schemas", {})
-    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    components.update(problem.pop("$defs", {}))
-    components["ProblemDocument"] = problem
+    _add_schema(components, ProblemDocument)
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
     for route in routes:
@@ -68,8 +74,21 @@ def _build(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
                 parameters = operation.setdefault("parameters", [])
                 parameters.extend(openapi_parameters(model))
             content = operation["responses"]["200"].setdefault("content", {})
+            answer = getattr(route.endpoint, "answer_model", None)
+            if answer is not None:
+                _add_schema(components, answer)
+                reference = f"#/components/schemas/{answer.__name__}"
+                content["application/json"] = {"schema": {"$ref": reference}}
             for media_type in getattr(route.endpoint, "media_types", ()):
                 content[media_type.partition(";")[0]] = {
                     "schema": {"type": "string", "format": "binary"}
                 }
     return document
+
+
+def _add_schema(components: dict[str, Any], model: type[BaseModel]) -> None:
+    schema = model.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+    components.update(schema.pop("$defs", {}))
+    components[model.__name__] = schema

@@ -14,7 +14,7 @@ from data.columns import COLUMNS, SAMENESS, TEXT_FIELDS
 from data.library import Snapshot
 from data.metrics import GRAMMAR, MEANINGS, SUMMARIES, WHOLE, Context, ranges
 from data.store import first_row
-from service.api import deps
+from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import json_response
 from service.api.params import Query, read
@@ -59,7 +59,7 @@ def _recorded(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 @router.get("/columns", summary="Every column and measure")
-@describes(Query)
+@describes(Query, schemas.Columns)
 def columns(request: Request) -> Response:
     """Name, meaning, unit, range, origin; and which metrics are recorded for which data set."""
     read(Query, request)
@@ -99,7 +99,7 @@ def columns(request: Request) -> Response:
 
 
 @router.get("/sources", summary="What is loaded")
-@describes(Query)
+@describes(Query, schemas.Sources)
 def sources(request: Request) -> Response:
     """Name, origin, licence, checksum, counts and notes of every source; the first one wins."""
     read(Query, request)
@@ -107,7 +107,7 @@ def sources(request: Request) -> Response:
 
 
 @router.get("/health", summary="Whether the service answers")
-@describes(Query)
+@describes(Query, schemas.Health)
 def health(request: Request) -> Response:
     """Reads from the database, so that `ok` means that answers can be had."""
     read(Query, request)

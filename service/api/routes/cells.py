@@ -19,7 +19,7 @@ from data.frame import tidy
 from data.library import Snapshot
 from data.metrics import BENCHMARK_DATASETS
 from data.queries import DEFAULT_FIELDS, Field, View, page, resolve_cell
-from service.api import deps
+from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import (
     FILES,
@@ -82,7 +82,7 @@ class CellsQuery(CellFilters):  # type: ignore[misc,valid-type]
     "/cells",
     summary="Cells by topology, cost and metrics",
 )
-@describes(CellsQuery, *FILES)
+@describes(CellsQuery, schemas.CellPage, *FILES)
 def list_cells(request: Request) -> Response:
     """Filtered, sorted and paged; with `format=csv|ndjson|parquet|arrow` all rows as a stream."""
     query: Any = read(CellsQuery, request)
@@ -143,7 +143,7 @@ class OneCellQuery(Query):
 
 
 @router.get("/cells/{cell}", summary="One cell in full")
-@describes(OneCellQuery)
+@describes(OneCellQuery, schemas.CellDocument)
 def one_cell(request: Request, cell: CellPath) -> Response:
     """Every column, edges, classes of sameness, and the runs with what each recorded.
 
@@ -246,7 +246,7 @@ class CurvesQuery(ContextQuery):
 
 
 @router.get("/cells/{cell}/curves", summary="A cell's learning curves")
-@describes(CurvesQuery)
+@describes(CurvesQuery, schemas.Curves, *FILES)
 def curves(request: Request, cell: CellPath) -> Response:
     """One item a measure; with `seed=all`, one a measure and seed. Epochs count from 1."""
     query = read(CurvesQuery, request)

@@ -10,9 +10,9 @@ from pydantic import Field as Parameter
 from data.correlations import OPERATIONS_GROUP, Options, Result, by_epoch, correlations
 from data.errors import blame
 from data.queries import Field
-from service.api import deps
+from service.api import deps, schemas
 from service.api.documentation import describes
-from service.api.formats import collection
+from service.api.formats import FILES, collection
 from service.api.params import CellFilters, Format, Name, Names, read, split_names
 
 router = APIRouter(tags=["statistics"])
@@ -131,7 +131,7 @@ def _context(query: _CorrelationBase) -> dict[str, Any]:
     "/correlations",
     summary="Correlate columns and metrics over the cells that have both",
 )
-@describes(CorrelationsQuery)
+@describes(CorrelationsQuery, schemas.Correlations, *FILES)
 def correlate(request: Request) -> Response:
     """Every x with every y. A coefficient that is undefined is null with its reason."""
     query: Any = read(CorrelationsQuery, request)
@@ -161,7 +161,7 @@ def correlate(request: Request) -> Response:
     "/correlations/by-epoch",
     summary="The same at every recorded epoch of a schedule",
 )
-@describes(ByEpochQuery)
+@describes(ByEpochQuery, schemas.CorrelationsByEpoch, *FILES)
 def correlate_by_epoch(request: Request) -> Response:
     """One coefficient an epoch: where in training does width stop to tell anything?"""
     query: Any = read(ByEpochQuery, request)

@@ -11,9 +11,9 @@ from pydantic import Field as Parameter
 from data.errors import blame
 from data.groups import groups
 from data.ranks import ranks
-from service.api import deps
+from service.api import deps, schemas
 from service.api.documentation import describes
-from service.api.formats import asked_format, collection, columns_of, json_response, stream
+from service.api.formats import FILES, asked_format, collection, columns_of, json_response, stream
 from service.api.params import (
     CellFilters,
     ContextQuery,
@@ -51,7 +51,7 @@ class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
 
 
 @router.get("/groups", summary="Distribution of metrics by groups of cells")
-@describes(GroupsQuery)
+@describes(GroupsQuery, schemas.Groups, *FILES)
 def group(request: Request) -> Response:
     """Per group: cells, and per metric n, mean, std, quartiles, extremes and the best cell."""
     query: Any = read(GroupsQuery, request)
@@ -99,7 +99,7 @@ class RanksQuery(ContextQuery):
 
 
 @router.get("/ranks", summary="Where cells stand in their space")
-@describes(RanksQuery)
+@describes(RanksQuery, schemas.Ranks, *FILES)
 def rank(request: Request) -> Response:
     """Rank 1 is the widest, the shallowest, the best."""
     query = read(RanksQuery, request)

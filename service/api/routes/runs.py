@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from data import runs
 from data.errors import QueryError, blame
 from data.queries import Filters
-from service.api import deps
+from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import (
     FILES,
@@ -63,7 +63,7 @@ class RunsQuery(CellFilters):  # type: ignore[misc,valid-type]
     "/runs",
     summary="Single trainings",
 )
-@describes(RunsQuery, *FILES)
+@describes(RunsQuery, schemas.RunPage, *FILES)
 def list_runs(request: Request) -> Response:
     """In the order of import, paged; in other formats all as a stream.
 
@@ -133,7 +133,7 @@ def _read_cursor(cursor: str) -> int:
 
 
 @router.get("/runs/{id:path}", summary="One training in full")
-@describes(Query)
+@describes(Query, schemas.RunDocument)
 def one_run(
     request: Request,
     id: Annotated[  # noqa: A002  (the contract's name)

@@ -1,0 +1,307 @@
+"""What answers look like, for the OpenAPI document; tests hold real answers against it.
+
+Routes write their answers themselves (a page of cells has a budget of a millisecond); these models
+describe them. Where the keys are the caller's own choice (fields, metrics), values are open.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Record = dict[str, Any]
+
+
+class Answer(BaseModel):
+    """Base of all: what stands here is there, and nothing else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SetOf(Answer):
+    """What a metric or curve was read from."""
+
+    metric: str | None = Field(default=None, description="the metric, with its schedule")
+    dataset: str = Field(description="data set as recorded")
+    set: str = Field(description="image set: train, x-valid, x-test or ori-test")
+    schedule: int
+    epoch: int | None = None
+    recipe: str
+    images: str
+    sources: list[str]
+
+
+class ContextOf(Answer):
+    """What an answer was computed from."""
+
+    dataset: str
+    seed: int | Literal["mean", "all"]
+    source: str | None
+    recipe: str | None = Field(description="null: the benchmark's own, nb201-<schedule>")
+    images: str
+    space: str | None = None
+    sets: dict[str, SetOf] = Field(description="by metric")
+
+
+class CorrelationContext(ContextOf):
+    """The context, and how it was correlated."""
+
+    control: list[str]
+    group_by: str | None
+    confidence: float | None
+
+
+class GroupContext(ContextOf):
+    """The context, and which cells are in no group."""
+
+    excluded: dict[str, int]
+
+
+class CellPage(Answer):
+    """A page of cells: the asked fields, metrics with `:n_seeds` and `:std` behind."""
+
+    items: list[Record]
+    total: int = Field(description="cells that pass the filters")
+    next: str | None = Field(description="address of the next page")
+    context: ContextOf
+
+
+class EdgeOf(Answer):
+    """An edge as it was written, and whether pruning keeps it."""
+
+    cell: Literal["normal", "reduce"]
+    source: int
+    target: int
+    operation: str
+    live: bool
+
+
+class Sameness(Answer):
+    """A class of cells that count as the same."""
+
+    representative: str
+    size: int
+    others: list[str] = Field(description="at most 100")
+
+
+class RunOf(Answer):
+    """A training."""
+
+    id: str
+    cell: str
+    source: str
+    dataset: str
+    schedule: int
+    seed: int | None
+    replicate: str | None = Field(description="tells unnamed seeds apart; `mean` for means")
+    recipe: str
+    images: str
+    device: str | None
+    file_params_m: float | None = Field(description="millions, as the source has it")
+    file_flops_m: float | None = Field(description="millions, as the source has it")
+    latency_s: float | None = Field(description="seconds for a batch of 256")
+    train_time_s: float | None = Field(description="seconds for the whole training")
+    time_source: Literal["measured", "derived"] | None
+
+
+class RecordedCurve(Answer):
+    """What was recorded of a run, in short."""
+
+    set: str
+    measure: Literal["accuracy", "loss"]
+    epochs: int
+    first_epoch: int
+    last_epoch: int
+    last_value: float | None
+
+
+class RunOfCell(RunOf):
+    """A training with what it recorded."""
+
+    recorded: list[RecordedCurve]
+
+
+class CellDocument(Answer):
+    """One cell in full."""
+
+    id: str
+    arch: str
+    space: Literal["nasbench201", "darts"]
+    name: str | None
+    connected: bool
+    columns: dict[str, float | None]
+    edges: list[EdgeOf]
+    sameness: dict[str, Sameness]
+    runs: list[RunOfCell]
+    links: dict[str, str]
+    context: dict[str, str]
+    train: Record | None = Field(default=None, description="the request that would train it")
+
+
+class CurveOf(Answer):
+    """A learning curve; epochs count from 1."""
+
+    cell: str
+    metric: str
+    dataset: str
+    set: str
+    schedule: int
+    source: str
+    seed: int | Literal["mean"] | None
+    replicate: str | None = None
+    epochs: list[int]
+    values: list[float | None]
+    std: list[float | None] | None = Field(default=None, description="over seeds, by epoch")
+    n_seeds: list[float | None] | None = Field(default=None, description="by epoch")
+
+
+class Curves(Answer):
+    """Learning curves of a cell."""
+
+    items: list[CurveOf]
+    context: ContextOf
+
+
+class RunPage(Answer):
+    """A page of runs."""
+
+    items: list[RunOf]
+    total: int
+    next: str | None
+
+
+class WholeCurve(Answer):
+    """A recorded curve with every value."""
+
+    set: str
+    measure: Literal["accuracy", "loss"]
+    epochs: list[int]
+    values: list[float | None]
+
+
+class RunDocument(RunOf):
+    """A run with everything that was recorded of it."""
+
+    recorded: list[WholeCurve]
+    links: dict[str, str]
+
+
+class CorrelationOf(Answer):
+    """One coefficient with its evidence."""
+
+    x: str
+    y: str
+    method: Literal["spearman", "kendall", "pearson"]
+    coefficient: float | None
+    p_value: float | None = Field(description="two-sided")
+    ci: tuple[float, float] | None
+    ci_method: Literal["fisher", "bootstrap", "none"]
+    n: int = Field(description="cells that the coefficient rests on")
+    excluded: dict[str, int] = Field(description="cells left out, by reason")
+    reason: str | None = Field(description="why the coefficient is undefined")
+    groups: int | None = None
+    p_reason: str | None = None
+    ci_reason: str | None = None
+
+
+class Correlations(Answer):
+    """Every x with every y."""
+
+    items: list[CorrelationOf]
+    context: CorrelationContext
+
+
+class EpochCorrelation(CorrelationOf):
+    """A coefficient at one epoch."""
+
+    epoch: int
+
+
+class CorrelationsByEpoch(Answer):
+    """Every x at every recorded epoch."""
+
+    items: list[EpochCorrelation]
+    context: CorrelationContext
+
+
+class Groups(Answer):
+    """Groups: their keys, `cells`, and `metrics` with the distribution of each."""
+
+    items: list[Record]
+    context: GroupContext
+
+
+class RankOf(Answer):
+    """Where one value stands; rank 1 is the widest, the shallowest, the best."""
+
+    value: float | None
+    order: Literal["falling", "rising"]
+    among: str
+    rank: int | None
+    position: int | None = Field(description="rank in distinct values")
+    positions: int | None = Field(description="how many distinct values there are")
+    of: int | None
+    percentile: float | None
+    reason: str | None
+
+
+class CellRanks(Answer):
+    """All ranks of one cell."""
+
+    id: str
+    name: str | None
+    space: str
+    ranks: dict[str, RankOf]
+
+
+class Ranks(Answer):
+    """Ranks of cells."""
+
+    items: list[CellRanks]
+    context: ContextOf
+
+
+class Columns(Answer):
+    """Every column and measure, and what is recorded."""
+
+    columns: list[Record]
+    fields: list[Record]
+    measures: list[Record]
+    metric_grammar: str
+    sameness: list[Record]
+    recorded: list[Record]
+
+
+class SourceOf(Answer):
+    """A loaded source."""
+
+    name: str
+    title: str
+    origin: str
+    licence: str
+    notes: list[str]
+    official: bool = Field(description="where sources overlap, official ones win")
+    file: str
+    checksum: str = Field(description="SHA-256")
+    imported_at: datetime
+    cells: int
+    runs: int
+    points: int
+
+
+class Sources(Answer):
+    """What is loaded; the first one wins."""
+
+    items: list[SourceOf]
+
+
+class Health(Answer):
+    """That the service answers."""
+
+    status: Literal["ok"]
+    version: str
+    cells: int
+    runs: int
+    sources: list[str]
