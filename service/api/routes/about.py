@@ -128,6 +128,7 @@ def health(request: Request) -> Response:
 @router.get(
     "/metrics",
     summary="Measures of the server for Prometheus",
+    response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def metrics(request: Request) -> Response:

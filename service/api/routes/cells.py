@@ -286,6 +286,7 @@ def curves(request: Request, cell: CellPath) -> Response:
 @router.get(
     "/cells/{cell}/diagram.svg",
     summary="The cell drawn",
+    response_class=Response,
     responses={200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
 )
 def draw(request: Request, cell: CellPath) -> Response:
