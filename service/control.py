@@ -132,11 +132,12 @@ def serving(home: Path, library: Library, url: str) -> Iterator[None]:
 
 
 def _connect(home: Path) -> tuple[socket, dict[str, Any]]:
+    connection = socket(AF_UNIX, SOCK_STREAM)
     try:
         about: dict[str, Any] = json.loads((home / ADDRESS_FILE).read_text())
-        connection = socket(AF_UNIX, SOCK_STREAM)
         connection.connect(about["socket"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        connection.close()
         raise NoServerError(f"no server answers for {home}") from error
     return connection, about
 

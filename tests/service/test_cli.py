@@ -1,0 +1,191 @@
+"""The command line without a server: the same answers, from this process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from service import cli, cli_cells
+from service.api.routes.cells import CellsQuery
+from tests import raw
+from tests.service.processes import cellwise
+
+cli_cells.add_to(cli.app)
+
+
+@pytest.fixture(scope="module")
+def cli_home(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(default_home, tmp_path_factory.mktemp("cli") / "home"))
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("CELLWISE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def ok(*arguments: object) -> str:
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    return str(done.stdout)
+
+
+def failed(*arguments: object) -> str:
+    done = run(*arguments)
+    assert done.exit_code == 1, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return str(done.stderr)
+
+
+def test_cells_as_json(cli_home: Path) -> None:
+    body = json.loads(ok("cells", "--home", cli_home, "--min-width", 3, "--json", "--limit", 2))
+    assert body["total"] == 6144
+    assert len(body["items"]) == 2
+
+
+def test_cells_as_csv(cli_home: Path) -> None:
+    text = ok("cells", "--home", cli_home, "--min-width", 3, "--csv", "--fields", "id,width")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 6144
+    assert {row["width"] for row in rows} == {"3"}
+
+
+def test_cells_as_a_file(cli_home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out.parquet"
+    ok("cells", "--home", cli_home, "--format", "parquet", "--output", file, "--connected", "false")
+    assert pq.read_table(file).num_rows == 341
+    assert "--format" in failed("cells", "--home", cli_home, "--output", file)
+
+
+def test_cells_as_a_table(cli_home: Path) -> None:
+    text = ok("cells", "--home", cli_home, "--sort=-valid_accuracy@final", "--limit", 1)
+    assert "nb201-006111" in text
+    assert "91.61" in text
+    assert "cifar10-valid/x-valid, epoch 200 of 200" in text
+    assert "1 of 15,625 cells" in text
+    assert "no cell passes" in ok("cells", "--home", cli_home, "--width", "2.25")
+
+
+def test_every_parameter_is_an_option(cli_home: Path) -> None:
+    text = ok("cells", "--help")
+    help_text = " ".join(text.split())
+    for name in ("dataset", "min_width", "op_03", "unique", "cell", "min_metric", "fields"):
+        assert name in CellsQuery.model_fields
+        assert f"--{name.replace('_', '-')}" in help_text
+    for spelling in ("--min-width", "--min_width"):
+        assert json.loads(ok("cells", "--home", cli_home, spelling, "3", "--json"))["total"] == 6144
+
+
+def test_errors_are_the_api_s(cli_home: Path) -> None:
+    assert "min_width: not a number" in failed("cells", "--home", cli_home, "--min-width", "x")
+    text = failed("cells", "--home", cli_home, "--metric", "test_accuracy@final")
+    assert "valid_accuracy@{200}of200" in text
+
+
+def test_sources(cli_home: Path) -> None:
+    assert "hpo-bench" in ok("sources", "--home", cli_home)
+    (item,) = json.loads(ok("sources", "--home", cli_home, "--json"))["items"]
+    assert item["cells"] == 15_625
+
+
+@pytest.mark.parametrize("cell", ["284", "nb201-000284", raw.strings()[284]])
+def test_topology(cell: str) -> None:
+    body = json.loads(ok("topology", cell, "--json"))
+    assert body["id"] == "nb201-000284"
+    assert (body["columns"]["width"], body["columns"]["depth"]) == (1, 2)
+    text = ok("topology", cell)
+    assert raw.strings()[284] in text
+    assert "0→2 skip_connect" in text, "its dead edges"
+
+
+def test_topology_of_a_genotype() -> None:
+    text = ok("topology", "DARTS-V2")
+    assert "Genotype(normal=[('sep_conv_3x3', 0)" in text, "brackets are no markup"
+    assert "3.5" in text
+
+
+@pytest.mark.parametrize("cell", ["[/red]", "[bold]x", "|none~0|", "15625", "", "Genotype(["])
+def test_messages_show_what_came(cell: str) -> None:
+    text = failed("topology", cell)
+    assert text.startswith("error: ")
+    assert cell in text
+
+
+def test_paths_with_brackets(tmp_path: Path, cli_home: Path) -> None:
+    missing = tmp_path / "[red]gone[/red].csv"
+    assert "[red]gone[/red].csv" in failed("import", missing, "--home", cli_home)
+    folder = tmp_path / "[x]"
+    text = ok("export", folder, "--home", cli_home)
+    assert str(folder / "hpo-bench.parquet") in text
+
+
+def test_import_and_remove(empty_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(empty_home, home)
+    table = tmp_path / "mine.csv"
+    table.write_text(
+        "cell,dataset,split,schedule,seed,epoch,value\n0,cifar10,test,12,777,12,50.5\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELLWISE_HOME", str(home))
+        done = run("import", table, "--source", "other", "--json")
+        # What isn't a name of a source is refused before anything is read.
+        refused = failed("import", table, "--source", "a/b")
+    assert json.loads(done.stdout)["name"] == "other"
+    assert "loaded the default table hpo-bench" in done.stderr, "on the first opening"
+    assert "can't name a source" in refused
+    assert "other: removed" in ok("remove", "other", "--home", home)
+    assert "no source 'other'" in failed("remove", "other", "--home", home)
+
+
+def test_files_that_are_none(tmp_path: Path, cli_home: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "page.html").write_text("<!DOCTYPE html><html></html>")
+    for name, part in (("empty.csv", "empty"), ("page.html", "web page"), ("gone", "not exist")):
+        assert part in failed("import", tmp_path / name, "--home", cli_home)
+
+
+def test_homes_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "can't use" in failed("sources", "--home", tmp_path / "file")
+    (tmp_path / "lock").mkdir()
+    (tmp_path / "lock" / "cellwise.duckdb").write_bytes(b"no database" * 1000)
+    for command in (["sources"], ["serve", "--port", 0], ["remove", "x"]):
+        text = failed(*command, "--home", tmp_path / "lock")
+        assert "can't be opened" in text
+        assert "in use" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CELLWISE_PORT", "abc"), ("CELLWISE_PORT", "70000"), ("CELLWISE_MEMORY_LIMIT", "lots")],
+)
+def test_settings_that_can_t_be(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    text = failed("serve")
+    assert f"{name}={value}" in text
+
+
+def test_the_entry_point(tmp_path: Path) -> None:
+    """As a process: commands are listed, their options read, and torch is never imported."""
+    done = cellwise("--help")
+    assert done.returncode == 0
+    for command in ("serve", "import", "export", "sources", "topology", "cells", "remove"):
+        assert f" {command} " in done.stdout
+    done = cellwise("topology", "284", "--json")
+    assert json.loads(done.stdout)["columns"]["width"] == 1
+    assert cellwise("topology", "foo").returncode == 1
