@@ -283,7 +283,8 @@ def page(view: View, filters: Filters, sort: Sequence[str], limit: int, cursor: 
     """``limit`` cells in order, from behind the cell that ``cursor`` names.
 
     A cursor holds the last cell shown, so that pages neither repeat nor lose a cell when rows are
-    added between two of them.
+    added between two of them. It is of its query only, and of what the query's metrics mean: an
+    import that gives ``@final`` another schedule ends it.
 
     Raises:
         QueryError: a bad filter, sort key or cursor.
@@ -291,7 +292,11 @@ def page(view: View, filters: Filters, sort: Sequence[str], limit: int, cursor: 
     order = view.order(sort)
     mask = view.mask(filters)
     start = 0
-    digest = hashlib.sha256(repr((filters, tuple(sort), view.context)).encode()).hexdigest()[:12]
+    names = (*(key.removeprefix("-") for key in sort), *(bound.name for bound in filters.bounds))
+    read = [view.field(name, texts=True).resolved for name in names]
+    meant = [(held.metric, held.curve) for held in read if held is not None]
+    asked = repr((filters, tuple(sort), view.context, meant))
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:12]
     if cursor is not None:
         last = _read_cursor(cursor, digest)
         start = int(np.flatnonzero(order == view.frame.rows.get(last, -1))[:1].sum()) + 1

@@ -18,6 +18,7 @@ from data.sources import recognise
 from tests import raw
 from tests.conftest import NATS_BENCH, client_of, need
 from tests.service.helpers import Parameters, get, pairs, refused
+from tests.store.sources import Made, run
 
 VALID = "valid_accuracy@final"
 
@@ -447,6 +448,24 @@ def _pages_hold(opened: Library) -> None:
         body = get(client, body["next"])
         found += body["items"]
     assert [row["id"] for row in found] == whole
+
+
+def test_a_cursor_ends_when_its_metric_means_something_else(fresh: Library, tmp_path: Path) -> None:
+    """A longer schedule comes in between two pages: their order would not be one."""
+    fresh.import_source(Made(tmp_path, [[run(index, {12: 50.0 + index}) for index in range(9)]]))
+    client = client_of(fresh)
+    parameters = {"sort": f"-{VALID}", "limit": 3, "fields": "id"}
+    pages = [
+        get(client, "/cells", parameters)["next"],
+        get(client, "/cells", {"min_metric": f"{VALID}:1", "limit": 3})["next"],
+        get(client, "/cells", {"sort": "-width", "limit": 3})["next"],
+    ]
+    runs = [run(index, {200: 50.0 - index}, schedule=200) for index in range(9)]
+    fresh.import_source(Made(tmp_path, [runs], name="longer"))
+    for following in pages[:2]:
+        (error,) = refused(client, following)
+        assert error["name"] == "cursor"
+    assert len(get(client, pages[2])["items"]) == 3, "no metric decides on this order"
 
 
 def test_default_fields(client: TestClient) -> None:
