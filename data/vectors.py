@@ -196,22 +196,31 @@ def by_cell(rows: CurveRows, values: Floats) -> tuple[npt.NDArray[np.int64], Vec
     lengths = np.diff(np.r_[starts, len(rows.cell)])
     held = ~np.isnan(values)
     tier = np.where(held, rows.tier[:, None].astype(np.int8), np.int8(_NOTHING))
-    best = np.minimum.reduceat(tier, starts, axis=0)
+    best = _fold(np.minimum, tier, starts, lengths)
     held &= tier == np.repeat(best, lengths, axis=0)
-    number = np.add.reduceat(held, starts, axis=0, dtype=np.float64)
+    number = _fold(np.add, held.astype(np.float64), starts, lengths)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.add.reduceat(np.where(held, values, 0.0), starts, axis=0) / number
+        mean = _fold(np.add, np.where(held, values, 0.0), starts, lengths) / number
         deviation = np.where(held, values - np.repeat(mean, lengths, axis=0), 0.0)
         # What rounding left over: the same values give the same mean in whatever order of seeds,
         # so that such cells tie where they are ranked.
-        mean += np.add.reduceat(deviation, starts, axis=0) / number
-        std = np.sqrt(np.add.reduceat(deviation**2, starts, axis=0) / (number - 1))
+        mean += _fold(np.add, deviation, starts, lengths) / number
+        std = np.sqrt(_fold(np.add, deviation**2, starts, lengths) / (number - 1))
     known = best < _MEAN
     return rows.cell[starts], Vector(
         mean,
         np.where(known & (number > 1), std, np.nan),
         np.where(known & (number > 0), number, np.nan),
     )
+
+
+def _fold(function: np.ufunc, values: Any, starts: Any, lengths: Any) -> Any:
+    """``function.reduceat(values, starts, axis=0)``, several times as fast for short groups."""
+    folded = values[starts]
+    for place in range(1, int(lengths.max())):
+        longer = lengths > place
+        folded[longer] = function(folded[longer], values[starts[longer] + place])
+    return folded
 
 
 class Vectors:

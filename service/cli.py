@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -284,6 +285,9 @@ def topology(
 
 def main() -> None:
     """Entry point of the ``cellwise`` command."""
+    # Arrays here are short: BLAS on several threads spends its time waking them, and a partial
+    # correlation takes ten times as long. Read when numpy is imported, which is later than this.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # The filters are read from the API's own model, whose import costs half a second: only
     # the command that needs them pays for it.
     if "cells" in sys.argv[1:2] or set(sys.argv[1:2]) <= {"--help", "-h"}:

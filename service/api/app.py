@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from data.library import Library
-from service.api import documentation, errors, monitoring
+from service.api import documentation, errors, monitoring, threads
 from service.api.routes import about, cells, correlations, groups, runs
 
 DESCRIPTION = """
@@ -27,6 +27,7 @@ def create_app(library: Library) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        lifespan=threads.limited,
     )
     app.state.library = library
     errors.install(app)

@@ -40,6 +40,7 @@ from service.api.params import (
     read,
     split_names,
 )
+from service.api.threads import in_turn
 
 router = APIRouter(tags=["cells"])
 
@@ -83,6 +84,7 @@ class CellsQuery(CellFilters):  # type: ignore[misc,valid-type]
     summary="Cells by topology, cost and metrics",
 )
 @describes(CellsQuery, schemas.CellPage, *FILES)
+@in_turn
 def list_cells(request: Request) -> Response:
     """Filtered, sorted and paged; with `format=csv|ndjson|parquet|arrow` all rows as a stream."""
     query: Any = read(CellsQuery, request)
