@@ -202,6 +202,10 @@ class Interpreter:
         pairs[1::2] = run.values()
         self._stack += pairs
 
+    def _binfloat(self) -> None:
+        self._stack.append(_F8.unpack_from(self._buffer, self._pos)[0])
+        self._pos += 8
+
     def _short_text(self) -> None:
         self._text(self._buffer[self._pos], self._pos + 1)
 
@@ -325,7 +329,7 @@ for _code, _operation in {
     b"M": lambda m: m._stack.append(m._number(_U2)),
     b"J": lambda m: m._stack.append(m._number(_I4)),
     b"\x8a": Interpreter._long1,
-    b"G": lambda m: m._stack.append(m._number(_F8)),
+    b"G": Interpreter._binfloat,
     b"\x8c": Interpreter._short_text,
     b"X": Interpreter._long_text,
     b"C": lambda m: m._bytes(_U1),

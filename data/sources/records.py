@@ -269,7 +269,10 @@ def _figure(trial: Any, name: str, where: str) -> float | None:
 
 
 def _sum(values: Iterable[Any], where: str) -> float:
-    values = list(values)
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+    try:
+        total = float(sum(values))
+    except (TypeError, ValueError, OverflowError):
+        total = math.nan
+    if not math.isfinite(total):
         raise SourceError(f"{where}: a value is no finite number")
-    return float(sum(values))
+    return total
