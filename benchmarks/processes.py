@@ -164,11 +164,16 @@ def _answers(port: int, path: str) -> bool:
 
 @contextmanager
 def cellwise(
-    home: Path, log: Path, path: str = "/health", extra: Mapping[str, str] | None = None
+    home: Path,
+    log: Path,
+    path: str = "/health",
+    extra: Mapping[str, str] | None = None,
+    program: Path | None = None,
 ) -> Iterator[Server]:
-    """``cellwise serve`` on a home, as an operator starts it."""
+    """``cellwise serve`` on a home, as an operator starts it; of this environment by default."""
     port = free_port()
-    command = [executable("cellwise"), "serve", "--home", str(home), "--port", str(port)]
+    command = [str(program or executable("cellwise")), "serve", "--home", str(home)]
+    command += ["--port", str(port)]
     with serving(command, port, path, log, extra) as server:
         yield server
 

@@ -28,9 +28,10 @@ def run(work: Work) -> Section:
     """Start times, then memory after start and after a mixed load."""
     section = Section("start", "Start and memory")
     home = work.default_home()
+    program = work.serving()
     times = []
     for number in range(work.repeats(9, 2)):
-        with cellwise(home, work.log, FIRST) as server:
+        with cellwise(home, work.log, FIRST, program=program) as server:
             times.append(server.seconds)
         say(f"start {number + 1}: {times[-1]:.2f} s")
     section.add("process start to the first 200 of `GET /cells?min_width=3`", "s", times, 1.0)
@@ -39,7 +40,7 @@ def run(work: Work) -> Section:
     for number in range(work.repeats(3, 1)):
         empty = work.folder / "home-empty"
         shutil.rmtree(empty, ignore_errors=True)
-        with cellwise(empty, work.log, FIRST) as server:
+        with cellwise(empty, work.log, FIRST, program=program) as server:
             first.append(server.seconds)
         shutil.rmtree(empty)
         say(f"first start {number + 1}: {first[-1]:.2f} s")
@@ -47,6 +48,7 @@ def run(work: Work) -> Section:
 
     _memory(work, home, section)
     section.method += [
+        "The server runs in an environment of `requirements.lock` alone, as `make serve` makes it. "
         "Each start is a new process on the home of the default table (15,625 cells, 118,257 "
         "runs), files in the page cache; the answer is polled for every 2 ms.",
         f"Mixed load: {REQUESTS} requests, {_AT_ONCE} at a time: pages with filters and every "
@@ -67,7 +69,8 @@ def _memory(work: Work, home: Path, section: Section) -> None:
     held: dict[str, list[dict[str, float]]] = {"after start": [], "after the mixed load": []}
     maps = ""
     for number in range(work.repeats(3, 1)):
-        with cellwise(home, work.log, FIRST, {"PYTHONPATH": str(trap.parent)}) as server:
+        path = {"PYTHONPATH": str(trap.parent)}
+        with cellwise(home, work.log, FIRST, path, work.serving()) as server:
             time.sleep(3)  # the server imports scipy a second after its start
             held["after start"].append(memory_mb(server.pid))
             mixed_load(server, REQUESTS)

@@ -54,6 +54,23 @@ class Work:
         """Whether the official files hold all cells."""
         return self.cells == ALL_CELLS
 
+    def serving(self) -> Path:
+        """The command in an environment that holds what serving needs and no more.
+
+        As ``make serve`` makes it: the development environment has pandas, which pyarrow imports
+        where it finds it.
+        """
+        folder = self.folder / "serving"
+        if not (folder / "done").exists():
+            say("making an environment as for serving")
+            shutil.rmtree(folder, ignore_errors=True)
+            measured([sys.executable, "-m", "venv", str(folder)], self.folder)
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            measured([*pip, "--requirement", str(REPOSITORY / "requirements.lock")], self.folder)
+            measured([*pip, "--no-deps", "--editable", str(REPOSITORY)], self.folder)
+            (folder / "done").touch()
+        return folder / "bin" / "cellwise"
+
     def default_home(self) -> Path:
         """A home that holds the default table."""
         home = self.folder / "home-default"

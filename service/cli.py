@@ -288,6 +288,8 @@ def main() -> None:
     # Arrays here are short: BLAS on several threads spends its time waking them, and a partial
     # correlation takes ten times as long. Read when numpy is imported, which is later than this.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Arrow's own allocator keeps what it once had; the system's gives it back.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     # The filters are read from the API's own model, whose import costs half a second: only
     # the command that needs them pays for it.
     if "cells" in sys.argv[1:2] or set(sys.argv[1:2]) <= {"--help", "-h"}:

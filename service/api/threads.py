@@ -8,6 +8,7 @@ everything else shares a few.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -15,8 +16,8 @@ from functools import wraps
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 
-CALCULATING = 8
-"""Threads for everything but pages of cells."""
+CALCULATING = (os.cpu_count() or 1) + 1
+"""Threads for everything but pages of cells: each more costs memory and gains nothing."""
 
 
 @asynccontextmanager
