@@ -11,6 +11,7 @@ import numpy as np
 from analysis.coefficients import Method
 from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
 from data.columns import COLUMNS
+from data.errors import QueryError
 from data.frame import Floats, Mask
 from data.metrics import Resolved
 from data.queries import Field, Filters, View
@@ -99,6 +100,34 @@ def _arguments(options: Options) -> dict[str, Any]:
     }
 
 
+MOST_SECONDS = 30
+"""What a request may calculate, so that none keeps the others waiting for minutes."""
+
+# Milliseconds a coefficient over 15,000 cells on one core: plain, with groups or controls, and
+# each bootstrap resample (docs/benchmarks.md measures the first and the last).
+_COSTS = {"pearson": (1, 5, 0.15), "spearman": (3, 15, 0.3), "kendall": (3, 100, 2.5)}
+
+
+def check_cost(options: Options, coefficients: int) -> None:
+    """Refuse what would calculate for longer than ``MOST_SECONDS``.
+
+    Raises:
+        QueryError: with what to ask for less of.
+    """
+    plain, grouped, resample = _COSTS[options.method]
+    each = grouped if options.group_by or options.controls else plain
+    if options.ci == "bootstrap":
+        each += options.resamples * resample * (2 if options.group_by or options.controls else 1)
+    seconds = coefficients * each / 1000
+    if seconds > MOST_SECONDS:
+        raise QueryError(
+            options.ci,
+            f"{coefficients} {options.method} coefficients would take about {seconds:.0f} s",
+            f"about {MOST_SECONDS} s: fewer columns or resamples, another method, or ci=fisher",
+            "ci",
+        )
+
+
 def correlations(
     view: View, filters: Filters, xs: Sequence[str], ys: Sequence[str], options: Options
 ) -> list[Result]:
@@ -107,6 +136,7 @@ def correlations(
     Raises:
         QueryError: an unknown column, a metric that was not recorded, a bad filter.
     """
+    check_cost(options, len(xs) * len(ys))
     mask = view.mask(filters)
     results = []
     for x in map(view.field, xs):
@@ -147,6 +177,7 @@ def by_epoch(
     Raises:
         QueryError: as :func:`correlations`.
     """
+    check_cost(options, len(curve.epochs))
     means = view.snapshot.vectors.curves(curve)
     rows = _Rows(view, view.mask(filters))
     field = view.field(x)

@@ -328,3 +328,14 @@ def test_twelve_epochs_against_two_hundred(tables_client: TestClient) -> None:
         found = one(tables_client, {**asked, "method": method})
         assert found["n"] == 15_625
         assert found["coefficient"] == pytest.approx(expected, abs=5e-5)
+
+
+def test_what_would_take_minutes_is_refused(client: TestClient) -> None:
+    columns = "width,depth,n_paths,mean_path,min_path,conv_depth,n_edges"
+    asked = {"x": columns, "y": columns, "method": "kendall", "ci": "bootstrap"}
+    problem = client.get("/correlations", params=asked)
+    assert problem.status_code == 422
+    (error,) = problem.json()["errors"]
+    assert error["name"] == "ci"
+    assert "49 kendall coefficients would take about" in error["problem"]
+    assert "ci=fisher" in error["allowed"]
