@@ -16,7 +16,7 @@ from analysis import topology
 from analysis.cells import Cell
 from analysis.spaces import darts, nasbench201
 from data.columns import COLUMNS, SAMENESS, STORED
-from data.store import first_row
+from data.store import first_row, insert
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("cell", pa.int32()),
@@ -68,11 +68,7 @@ def _insert(cursor: duckdb.DuckDBPyConnection, cells: Iterable[Cell], first: int
             # A class goes by its lowest row; every genotype is a class of its own.
             key = (notion, keys.get(notion, cell.id))
             columns[f"class_{notion}"].append(members.setdefault(key, number))
-    cursor.register("new_cells", pa.table(columns, schema=_SCHEMA))
-    try:
-        cursor.execute("INSERT INTO cells SELECT * FROM new_cells")
-    finally:
-        cursor.unregister("new_cells")
+    insert(cursor, "cells", pa.table(columns, schema=_SCHEMA))
 
 
 def _value(cell: Cell, name: str, values: dict[str, int | float | None]) -> int | float | None:

@@ -114,6 +114,7 @@ def check_cost(options: Options, coefficients: int) -> None:
     Raises:
         QueryError: with what to ask for less of.
     """
+    each: float
     plain, grouped, resample = _COSTS[options.method]
     each = grouped if options.group_by or options.controls else plain
     if options.ci == "bootstrap":

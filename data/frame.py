@@ -1,10 +1,10 @@
 """All cells in memory, column by column.
 
 A page of cells must come in about a millisecond, many times a second, and a correlation must not
-cost more than scipy itself; a SQL statement of DuckDB on 15,625 rows costs several milliseconds
-before it does anything (docs/benchmarks.md). The cells' columns are small (some 10 MB), so they
-stay in memory, as arrays for masks and statistics and as Python values for answers. The database
-remains the record: a frame is read from it once per state of the data.
+cost more than scipy itself; a SQL statement of DuckDB on 15,625 rows takes one to two milliseconds,
+ten times as long as masks on arrays (docs/benchmarks.md). The cells' columns are some 10 MB, so
+that they can stay in memory, as arrays for masks and statistics and as Python values for answers.
+The database remains the record: a frame is read from it once per state of the data.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from analysis.spaces.darts import Genotype
 from data import cells_table
 from data.progress import Report, silent
 from data.sources.base import Batch, Description, Source, SourceError
-from data.store import Store, first_row
+from data.store import Store, first_row, insert
 
 FLUSH_VALUES = 4_000_000
 """Values that are held before they are written, about 32 MB."""
@@ -130,6 +130,12 @@ def _next(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
     return int(row[0]) if row else 0
 
 
+_RUN_COLUMNS = ["run", "id", "source", "cell", "dataset", "schedule", "seed", "replicate", "recipe"]
+_RUN_COLUMNS += ["images", "params_m", "flops_m", "latency_s", "train_time_s", "time_source"]
+_RUN_COLUMNS += ["device"]
+"""Of a batch's runs with their numbers and ids, in the order of the table's columns."""
+
+
 class _Writer:
     """Turns batches into rows of the tables, in the running transaction."""
 
@@ -224,13 +230,7 @@ class _Writer:
                 **{name: runs.column(name) for name in runs.schema.names if name != "cell"},
             }
         )
-        self._cursor.register("new_runs", table)
-        self._cursor.execute(
-            "INSERT INTO runs SELECT run, id, source, cell, dataset, schedule, seed, replicate, "
-            "recipe, images, params_m, flops_m, latency_s, train_time_s, time_source, device "
-            "FROM new_runs"
-        )
-        self._cursor.unregister("new_runs")
+        insert(self._cursor, "runs", table.select(_RUN_COLUMNS))
 
     def _take_series(self, batch: Batch, cells: np.ndarray[Any, Any], first: int) -> None:
         series = batch.series
@@ -302,9 +302,7 @@ class _Writer:
         table = pa.Table.from_batches(self._pending).sort_by(
             [("curve", "ascending"), ("cell", "ascending"), ("run", "ascending")]
         )
-        self._cursor.register("new_series", table)
-        self._cursor.execute("INSERT INTO series SELECT * FROM new_series")
-        self._cursor.unregister("new_series")
+        insert(self._cursor, "series", table)
         self._pending, self._pending_values = [], 0
 
     def finish(self, path: Path, content: str) -> tuple[int, int, int]:

@@ -85,7 +85,7 @@ class Library:
         self._snapshot = Snapshot(store)
 
     @classmethod
-    def open(cls, home: Path, *, memory_limit: str = "512MB") -> Library:
+    def open(cls, home: Path, *, memory_limit: str = "256MB") -> Library:
         """The library in ``home``, its cells in place.
 
         Raises:

@@ -26,6 +26,7 @@ from typing import Any
 from weakref import WeakSet
 
 import duckdb
+import pyarrow as pa
 
 from data.columns import COLUMNS, SAMENESS, STORED
 
@@ -98,6 +99,15 @@ def first_row(
     return rows[0] if rows else None
 
 
+def insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    """Append ``rows``, whose columns are in the table's order.
+
+    Not by a registered name: that is an entry of the catalogue, which keeps its rows in memory
+    until the transaction ends, all of an import that is.
+    """
+    cursor.from_arrow(rows).insert_into(table)
+
+
 class Pinned:
     """One committed state: what is written later is not seen. Threads take turns."""
 
@@ -138,7 +148,7 @@ class Store:
         self.path = path
 
     @classmethod
-    def open(cls, home: Path, *, memory_limit: str = "512MB") -> Store:
+    def open(cls, home: Path, *, memory_limit: str = "256MB") -> Store:
         """The database in ``home``, made with its tables if there is none.
 
         ``memory_limit`` bounds DuckDB's own buffers; what doesn't fit goes to ``home``/tmp.

@@ -9,8 +9,10 @@ seed is ever filled in.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -223,6 +225,23 @@ def _fold(function: np.ufunc, values: Any, starts: Any, lengths: Any) -> Any:
     return folded
 
 
+class NotResidentError(Exception):
+    """Something would have to be read or sorted first; see :func:`resident_only`."""
+
+
+_mode = threading.local()
+
+
+@contextmanager
+def resident_only() -> Iterator[None]:
+    """Let this thread use what is in memory, and raise :class:`NotResidentError` for the rest."""
+    _mode.resident_only = True
+    try:
+        yield
+    finally:
+        _mode.resident_only = False
+
+
 class Vectors:
     """Metric vectors of one state of the data, kept while there is room (``limit`` bytes)."""
 
@@ -281,6 +300,8 @@ class Vectors:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
+            if getattr(_mode, "resident_only", False):
+                raise NotResidentError
             computing = self._computing.setdefault(key, Lock())
         with computing:
             with self._lock:

@@ -81,7 +81,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def opened(home: Path, memory_limit: str = "512MB") -> Iterator[Any]:
+def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
     """The library in ``home``, with the default table loaded on the first opening."""
     from data.library import Library
     from data.sources.base import SourceError

@@ -16,6 +16,8 @@ from service import control
 from service.api.app import create_app
 
 WARM_UP_AFTER_S = 1.0
+GRACE_S = 10
+"""How long requests may go on after the server was told to stop: a slow download can't keep it."""
 
 
 class PortError(RuntimeError):
@@ -44,7 +46,12 @@ def run(library: Library, home: Path, host: str, port: int) -> None:
     bound = listener.getsockname()[1]
     shown = f"[{host}]" if family == socket.AF_INET6 else host
     url = f"http://{shown}:{bound}"
-    config = uvicorn.Config(create_app(library), log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        create_app(library),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
     with control.serving(home, library, url):
         Console(stderr=True, highlight=False).print(
             f"Cellwise serves {home} at {url} (docs at {url}/docs), Ctrl-C stops it",

@@ -1,9 +1,10 @@
-"""How many threads answer: few, since Python runs one of them at a time.
+"""Which thread answers: few of them, since Python runs one at a time.
 
-A page of cells is a millisecond of many small numpy calls, each of which lets go of the
-interpreter and queues for it again; with dozens of threads most of the time is queueing. So pages
-go one after the other on a thread of their own, where no long calculation holds them up, and
-everything else shares a few.
+A page of cells is less than a millisecond of many small numpy calls, each of which lets go of the
+interpreter and queues for it again; with dozens of threads most of the time is queueing. So a page
+whose columns are resident is answered on the spot, by the event loop itself; one that has to read
+or sort first does so on a thread of its own, one page at a time, where no long calculation holds it
+up. Everything else shares a few threads.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import wraps
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
+
+from data.vectors import NotResidentError, resident_only
 
 CALCULATING = (os.cpu_count() or 1) + 1
 """Threads for everything but pages of cells: each more costs memory and gains nothing."""
@@ -28,12 +31,16 @@ async def limited(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-def in_turn(answer: Callable[[Request], Response]) -> Callable[[Request], object]:
-    """An endpoint that answers its requests one after the other, on a thread of their own."""
+def at_once(answer: Callable[[Request], Response]) -> Callable[[Request], object]:
+    """An endpoint that answers on the spot where it can, else on the thread for pages."""
 
     @wraps(answer)
     async def endpoint(request: Request) -> Response:
-        limiter = getattr(request.app.state, "pages", None)
-        return await to_thread.run_sync(answer, request, limiter=limiter)
+        try:
+            with resident_only():
+                return answer(request)
+        except NotResidentError:
+            limiter = getattr(request.app.state, "pages", None)
+            return await to_thread.run_sync(answer, request, limiter=limiter)
 
     return endpoint

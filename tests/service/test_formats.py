@@ -79,8 +79,6 @@ def test_all_cells_in_every_format(client: TestClient, form: str) -> None:
         ("/runs", {"cell": "284"}),
         ("/correlations", {"x": "width,depth,reduce_width", "y": VALID}),
         ("/correlations/by-epoch", {"x": "width", "y": "valid_accuracy", "ci": "none"}),
-        ("/cells/284/curves", {}),
-        ("/cells/284/curves", {"seed": "all"}),
     ],
 )
 def test_other_collections(
@@ -95,6 +93,25 @@ def test_other_collections(
             if isinstance(value, dict | list) and form != "ndjson":
                 shown = json.loads(str(shown))  # nested values are JSON text in a flat table
             assert shown == value, (name, shown, value)
+
+
+@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("seed", ["mean", "all", "777"])
+def test_curves_are_one_row_an_epoch(records_client: TestClient, form: str, seed: str) -> None:
+    asked = {"metric": "train_loss,valid_accuracy", "seed": seed}
+    curves = get(records_client, "/cells/284/curves", asked)["items"]
+    answer = records_client.get("/cells/284/curves", params={**asked, "format": form})
+    found = rows(answer, form)
+    assert len(found) == sum(len(curve["epochs"]) for curve in curves) >= 400
+    expected = [
+        (curve["metric"], curve["seed"], epoch, value)
+        for curve in curves
+        for epoch, value in zip(curve["epochs"], curve["values"], strict=True)
+    ]
+    assert [(r["metric"], r["seed"], r["epoch"], r["value"]) for r in found] == expected
+    if seed == "mean":
+        assert [r["n_seeds"] for r in found] == [n for c in curves for n in c["n_seeds"]]
+        assert [r["std"] for r in found] == [std for c in curves for std in c["std"]]
 
 
 @pytest.mark.parametrize("form", FILES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
+import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field as Parameter
 
@@ -40,7 +41,7 @@ from service.api.params import (
     read,
     split_names,
 )
-from service.api.threads import in_turn
+from service.api.threads import at_once
 
 router = APIRouter(tags=["cells"])
 
@@ -84,7 +85,7 @@ class CellsQuery(CellFilters):  # type: ignore[misc,valid-type]
     summary="Cells by topology, cost and metrics",
 )
 @describes(CellsQuery, schemas.CellPage, *FILES)
-@in_turn
+@at_once
 def list_cells(request: Request) -> Response:
     """Filtered, sorted and paged; with `format=csv|ndjson|parquet|arrow` all rows as a stream."""
     query: Any = read(CellsQuery, request)
@@ -250,7 +251,10 @@ class CurvesQuery(ContextQuery):
 @router.get("/cells/{cell}/curves", summary="A cell's learning curves")
 @describes(CurvesQuery, schemas.Curves, *FILES)
 def curves(request: Request, cell: CellPath) -> Response:
-    """One item a measure; with `seed=all`, one a measure and seed. Epochs count from 1."""
+    """One item a measure; with `seed=all`, one a measure and seed. Epochs count from 1.
+
+    In other formats than JSON one row an epoch.
+    """
     query = read(CurvesQuery, request)
     view = deps.view(request, query)
     row, found = resolve_cell(view.snapshot, cell)
@@ -282,7 +286,26 @@ def curves(request: Request, cell: CellPath) -> Response:
     context = deps.describe_context(view, fields) | {"seed": query.seed}
     for described in context["sets"].values():
         del described["epoch"], described["metric"]
-    return collection(request, query.format, records, context, f"curves-{found.id}")
+    form = asked_format(request, query.format)
+    if form != "json":
+        records = [point for record in records for point in _points(record)]
+    return collection(request, form, records, context, f"curves-{found.id}")
+
+
+def _points(curve: dict[str, Any]) -> list[dict[str, Any]]:
+    """A curve's lists as rows, what is the same for all in each of them."""
+    lists = {"epochs": "epoch", "values": "value", "std": "std", "n_seeds": "n_seeds"}
+    about = {name: value for name, value in curve.items() if name not in lists}
+    given = [name for name in lists if name in curve]
+    rows = zip(*(np.asarray(curve[name]).tolist() for name in given), strict=True)
+    return [
+        about | {lists[name]: _null(value) for name, value in zip(given, row, strict=True)}
+        for row in rows
+    ]
+
+
+def _null(value: Any) -> Any:
+    return None if value != value else value
 
 
 @router.get(
