@@ -10,10 +10,10 @@ import numpy as np
 
 from analysis.coefficients import Method
 from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
+from data.catalogue import Resolved
 from data.columns import COLUMNS
 from data.errors import QueryError
 from data.frame import Floats, Mask
-from data.metrics import Resolved
 from data.queries import Field, Filters, View
 
 OPERATIONS_GROUP = "ops"

@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from data.catalogue import Catalogue, Curve, Recorded
 from data.frame import Frame
-from data.metrics import Catalogue, Curve, Recorded
 from data.progress import Report, silent
 from data.store import Store, first_row
 from data.vectors import CurveReader, Vectors

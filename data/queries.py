@@ -19,11 +19,12 @@ import numpy as np
 
 from analysis.cells import Cell, CellError, parse_cell
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
+from data.catalogue import Resolved
 from data.columns import COLUMNS, TEXT_FIELDS
 from data.errors import QueryError, UnknownCellError, blame, nearest
 from data.frame import Floats, Mask, Rows
 from data.library import Snapshot
-from data.metrics import GRAMMAR, Context, Metric, Resolved, parse_metric
+from data.metrics import GRAMMAR, Context, Metric, parse_metric
 
 Comparison = Literal[">=", "<=", "="]
 Space = Literal["nasbench201", "darts", "all"]

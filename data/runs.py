@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data.catalogue import Resolved
 from data.frame import python_values
 from data.library import Snapshot
-from data.metrics import Resolved
 from data.store import first_row
 from data.vectors import by_cell
 

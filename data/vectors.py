@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import convergence
+from data.catalogue import Resolved
 from data.frame import Floats, Rows, python_values
-from data.metrics import LEVELS, Aspect, Resolved
+from data.metrics import LEVELS, Aspect
 from data.store import Pinned
 
 CELLS_AT_ONCE = 4096

@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import Request
 
+from data.catalogue import Resolved
 from data.errors import blame
 from data.library import Library, Snapshot
-from data.metrics import Resolved
 from data.queries import Field, Filters, View
 from service.api.params import ContextQuery
 

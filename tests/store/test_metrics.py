@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from data.catalogue import ranges
 from data.errors import QueryError
 from data.library import Library
-from data.metrics import Metric, parse_metric, ranges
+from data.metrics import Metric, parse_metric
 from data.sources import recognise
 from tests.conftest import NATS_BENCH, client_of, need
 from tests.service.helpers import get, refused

@@ -10,9 +10,10 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from data.catalogue import ranges
 from data.columns import COLUMNS, SAMENESS, TEXT_FIELDS
 from data.library import Snapshot
-from data.metrics import GRAMMAR, MEANINGS, SUMMARIES, WHOLE, Context, ranges
+from data.metrics import GRAMMAR, MEANINGS, SUMMARIES, WHOLE, Context
 from data.store import first_row
 from service.api import deps, schemas
 from service.api.documentation import describes

@@ -14,11 +14,11 @@ from analysis.cells import Cell
 from analysis.spaces import nasbench201
 from analysis.topology import edges
 from data import runs
+from data.catalogue import BENCHMARK_DATASETS
 from data.columns import COLUMNS, SAMENESS
 from data.errors import QueryError, blame
 from data.frame import tidy
 from data.library import Snapshot
-from data.metrics import BENCHMARK_DATASETS
 from data.queries import DEFAULT_FIELDS, Field, View, page, resolve_cell
 from service.api import deps, schemas
 from service.api.documentation import describes
