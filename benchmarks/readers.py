@@ -42,9 +42,9 @@ def run(work: Work) -> Section:
         "compression and sizes resemble the real files' but aren't theirs.",
         f"The folder is read in {_PARTS} parts by turns (every {_PARTS}rd cell each, together all "
         "of it), each reader in a process of its own whose start is not counted: "
-        "`nats_bench.create(path, 'tss', fast_mode=True)` and both schedules of every cell by "
-        "`query_meta_info_by_index`, each cell dropped once read, so that its memory stays "
-        "bounded; ours turns every curve into Arrow, in one process a core "
+        "`nats_bench.create(path, 'tss', fast_mode=True)` and `reload` of every cell, which holds "
+        "both schedules, each dropped once read, so that its memory stays bounded (a query would "
+        "load the same and copy it besides, which takes as long again); ours turns every curve into Arrow, in one process a core "
         f"({cores()} here). nats_bench uses one core.",
         "Import: what `cellwise import` does to an existing home, the checksum over the files and "
         "the writing of every curve included; *reading* is its part in the source. Peak memory is "

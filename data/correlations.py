@@ -104,7 +104,7 @@ MOST_SECONDS = 30
 """What a request may calculate, so that none keeps the others waiting for minutes."""
 
 # Milliseconds a coefficient over 15,000 cells on one core: plain, with groups or controls, and
-# each bootstrap resample (docs/benchmarks.md measures the first and the last).
+# each bootstrap resample. Rough figures, on the safe side: they only bound what is asked for.
 _COSTS = {"pearson": (1, 5, 0.15), "spearman": (3, 15, 0.3), "kendall": (3, 100, 2.5)}
 
 

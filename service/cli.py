@@ -285,8 +285,8 @@ def topology(
 
 def main() -> None:
     """Entry point of the ``cellwise`` command."""
-    # Arrays here are short: BLAS on several threads spends its time waking them, and a partial
-    # correlation takes ten times as long. Read when numpy is imported, which is later than this.
+    # Arrays here are short: BLAS on several threads gains nothing, and where the cores are busy it
+    # waits for them, many times as long. Read when numpy is imported, which is later than this.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator keeps what it once had; the system's gives it back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
