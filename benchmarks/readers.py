@@ -44,8 +44,8 @@ def run(work: Work) -> Section:
         "of it), each reader in a process of its own whose start is not counted: "
         "`nats_bench.create(path, 'tss', fast_mode=True)` and `reload` of every cell, which holds "
         "both schedules, each dropped once read, so that its memory stays bounded (a query would "
-        "load the same and copy it besides, which takes as long again); ours turns every curve into Arrow, in one process a core "
-        f"({cores()} here). nats_bench uses one core.",
+        "load the same and copy it besides, which takes as long again); ours turns every curve "
+        f"into Arrow, in one process a core ({cores()} here). nats_bench uses one core.",
         "Import: what `cellwise import` does to an existing home, the checksum over the files and "
         "the writing of every curve included; *reading* is its part in the source. Peak memory is "
         "the sum of the peaks of all processes of a reader, an upper bound.",

@@ -7,10 +7,10 @@ every object alive until the end. So here is a machine that knows only the opcod
 2 to 5 need for plain values, checks each one's operand, and calls only the stand-ins it was given.
 
 Two things make it fast enough (3 ms a cell of the official files, where the standard one takes
-about 2 and bzip2 5) and frugal. A *run* of equally long (epoch, float) pairs, which is nearly all there is in these files,
-is decoded by one regular expression and numpy. And where one dictionary of a file is streamed, its
-items are handed on as they are completed; of them only small constants stay in the memo, which is
-what an official file refers back to from one cell to another.
+about 2 and bzip2 5) and frugal. A *run* of equally long (epoch, float) pairs, which is nearly all
+there is in these files, is decoded by one regular expression and numpy. And where one dictionary of
+a file is streamed, its items are handed on as they are completed; of them only small constants stay
+in the memo, which is what an official file refers back to from one cell to another.
 """
 
 from __future__ import annotations
