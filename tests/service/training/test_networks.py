@@ -1,0 +1,501 @@
+"""Networks: their cost against published figures, their values against formulas written out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from analysis.cells import Cell
+from analysis.spaces import darts, nasbench201
+from analysis.spaces.darts import NAMED, Genotype
+from analysis.spaces.nasbench201 import NasBench201Cell
+from service.training.networks import CellNetwork, NetworkShape, build
+from service.training.networks.cost import count
+from service.training.networks.darts import AuxiliaryHead
+from service.training.networks.graph import CellGraph
+from service.training.networks.operations import operation
+from tests.analysis.strategies import genotypes, nasbench201_cells
+
+BENCHMARK = {"cifar10": (10, 32), "cifar100": (100, 32), "ImageNet16-120": (120, 16)}
+"""Classes and side of the images of each of the benchmark's datasets."""
+
+IMAGES = [(3, 32, 32), (3, 16, 16), (1, 28, 28), (1, 8, 8), (3, 64, 64), (2, 11, 6)]
+
+ALL_NONE = NasBench201Cell(("none",) * 6)
+SKIP_ONLY = nasbench201.parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+UNREACHED = nasbench201.parse("|none~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|")
+"""Disconnected, although a convolution leads to the output."""
+DEAD_END = nasbench201.parse("|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|")
+NO_PATH = Genotype(
+    normal=(("none", 0), ("none", 1), ("skip_connect", 2), ("sep_conv_3x3", 2)),
+    normal_concat=(2, 3),
+    reduce=(("none", 0), ("none", 1), ("max_pool_3x3", 2), ("none", 0)),
+    reduce_concat=(3,),
+)
+CELLS: dict[str, Cell] = {
+    "284": nasbench201.from_index(284),
+    "6111": nasbench201.from_index(6111),
+    "all none": ALL_NONE,
+    "skip only": SKIP_ONLY,
+    "unreached": UNREACHED,
+    "dead end": DEAD_END,
+    "AmoebaNet-A": NAMED["AmoebaNet-A"],
+    "SNAS-mild": NAMED["SNAS-mild"],
+    "no path": NO_PATH,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_one_seed() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def small(image: tuple[int, int, int], **changed: Any) -> NetworkShape:
+    shape = NetworkShape(channels=2, cells=3, classes=5, image=image)
+    return replace(shape, **({"stem": "tiny-imagenet"} if image[1] == 64 else {}) | changed)
+
+
+def logits_of(output: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output
+
+
+# cost
+
+
+def benchmark_cost(cell: Cell, dataset: str) -> tuple[float, float]:
+    classes, side = BENCHMARK[dataset]
+    image = (3, side, side)
+    with torch.device("meta"):
+        network = build(cell, NetworkShape(16, 5, classes, image))
+    return count(network, image)
+
+
+@pytest.mark.parametrize("dataset", BENCHMARK)
+def test_cost_is_the_benchmarks_for_a_sample_of_cells(dataset: str) -> None:
+    for index in random.Random(dataset).sample(range(nasbench201.N_CELLS), 12):
+        cell = nasbench201.from_index(index)
+        assert benchmark_cost(cell, dataset) == nasbench201.cost(cell, dataset)
+
+
+@pytest.mark.parametrize("dataset", BENCHMARK)
+def test_cost_of_every_cell_follows_from_its_convolutions(dataset: str) -> None:
+    base = benchmark_cost(ALL_NONE, dataset)
+    one1x1 = benchmark_cost(NasBench201Cell(("nor_conv_1x1",) + ("none",) * 5), dataset)
+    one3x3 = benchmark_cost(NasBench201Cell(("nor_conv_3x3",) + ("none",) * 5), dataset)
+    for cell in nasbench201.all_cells():
+        n1 = cell.operations.count("nor_conv_1x1")
+        n3 = cell.operations.count("nor_conv_3x3")
+        expected = nasbench201.cost(cell, dataset)
+        for b, c1, c3, figure in zip(base, one1x1, one3x3, expected, strict=True):
+            assert b + n1 * (c1 - b) + n3 * (c3 - b) == pytest.approx(figure, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "cifar10", "cifar100"),
+    [
+        ("NASNet-A", (4.29, 4.32), (4.42, 4.45)),
+        ("AmoebaNet-A", (3.60, 3.60), (3.71, 3.71)),
+        ("ENAS", (4.32, 4.32), (4.45, 4.45)),
+        ("DARTS-V2", (3.83, 3.90), (3.95, 4.03)),
+        ("SNAS-mild", (3.14, 3.19), (3.26, 3.31)),
+    ],
+)
+def test_parameters_of_the_published_networks(
+    name: str, cifar10: tuple[float, float], cifar100: tuple[float, float]
+) -> None:
+    """Shu et al. 2020, arXiv 1909.09569: original and adapted, auxiliary head included."""
+    for classes, expected in ((10, cifar10), (100, cifar100)):
+        for cell, figure in zip((NAMED[name], NAMED[f"{name}-adapted"]), expected, strict=True):
+            shape = NetworkShape(36, 20, classes, (3, 32, 32), auxiliary=True)
+            with torch.device("meta"):
+                network = build(cell, shape)
+            params = sum(p.numel() for p in network.parameters()) / 1e6
+            assert params == pytest.approx(figure, abs=0.005)
+
+
+def test_multiply_adds_of_darts_are_those_reported_without_the_auxiliary_head() -> None:
+    image = (3, 32, 32)
+    shapes = [NetworkShape(36, 20, 10, image, auxiliary=auxiliary) for auxiliary in (False, True)]
+    with torch.device("meta"):
+        plain, headed = (count(build(NAMED["DARTS-V2"], shape), image) for shape in shapes)
+    assert plain[0] == pytest.approx(3.35, abs=0.005)
+    assert plain[1] == pytest.approx(528, abs=0.5)
+    assert headed[1] == plain[1]
+    first, second, linear = 576 * 128 + 2 * 128, 4 * 128 * 768 + 2 * 768, 768 * 10 + 10
+    assert headed[0] - plain[0] == pytest.approx((first + second + linear) / 1e6, abs=1e-9)
+
+
+def test_counting_leaves_the_network_as_it_is() -> None:
+    network = build(DEAD_END, small((3, 8, 8))).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    first = count(network, (3, 8, 8))
+    assert network.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert count(network, (3, 8, 8)) == first
+    next(network.parameters()).requires_grad = False
+    assert count(network, (3, 8, 8))[0] < first[0]
+
+
+# values
+
+
+@given(nasbench201_cells, st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_nasbench201_cell_is_the_sum_written_out(cell: NasBench201Cell, training: bool) -> None:
+    graph = CellGraph(cell.dag().edges, 1, (3,), 3).train(training)
+    a, b, c, d, e, f = graph.edges
+    x = torch.randn(4, 3, 5, 5)
+    before = x.clone()
+    for bias in (p for name, p in graph.named_parameters() if name.endswith("bias")):
+        torch.nn.init.normal_(bias)
+    with torch.no_grad():
+        (found,) = graph((x,), None)
+        one = a(x)
+        two = b(x) + c(one)
+        expected = d(x) + e(one) + f(two)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(x, before)
+
+
+@given(genotypes, st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_the_nodes_of_a_genotype_are_its_pairs_summed(genotype: Genotype, reduces: bool) -> None:
+    part: darts.Part = "reduce" if reduces else "normal"
+    pairs, concat = genotype.cell(part)
+    edges = [edge for edge in genotype.dag(part).edges if edge.operation != darts.CONCAT]
+    graph = CellGraph(edges, 2, concat, 4, stride=2 if reduces else 1).eval()
+    values: list[Tensor] = [torch.randn(2, 4, 7, 6), torch.randn(2, 4, 7, 6)]
+    with torch.no_grad():
+        found = graph(values, None)
+        for node in range(len(pairs) // 2):
+            (_, first), (_, second) = pairs[2 * node : 2 * node + 2]
+            left, right = graph.edges[2 * node : 2 * node + 2]
+            values.append(left(values[first]) + right(values[second]))
+    for value, node in zip(found, concat, strict=True):
+        torch.testing.assert_close(value, values[node])
+
+
+def test_a_convolution_that_no_input_reaches_adds_its_bias() -> None:
+    graph = CellGraph(UNREACHED.dag().edges, 1, (3,), 2).train()
+    bias = next(p for name, p in graph.named_parameters() if name.endswith("bias"))
+    torch.nn.init.constant_(bias, 0.7)
+    (found,) = graph((torch.randn(3, 2, 4, 4),), None)
+    torch.testing.assert_close(found, torch.full((3, 2, 4, 4), 0.7))
+
+
+def test_a_dead_end_has_parameters_but_no_gradient() -> None:
+    network = build(DEAD_END, small((3, 8, 8)))
+    torch.autograd.backward(logits_of(network(torch.randn(4, 3, 8, 8))).sum())
+    idle = sum(p.numel() for p in network.parameters() if p.grad is None)
+    assert idle == 3 * sum(9 * c * c + 2 * c for c in (2, 4, 8))
+
+
+def test_a_cell_that_only_skips_changes_nothing_however_often_it_comes() -> None:
+    one, five = (build(SKIP_ONLY, small((3, 8, 8), cells=n)).eval() for n in (1, 5))
+    five.load_state_dict(one.state_dict())
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(one(x), five(x))
+
+
+@pytest.mark.parametrize(
+    "cell", [ALL_NONE, UNREACHED, NO_PATH], ids=["all none", "unreached", "genotype"]
+)
+def test_logits_of_a_disconnected_cell_are_the_same_for_every_image(cell: Cell) -> None:
+    network = build(cell, small((3, 8, 8)))
+    logits = logits_of(network(torch.randn(4, 3, 8, 8)))
+    torch.testing.assert_close(logits, logits[:1].expand(4, -1))
+
+
+# operations
+
+
+@pytest.mark.parametrize("name", sorted({*darts.OPERATIONS, *nasbench201.OPERATIONS}))
+@pytest.mark.parametrize("size", [(8, 8), (7, 4), (1, 3)])
+def test_operations_round_halves_up(name: str, size: tuple[int, int]) -> None:
+    x = torch.randn(3, 4, *size, requires_grad=True)
+    for stride in (1, 2):
+        out = operation(name, 4, stride)(x)
+        assert out.shape == (3, 4, -(-size[0] // stride), -(-size[1] // stride))
+        assert out.isfinite().all()
+        if name == "none":
+            assert not out.any()
+        else:
+            out.sum().backward()
+
+
+C = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "rows", "columns"),
+    [
+        ("nor_conv_1x1", C * C + 2 * C, {0}, {0}),
+        ("nor_conv_3x3", 9 * C * C + 2 * C, {-1, 0, 1}, {-1, 0, 1}),
+        ("sep_conv_3x3", 2 * (9 * C + C * C + 2 * C), set(range(-2, 3)), set(range(-2, 3))),
+        ("sep_conv_5x5", 2 * (25 * C + C * C + 2 * C), set(range(-4, 5)), set(range(-4, 5))),
+        ("sep_conv_7x7", 2 * (49 * C + C * C + 2 * C), set(range(-6, 7)), set(range(-6, 7))),
+        ("dil_conv_3x3", 9 * C + C * C + 2 * C, {-2, 0, 2}, {-2, 0, 2}),
+        ("dil_conv_5x5", 25 * C + C * C + 2 * C, {-4, -2, 0, 2, 4}, {-4, -2, 0, 2, 4}),
+        ("conv_7x1_1x7", 14 * C * C + 2 * C, set(range(-3, 4)), set(range(-3, 4))),
+        ("avg_pool_3x3", 0, {-1, 0, 1}, {-1, 0, 1}),
+        ("skip_connect", 0, {0}, {0}),
+    ],
+)
+def test_operations_read_what_their_name_says(
+    name: str, params: int, rows: set[int], columns: set[int]
+) -> None:
+    layer = operation(name, C).eval()
+    assert sum(p.numel() for p in layer.parameters()) == params
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.abs_()  # so that no ReLU hides a position
+    x = torch.rand(1, C, 17, 17).requires_grad_()
+    layer(x)[0, 0, 8, 8].backward()
+    assert x.grad is not None
+    read = x.grad[0].abs().sum(0).nonzero() - 8
+    assert {(int(r), int(c)) for r, c in read} == {(r, c) for r in rows for c in columns}
+
+
+def test_convolution_of_the_benchmark_is_relu_convolution_norm() -> None:
+    layer = operation("nor_conv_3x3", C)
+    kernel, scale, bias = layer.parameters()
+    torch.nn.init.normal_(scale)
+    torch.nn.init.normal_(bias)
+    x = torch.randn(4, C, 5, 5)
+    raw = functional.conv2d(x.clamp(min=0), kernel, padding=1)
+    mean = raw.mean((0, 2, 3), keepdim=True)
+    spread = raw.var((0, 2, 3), correction=0, keepdim=True).add(1e-5).sqrt()
+    expected = (raw - mean) / spread * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pools_do_not_count_padding() -> None:
+    x = torch.arange(-16.0, 0.0).view(1, 1, 4, 4)
+    for stride in (1, 2):
+        corner = slice(0, 1), slice(0, 1), 0, 0
+        assert operation("avg_pool_3x3", 1, stride)(x)[corner] == (-16 - 15 - 12 - 11) / 4
+        assert operation("max_pool_3x3", 1, stride)(x)[corner] == -11
+
+
+def test_a_factorized_skip_reads_even_and_odd_positions() -> None:
+    layer = operation("skip_connect", 2, 2).eval()
+    for weight in layer.parameters():
+        torch.nn.init.ones_(weight)
+    *_, bias = layer.parameters()
+    torch.nn.init.zeros_(bias)
+    x = torch.zeros(1, 2, 5, 5)
+    x[0, 0, 2, 4], x[0, 0, 3, 3], x[0, 0, 2, 3], x[0, 0, 0, 0] = 1, 2, 5, -1
+    even, odd = layer(x)[0].round()
+    assert even.nonzero().tolist() == [[1, 2]]
+    assert odd.nonzero().tolist() == [[1, 1]]
+    assert (even[1, 2], odd[1, 1]) == (1, 2)
+
+
+# networks
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=str)
+@pytest.mark.parametrize("name", CELLS)
+def test_every_cell_trains_on_every_image(name: str, image: tuple[int, int, int]) -> None:
+    network = build(CELLS[name], small(image))
+    logits = logits_of(network(torch.randn(2, *image)))
+    assert logits.shape == (2, 5)
+    torch.autograd.backward(functional.cross_entropy(logits, torch.tensor([1, 4])))
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@given(genotypes, st.sampled_from([(1, 8, 8), (1, 7, 10)]), st.integers(3, 5), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_random_genotypes_train(
+    genotype: Genotype, image: tuple[int, int, int], cells: int, auxiliary: bool
+) -> None:
+    network = build(genotype, small(image, cells=cells, auxiliary=auxiliary))
+    network.drop_path = 0.3
+    output = network(torch.randn(2, *image))
+    both = output if isinstance(output, tuple) else (output,)
+    assert len(both) == 1 + auxiliary
+    assert all(logits.shape == (2, 5) for logits in both)
+    sum(logits.sum() for logits in both).backward()
+    network.eval()
+    with torch.no_grad():
+        assert network(torch.randn(2, *image)).shape == (2, 5)
+
+
+def test_the_stem_for_larger_images_costs_what_it_does_on_small_ones() -> None:
+    for cell in (CELLS["6111"], CELLS["SNAS-mild"]):
+        network = build(cell, small((3, 64, 64)))
+        halved = count(network, (3, 64, 64))
+        assert halved == count(build(cell, small((3, 32, 32))), (3, 32, 32))
+
+
+def test_the_auxiliary_head_is_that_of_cifar_on_8x8_features() -> None:
+    head = AuxiliaryHead(6, 5, (8, 8)).eval()
+    first, *norm1, second, scale2, bias2, weight, bias = head.parameters()
+    x = torch.randn(2, 6, 8, 8)
+    y = functional.avg_pool2d(x.clamp(min=0), 5, 3)
+    assert y.shape[2:] == (2, 2)
+    unit = 1 / (1 + 1e-5) ** 0.5  # what BN does before it has seen anything
+    y = (functional.conv2d(y, first) * unit).clamp(min=0)
+    y = (functional.conv2d(y, second) * unit).clamp(min=0)
+    assert [p.shape[0] for p in (first, *norm1, second, scale2, bias2)] == [128] * 3 + [768] * 3
+    torch.testing.assert_close(head(x), functional.linear(y.flatten(1), weight, bias))
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 4), (7, 7), (16, 16), (5, 12)])
+def test_the_auxiliary_head_reads_to_the_edges_of_other_sizes(size: tuple[int, int]) -> None:
+    x = torch.rand(2, 3, *size).requires_grad_()
+    AuxiliaryHead(3, 5, size).eval()(x).square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum((0, 1)).all()
+
+
+def test_only_training_gives_auxiliary_logits() -> None:
+    network = build(CELLS["SNAS-mild"], small((3, 32, 32), auxiliary=True))
+    x = torch.randn(2, 3, 32, 32)
+    logits, auxiliary = network.train()(x)
+    assert logits.shape == auxiliary.shape == (2, 5)
+    assert network.eval()(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "changed", "message"),
+    [
+        (ALL_NONE, {"channels": 0}, "channels is 0; allowed: 1 or more"),
+        (ALL_NONE, {"cells": 0}, "cells is 0; allowed: 1 or more"),
+        (ALL_NONE, {"classes": -1}, "classes is -1; allowed: 1 or more"),
+        (ALL_NONE, {"image": (3, 0, 8)}, "image is .*; allowed: .channels, height, width., each 1"),
+        (ALL_NONE, {"stem": "large"}, "no stem 'large'; allowed: small, tiny-imagenet"),
+        (ALL_NONE, {"auxiliary": True}, "no auxiliary head in NAS-Bench-201"),
+        (NO_PATH, {"cells": 2}, "2 cells for a genotype; allowed: 3 or more"),
+        (NO_PATH, {"auxiliary": True, "image": (3, 9, 4)}, "9×4 .*allowed: 5 pixels or more a"),
+        (
+            NO_PATH,
+            {"auxiliary": True, "image": (3, 8, 8), "stem": "tiny-imagenet"},
+            "8×8 .*allowed: 9 pixels or more a side",
+        ),
+    ],
+)
+def test_impossible_shapes_are_refused(cell: Cell, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(cell, replace(small((3, 8, 8)), **changed))
+
+
+def test_the_smallest_images_for_the_auxiliary_head_pass() -> None:
+    build(NO_PATH, small((3, 5, 5), auxiliary=True))
+    build(NO_PATH, small((3, 9, 9), auxiliary=True, stem="tiny-imagenet"))
+
+
+def test_unknown_operations_and_odd_reductions_are_refused() -> None:
+    with pytest.raises(ValueError, match="no operation 'conv'; allowed: none, skip_connect"):
+        operation("conv", 2)
+    with pytest.raises(ValueError, match=r"3 channels .*allowed: an even number"):
+        operation("skip_connect", 3, 2)
+    with pytest.raises(ValueError, match="1×5; allowed: 2 or more"):
+        AuxiliaryHead(3, 5, (1, 5))
+
+
+# drop-path
+
+
+def in_training(network: CellNetwork, x: Tensor) -> Tensor:
+    torch.manual_seed(1)
+    return logits_of(network.train()(x))
+
+
+@pytest.mark.parametrize("name", ["284", "SNAS-mild"])
+def test_drop_path_changes_training_alone_and_only_above_zero(name: str) -> None:
+    network = build(CELLS[name], small((3, 8, 8)))
+    x = torch.randn(4, 3, 8, 8)
+    assert network.drop_path == 0.0
+    trained, evaluated = in_training(network, x), network.eval()(x)
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    network.drop_path = 0.0
+    assert torch.equal(in_training(network, x), trained)
+    network.drop_path = 0.5
+    assert network.drop_path == 0.5
+    dropped = in_training(network, x)
+    assert not torch.equal(dropped, trained)
+    assert torch.equal(in_training(network, x), dropped)
+    network.load_state_dict(state)
+    assert torch.equal(network.eval()(x), evaluated)
+
+
+@pytest.mark.parametrize("probability", [-0.1, 1.0, float("nan")])
+def test_drop_path_is_a_probability_below_one(probability: float) -> None:
+    network = build(SKIP_ONLY, small((3, 8, 8)))
+    with pytest.raises(ValueError, match=r"drop_path is .*; allowed: 0 or more, less than 1"):
+        network.drop_path = probability
+
+
+def test_a_path_is_dropped_per_image_and_keeps_its_scale() -> None:
+    pool = nasbench201.parse("|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|")
+    (out,) = CellGraph(pool.dag().edges, 1, (3,), 2)(
+        (torch.ones(4000, 2, 3, 3),), torch.tensor(0.8)
+    )
+    first = out[:, 0, 0, 0]
+    assert torch.equal(out, first.view(-1, 1, 1, 1).expand_as(out))
+    assert set(first.tolist()) == {0.0, 1.25}
+    assert first.mean() == pytest.approx(1, abs=0.03)  # standard error 0.008
+
+
+def test_edges_are_dropped_apart_and_identities_never() -> None:
+    cell = nasbench201.parse(
+        "|skip_connect~0|+|avg_pool_3x3~0|none~1|+|skip_connect~0|avg_pool_3x3~1|skip_connect~2|"
+    )
+    (out,) = CellGraph(cell.dag().edges, 1, (3,), 1)((torch.ones(400, 1, 2, 2),), torch.tensor(0.5))
+    assert set(out.flatten().tolist()) == {1.0, 3.0, 5.0}
+
+
+# how it is computed
+
+
+@pytest.mark.parametrize("name", ["6111", "AmoebaNet-A", "no path"])
+def test_channels_last_and_bfloat16_give_the_same_but_for_rounding(name: str) -> None:
+    network = build(CELLS[name], small((3, 16, 16))).eval()
+    x = torch.randn(2, 3, 16, 16)
+    plain = network(x)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # lacks it
+    x = x.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(x), plain)
+    network.drop_path = 0.2
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(network(x).float(), plain, rtol=0.1, atol=0.1)
+        logits = logits_of(network.train()(x))
+    assert logits.dtype == torch.bfloat16
+    torch.autograd.backward(logits.float().sum())
+
+
+@pytest.mark.parametrize("name", ["6111", "no path"])
+def test_a_network_compiles_whole_and_once_for_all_probabilities(name: str) -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: list[Tensor]) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    network = build(CELLS[name], small((3, 8, 8), auxiliary=name == "no path", channels=4))
+    compiled = torch.compile(network, backend=backend, fullgraph=True)
+    x = torch.randn(4, 3, 8, 8)
+    for probability in (0.1, 0.2, 0.3):
+        network.drop_path = probability
+        torch.manual_seed(1)
+        found = logits_of(compiled(x))
+        torch.testing.assert_close(found, in_training(network, x))
+    assert len(graphs) == 1
