@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,4 +23,7 @@ class Settings(BaseSettings):
         default="128MB",
         pattern=r"^\d+(\.\d+)?\s*[KMGT]i?B$",
         description="bound on DuckDB's buffers; the rest of the server needs about 200 MB",
+    )
+    read: Literal["open", "token"] = Field(
+        default="open", description="who may read: everyone, or who has a token"
     )

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from data.library import Library
-from service.api import documentation, errors, monitoring, threads
+from service.api import access, documentation, errors, monitoring, threads
 from service.api.routes import about, cells, correlations, groups, runs
 
 DESCRIPTION = """
@@ -18,8 +18,11 @@ Errors are problem documents (RFC 9457); a parameter that isn't known is an erro
 """
 
 
-def create_app(library: Library) -> FastAPI:
-    """The service over an open library; whoever opened the library closes it."""
+def create_app(library: Library, *, read: access.Reading = "open") -> FastAPI:
+    """The service over an open library; whoever opened the library closes it.
+
+    ``read`` says who may read; who may write, the tokens in the library's home say.
+    """
     app = FastAPI(
         title="Cellwise",
         version=version("cellwise"),
@@ -31,6 +34,7 @@ def create_app(library: Library) -> FastAPI:
     )
     app.state.library = library
     errors.install(app)
+    access.install(app, library.store.path.parent, read)
     routers = [module.router for module in (cells, runs, correlations, groups, about)]
     for router in routers:
         app.include_router(router)
