@@ -42,6 +42,8 @@ lock: ## pin every version anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra dev --extra bench -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
+	# Without the local version of whatever build was at hand: each machine takes its own.
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements*.lock
 
 bench: $(VENV)/.installed-dev ## measure against Datasette and the official readers; writes docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.lock

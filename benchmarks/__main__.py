@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import concurrency, correlations, pages, readers, report, results, start
+from benchmarks import concurrency, correlations, pages, readers, report, results, start, training
 from benchmarks.results import BenchmarkError, Section, cores
 from benchmarks.work import ALL_CELLS, REPOSITORY, Work, say
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Work], Section]] = {
     "readers": readers.run,
     "correlations": correlations.run,
     "concurrency": concurrency.run,
+    "training": training.run,
 }
 _QUICK_CELLS = 300
 

@@ -3,58 +3,101 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
-from service.cli import fail, opened
+from service.cli import fail, opened, settings
 
 TIMEOUT_S = 300.0
+TOKEN = "CELLWISE_TOKEN"  # noqa: S105  (the name of a variable)
+"""Environment variable that holds the token to write with, or to read a closed server."""
 
 
-def ask(
-    home: Path, url: str | None, path: str, parameters: Sequence[tuple[str, str]] = ()
-) -> httpx2.Response:
-    """The answer to ``GET path``; ends the command with the problem's detail where it is none.
+class Asked:
+    """A client of the API; what the API refuses ends the command with its words."""
 
-    ``url`` names a server; without it, the one that holds ``home`` is asked, and where none does,
-    the same application answers in this process.
+    def __init__(self, client: httpx2.AsyncClient, address: str) -> None:
+        self._client = client
+        self._address = address
+
+    async def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> httpx2.Response:
+        """The answer to a GET."""
+        return self._checked(await self._client.get(path, params=list(parameters)))
+
+    async def send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
+        """The answer to a request that writes, with ``body`` as JSON where there is one."""
+        return self._checked(await self._client.request(method, path, json=body))
+
+    def _checked(self, answer: httpx2.Response) -> httpx2.Response:
+        if answer.status_code not in (200, 202):
+            try:
+                fail(answer.json()["detail"])
+            except (ValueError, KeyError, TypeError):
+                fail(f"{self._address} answers {answer.status_code}, which is not Cellwise's")
+        return answer
+
+
+@asynccontextmanager
+async def asking(home: Path, url: str | None, *, training: bool = False) -> AsyncIterator[Asked]:
+    """A client of the server at ``url``; without it, of the one that holds ``home``.
+
+    Where none does, the same application answers in this process; with ``training`` its queue
+    works as long as the client is used.
     """
     from data.store import StoreError, StoreLockedError
     from service import control
 
     address = url or control.server_url(home)
+    token = os.environ.get(TOKEN)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         if address is not None:
-            answer = httpx2.get(
-                address.rstrip("/") + path,
-                params=list(parameters),
+            async with httpx2.AsyncClient(
+                base_url=address.rstrip("/"),
+                headers=headers,
                 timeout=TIMEOUT_S,
                 trust_env=url is not None,  # no proxy stands before this machine's own server
-            )
+            ) as client:
+                yield Asked(client, address)
         else:
-            answer = asyncio.run(_ask_here(home, path, parameters))
+            async with _here(home, training) as client:
+                yield Asked(client, "the application")
     except httpx2.HTTPError as error:
         fail(f"no answer from {address}: {error}")
     except StoreLockedError as error:
         fail(f"{error}, and that is no server. Wait for it to end, then run this again.")
     except StoreError as error:
         fail(str(error))
-    if answer.status_code != 200:
-        try:
-            fail(answer.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            fail(f"{address} answers {answer.status_code}, which is not Cellwise's")
-    return answer
 
 
-async def _ask_here(
-    home: Path, path: str, parameters: Sequence[tuple[str, str]]
-) -> httpx2.Response:
+@asynccontextmanager
+async def _here(home: Path, training: bool) -> AsyncIterator[httpx2.AsyncClient]:
+    from service.api.access import may_write
     from service.api.app import create_app
+    from service.jobs.start import make_queue
 
     with opened(home) as library:
-        transport = httpx2.ASGITransport(create_app(library))
-        async with httpx2.AsyncClient(transport=transport, base_url="http://cellwise") as client:
-            return await client.get(path, params=list(parameters))
+        queue = make_queue(library, settings()) if training else None
+        app = create_app(library, queue=queue)
+        app.dependency_overrides[may_write] = lambda: None  # who may open the home may write to it
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            with queue.working() if queue is not None else nullcontext():
+                yield client
+
+
+def ask(
+    home: Path, url: str | None, path: str, parameters: Sequence[tuple[str, str]] = ()
+) -> httpx2.Response:
+    """The answer to ``GET path``; ends the command with the problem's detail where it is none."""
+
+    async def once() -> httpx2.Response:
+        async with asking(home, url) as client:
+            return await client.get(path, parameters)
+
+    return asyncio.run(once())

@@ -110,19 +110,28 @@ def serve(
     """Serve the table over HTTP; loads the default table on the first start."""
     from data.store import StoreError, StoreLockedError
     from service import control
+    from service.jobs.executors import ExecutorError
+    from service.jobs.start import make_queue
     from service.server import PortError, run
 
     chosen = settings()
     folder = home_folder(home)
     try:
         with opened(folder, chosen.memory_limit) as library:
-            run(library, folder, host or chosen.host, chosen.port if port is None else port)
+            run(
+                library,
+                make_queue(library, chosen),
+                folder,
+                host or chosen.host,
+                chosen.port if port is None else port,
+                chosen.read,
+            )
         err.print("stopped")
     except StoreLockedError as error:
         url = control.server_url(folder)
         where = f" A server answers for it at {url}." if url else ""
         fail(f"{error}.{where} Stop that process, or choose another --home.")
-    except (StoreError, PortError) as error:
+    except (StoreError, PortError, ExecutorError) as error:
         fail(str(error))
 
 
@@ -290,8 +299,9 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator keeps what it once had; the system's gives it back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from service import cli_token
+    from service import cli_token, cli_training
 
+    cli_training.add_to(app)
     cli_token.add_to(app)
     # The filters are read from the API's own model, whose import costs half a second: only
     # the command that needs them pays for it.

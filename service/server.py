@@ -13,7 +13,9 @@ from rich.console import Console
 
 from data.library import Library
 from service import control
+from service.api import access
 from service.api.app import create_app
+from service.jobs.queue import Queue
 
 WARM_UP_AFTER_S = 1.0
 GRACE_S = 10
@@ -24,8 +26,15 @@ class PortError(RuntimeError):
     """The address can't be listened on."""
 
 
-def run(library: Library, home: Path, host: str, port: int) -> None:
-    """Serve until interrupted.
+def run(
+    library: Library,
+    queue: Queue,
+    home: Path,
+    host: str,
+    port: int,
+    read: access.Reading = "open",
+) -> None:
+    """Serve until interrupted, the queue at work.
 
     Raises:
         PortError: the address is taken or not this machine's.
@@ -47,12 +56,12 @@ def run(library: Library, home: Path, host: str, port: int) -> None:
     shown = f"[{host}]" if family == socket.AF_INET6 else host
     url = f"http://{shown}:{bound}"
     config = uvicorn.Config(
-        create_app(library),
+        create_app(library, queue=queue, read=read),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    with control.serving(home, library, url):
+    with control.serving(home, library, url), queue.working():
         Console(stderr=True, highlight=False).print(
             f"Cellwise serves {home} at {url} (docs at {url}/docs), Ctrl-C stops it",
             soft_wrap=True,

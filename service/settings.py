@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEFAULT_HOME = Path("var")
 
@@ -27,3 +28,25 @@ class Settings(BaseSettings):
     read: Literal["open", "token"] = Field(
         default="open", description="who may read: everyone, or who has a token"
     )
+    images: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="folders with images to train on, separated by :"
+    )
+    executor: Literal["local", "slurm"] = Field(
+        default="local", description="where training runs: this machine, or a Slurm cluster"
+    )
+    cpu_slots: int | None = Field(
+        default=None, ge=0, description="jobs at a time on the CPU; by default one without a GPU"
+    )
+    cpu_threads: int | None = Field(
+        default=None, ge=1, description="threads of a job on the CPU; by default shared out evenly"
+    )
+    slots_per_gpu: int = Field(default=1, ge=1, description="jobs at a time on each GPU")
+    slurm: dict[str, Any] = Field(default={}, description="submitit's parameters, as JSON")
+    slurm_jobs: int = Field(default=64, ge=1, description="jobs submitted at a time")
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value

@@ -9,7 +9,9 @@ from fastapi_swagger import patch_fastapi
 
 from data.library import Library
 from service.api import access, documentation, errors, monitoring, threads
-from service.api.routes import about, cells, correlations, groups, runs
+from service.api.routes import about, cells, correlations, groups, jobs, runs, training
+from service.jobs.executors import LocalExecutor
+from service.jobs.queue import Queue
 
 DESCRIPTION = """
 Which NAS cells learn fast, which end up accurate, and what their width and depth have to do with
@@ -18,10 +20,13 @@ Errors are problem documents (RFC 9457); a parameter that isn't known is an erro
 """
 
 
-def create_app(library: Library, *, read: access.Reading = "open") -> FastAPI:
+def create_app(
+    library: Library, *, queue: Queue | None = None, read: access.Reading = "open"
+) -> FastAPI:
     """The service over an open library; whoever opened the library closes it.
 
-    ``read`` says who may read; who may write, the tokens in the library's home say.
+    ``read`` says who may read; who may write, the tokens in the library's home say. Whoever made
+    ``queue`` starts and stops it; without one, jobs are taken and wait for a server that has one.
     """
     app = FastAPI(
         title="Cellwise",
@@ -33,9 +38,11 @@ def create_app(library: Library, *, read: access.Reading = "open") -> FastAPI:
         lifespan=threads.limited,
     )
     app.state.library = library
+    app.state.queue = queue or Queue(library, LocalExecutor(), [])
     errors.install(app)
     access.install(app, library.store.path.parent, read)
-    routers = [module.router for module in (cells, runs, correlations, groups, about)]
+    modules = (cells, runs, correlations, groups, jobs, training, about)
+    routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
     # The assets of /docs come from this package's own files: they work without internet.

@@ -11,6 +11,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
+from service.api import access
+from service.api.body import Body
 from service.api.errors import MEDIA_TYPE, ProblemDocument
 from service.api.params import Query, openapi_parameters
 from service.api.schemas import Answer
@@ -25,9 +27,9 @@ _ERRORS = {
 
 
 def describes(
-    model: type[Query], answer: type[Answer], *media_types: str
+    model: type[Query], answer: type[Answer], *media_types: str, body: type[Body] | None = None
 ) -> Callable[[Endpoint], Endpoint]:
-    """Marks an endpoint with the models of its parameters and of its JSON answer.
+    """Marks an endpoint with the models of its parameters, its body and its JSON answer.
 
     ``media_types`` are what it may answer besides.
     """
@@ -36,6 +38,7 @@ def describes(
         endpoint.parameters_model = model  # type: ignore[attr-defined]
         endpoint.answer_model = answer  # type: ignore[attr-defined]
         endpoint.media_types = media_types  # type: ignore[attr-defined]
+        endpoint.body_model = body  # type: ignore[attr-defined]
         return endpoint
 
     return mark
@@ -69,21 +72,33 @@ def _build(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             continue
         for operation in document["paths"][route.path_format].values():
             operation["responses"].update(_ERRORS)
+            if "security" in operation:
+                operation["responses"].update(access.RESPONSES)
+            body = getattr(route.endpoint, "body_model", None)
+            if body is not None:
+                _add_schema(components, body)
+                reference = f"#/components/schemas/{body.__name__}"
+                content = {"application/json": {"schema": {"$ref": reference}}}
+                operation["requestBody"] = {"required": True, "content": content}
             model = getattr(route.endpoint, "parameters_model", None)
             if model is not None:
                 parameters = operation.setdefault("parameters", [])
                 parameters.extend(openapi_parameters(model))
-            content = operation["responses"]["200"].setdefault("content", {})
-            answer = getattr(route.endpoint, "answer_model", None)
-            if answer is not None:
-                _add_schema(components, answer)
-                reference = f"#/components/schemas/{answer.__name__}"
-                content["application/json"] = {"schema": {"$ref": reference}}
-            for media_type in getattr(route.endpoint, "media_types", ()):
-                content[media_type.partition(";")[0]] = {
-                    "schema": {"type": "string", "format": "binary"}
-                }
+            for status in ("200", "202"):
+                if status in operation["responses"]:
+                    content = operation["responses"][status].setdefault("content", {})
+                    _describe_answer(route, content, components)
     return document
+
+
+def _describe_answer(route: APIRoute, content: dict[str, Any], components: dict[str, Any]) -> None:
+    answer = getattr(route.endpoint, "answer_model", None)
+    if answer is not None:
+        _add_schema(components, answer)
+        reference = f"#/components/schemas/{answer.__name__}"
+        content["application/json"] = {"schema": {"$ref": reference}}
+    for media_type in getattr(route.endpoint, "media_types", ()):
+        content[media_type.partition(";")[0]] = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _add_schema(components: dict[str, Any], model: type[BaseModel]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -35,6 +36,12 @@ PROBLEMS: dict[str, tuple[int, str, str]] = {
     ),
     "not-found": (404, "Nothing is here", "No such address, cell, run or problem."),
     "method-not-allowed": (405, "This address takes other methods", "See `/docs`."),
+    "conflict": (
+        409,
+        "That can't be done now",
+        "What was asked doesn't fit the state of things: a job that has ended can't be cancelled, "
+        "one that runs can't be resumed. `detail` says what the state is.",
+    ),
     "internal-error": (
         500,
         "The server failed",
@@ -70,6 +77,10 @@ class ParameterError(Exception):
     def __init__(self, errors: Iterable[ParameterProblem]) -> None:
         self.errors = list(errors)
         super().__init__("; ".join(error.problem for error in self.errors))
+
+
+class ConflictError(Exception):
+    """What was asked doesn't fit the state of things; the message says which that is."""
 
 
 def problem(slug: str, detail: str, **more: Any) -> Response:
@@ -108,6 +119,22 @@ async def _on_query(_: Request, error: Exception) -> Response:
     )
 
 
+async def _on_path(_: Request, error: Exception) -> Response:
+    """Parameters in a path are read by FastAPI, all others by :mod:`service.api.params`."""
+    assert isinstance(error, RequestValidationError)
+    return _parameter_problem(
+        [
+            ParameterProblem(
+                name=str(fault["loc"][-1]),
+                value=str(fault["input"]),
+                problem=fault["msg"][:1].lower() + fault["msg"][1:],
+                allowed="what the OpenAPI document says of this path",
+            )
+            for fault in error.errors()
+        ]
+    )
+
+
 async def _on_cell(_: Request, error: Exception) -> Response:
     assert isinstance(error, CellError)
     return problem(
@@ -117,6 +144,10 @@ async def _on_cell(_: Request, error: Exception) -> Response:
 
 async def _on_unknown_cell(_: Request, error: Exception) -> Response:
     return problem("not-found", str(error))
+
+
+async def _on_conflict(_: Request, error: Exception) -> Response:
+    return problem("conflict", str(error))
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -138,8 +169,10 @@ def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document, and let its types be looked up."""
     app.add_exception_handler(ParameterError, _on_parameter)
     app.add_exception_handler(QueryError, _on_query)
+    app.add_exception_handler(RequestValidationError, _on_path)
     app.add_exception_handler(CellError, _on_cell)
     app.add_exception_handler(UnknownCellError, _on_unknown_cell)
+    app.add_exception_handler(ConflictError, _on_conflict)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_crash)
 

@@ -305,3 +305,118 @@ class Health(Answer):
     cells: int
     runs: int
     sources: list[str]
+
+
+class Taken(Answer):
+    """What became of one cell and seed."""
+
+    cell: str
+    seed: int
+    status: Literal["existing", "queued", "failed"]
+    job: str | None = Field(description="address of the job")
+    run: str | None = Field(description="address of the run")
+
+
+class JobsTaken(Answer):
+    """What became of every cell and seed, in the order that was asked."""
+
+    items: list[Taken]
+
+
+class Progress(Answer):
+    """How far a training is."""
+
+    epoch: int = Field(description="epochs done")
+    epochs: int = Field(description="epochs of the recipe")
+    images_per_s: float = Field(description="of training, in the last epoch")
+    seconds_left: float = Field(description="judged by the last epoch")
+
+
+class JobLinks(Answer):
+    """Where to go on."""
+
+    self: str
+    cell: str
+    events: str
+    log: str
+
+
+class JobOf(Answer):
+    """A training job."""
+
+    id: int
+    cell: str
+    arch: str
+    dataset: str
+    recipe: str
+    seed: int
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    priority: int
+    position: int | None = Field(description="1 is the next to run; null unless queued")
+    progress: Progress | None = Field(description="null before the first epoch is done")
+    device: str | None
+    attempts: int = Field(description="how often a worker was started")
+    error: str | None = Field(description="what went wrong, with the last lines of the log")
+    run: str | None = Field(description="address of the run that it became")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: JobLinks
+
+
+class JobDocument(JobOf):
+    """A job with every epoch so far."""
+
+    epochs: list[Record] = Field(
+        description="loss and accuracy by image set, seconds, images a second"
+    )
+
+
+class JobPage(Answer):
+    """A page of jobs."""
+
+    items: list[JobOf]
+    counts: dict[str, int] = Field(description="all jobs by state")
+    next: str | None
+
+
+class RecipeOf(Answer):
+    """A recipe."""
+
+    name: str
+    about: str
+    spaces: list[str] = Field(description="whose cells it trains")
+    settings: Record
+
+
+class Recipes(Answer):
+    """All recipes."""
+
+    items: list[RecipeOf]
+    faults: dict[str, str] = Field(description="files that can't be taken, and why, by name")
+    own: str = Field(description="where recipes of one's own go")
+
+
+class DatasetOf(Answer):
+    """A data set, and whether its images are here."""
+
+    name: str
+    title: str
+    classes: int | None
+    image: list[int] | None = Field(description="channels, height, width")
+    sizes: dict[str, int] = Field(description="images by set")
+    origin: str | None
+    licence: str | None
+    how_to_get: str | None
+    found: bool
+    path: str | None
+    format: str | None
+    rendering: str | None
+    detail: str
+
+
+class Datasets(Answer):
+    """All data sets."""
+
+    items: list[DatasetOf]
+    places: list[str] = Field(description="folders where images are looked for, in order")

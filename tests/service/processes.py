@@ -20,7 +20,8 @@ CELLWISE = [sys.executable, "-c", "from service.cli import main; main()"]
 
 def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CELLWISE_")}
-    return {**kept, "COLUMNS": "120", **more}
+    # Tests run beside each other: threads of a training that wait for a core would wait long.
+    return {**kept, "COLUMNS": "120", "CELLWISE_CPU_THREADS": "1", **more}
 
 
 def cellwise(

@@ -1,0 +1,265 @@
+"""``cellwise train``, ``jobs``, ``recipes`` and ``datasets``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from service.cli import Home, Json, Url, err, fail, home_folder, out
+
+if TYPE_CHECKING:
+    from service.ask import Asked
+
+ASK_EVERY_S = 0.3
+WAITING = ("queued", "running")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(jobs)
+    app.command()(recipes)
+    app.command()(datasets)
+
+
+def train(
+    cell: Annotated[
+        list[str], typer.Argument(help="Id, string, official index, genotype or name.")
+    ],
+    dataset: Annotated[str, typer.Option(help="As `datasets` lists them.")] = "digits",
+    recipe: Annotated[str, typer.Option(help="As `recipes` lists them.")] = "proxy",
+    seed: Annotated[list[int] | None, typer.Option(help="Repeatable [default: 777].")] = None,
+    priority: Annotated[int, typer.Option(help="Higher ones run first.")] = 0,
+    force: Annotated[bool, typer.Option(help="Train even what is known.")] = False,
+    home: Home = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Train cells and wait for the result; what is known already isn't trained again.
+
+    Without a server the training runs from here. Interrupted (Ctrl-C), the same command goes on
+    after the last epoch.
+    """
+    body = {
+        "cells": cell,
+        "dataset": dataset,
+        "recipe": recipe,
+        "seeds": seed or [777],
+        "priority": priority,
+        "force": force,
+    }
+    try:
+        finished = asyncio.run(_train(home_folder(home), url, body))
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on after the last epoch")
+    if json_:
+        out.print_json(data={"items": finished})
+    else:
+        _show_finished(finished)
+    if any(item["state"] != "done" for item in finished):
+        raise typer.Exit(1)
+
+
+async def _train(home: Path, url: str | None, body: dict[str, Any]) -> list[dict[str, Any]]:
+    from service.ask import asking
+
+    async with asking(home, url, training=True) as client:
+        items = (await client.send("POST", "/jobs", body)).json()["items"]
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        ) as progress:
+            bars = {
+                item["job"]: progress.add_task(
+                    f"{item['cell']} {item['seed']}", told=item["status"]
+                )
+                for item in items
+                if item["status"] == "queued"
+            }
+            await _follow(client, bars, progress)
+        return [await _outcome(client, item) for item in items]
+
+
+async def _follow(client: Asked, bars: dict[str, TaskID], progress: Progress) -> None:
+    left = dict(bars)
+    while left:
+        for address, bar in list(left.items()):
+            job = (await client.get(address)).json()
+            told = job["state"]
+            if job["progress"] is not None:
+                done = job["progress"]
+                told = f"epoch {done['epoch']}/{done['epochs']}, {done['images_per_s']:,.0f} im/s"
+                progress.update(bar, completed=done["epoch"], total=done["epochs"])
+            progress.update(bar, told=told)
+            if job["state"] not in WAITING:
+                del left[address]
+        if left:
+            await asyncio.sleep(ASK_EVERY_S)
+
+
+async def _outcome(client: Asked, item: dict[str, Any]) -> dict[str, Any]:
+    """What became of one cell and seed, with its run's last values."""
+    job = (await client.get(item["job"])).json() if item["job"] is not None else None
+    address = item["run"] or (job["run"] if job is not None else None)
+    run = (await client.get(address)).json() if address is not None else None
+    return {
+        "cell": item["cell"],
+        "seed": item["seed"],
+        "state": job["state"] if job is not None else "done",
+        "trained": item["status"] == "queued",
+        "error": job["error"] if job is not None else None,
+        "run": run,
+    }
+
+
+def _show_finished(items: list[dict[str, Any]]) -> None:
+    table = Table("cell", "seed", "state", "epochs", "last values", "seconds")
+    for item in items:
+        run = item["run"] or {}
+        last = ", ".join(
+            f"{entry['set']} {entry['values'][-1]:.2f} %"
+            for entry in run.get("recorded", ())
+            if entry["measure"] == "accuracy"
+        )
+        state = item["state"] if item["trained"] or not run else "known"
+        seconds = run.get("train_time_s")
+        table.add_row(
+            item["cell"],
+            str(item["seed"]),
+            state,
+            str(run.get("schedule", "–")),
+            last or escape((item["error"] or "–").splitlines()[0]),
+            "–" if seconds is None else f"{seconds:,.1f}",
+        )
+    out.print(table)
+    for item in items:
+        if item["run"]:
+            out.print(f"run {escape(item['run']['id'])}", soft_wrap=True, highlight=False)
+
+
+def jobs(
+    number: Annotated[int | None, typer.Argument(help="Only this job, with its log.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the job.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the job.")] = False,
+    state: Annotated[list[str] | None, typer.Option(help="Only these (repeatable).")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many, the latest first.")] = 20,
+    home: Home = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """List training jobs, or look at one, cancel it or go on with it."""
+    from service.ask import ask
+
+    folder = home_folder(home)
+    if number is None:
+        if cancel or resume:
+            fail("say which job: cellwise jobs NUMBER")
+        parameters = [("limit", str(limit)), *(("state", one) for one in state or ())]
+        body = ask(folder, url, "/jobs", parameters).json()
+        if json_:
+            out.print_json(data=body)
+        else:
+            _show_jobs(body["items"])
+            counts = ", ".join(f"{count:,} {name}" for name, count in body["counts"].items())
+            out.print(counts or "no jobs yet: cellwise train CELL", highlight=False)
+        return
+    if cancel and resume:
+        fail("either --cancel or --resume")
+    document, log = asyncio.run(_one_job(folder, url, number, cancel, resume))
+    if json_:
+        out.print_json(data=document)
+    else:
+        _show_jobs([document])
+        out.print(escape(document["error"] or log), soft_wrap=True, highlight=False)
+
+
+async def _one_job(
+    home: Path, url: str | None, number: int, cancel: bool, resume: bool
+) -> tuple[dict[str, Any], str]:
+    from service.ask import asking
+
+    async with asking(home, url) as client:
+        if cancel:
+            await client.send("DELETE", f"/jobs/{number}")
+        elif resume:
+            await client.send("POST", f"/jobs/{number}/resume")
+        document = (await client.get(f"/jobs/{number}")).json()
+        return document, (await client.get(f"/jobs/{number}/log")).text
+
+
+def _show_jobs(items: list[dict[str, Any]]) -> None:
+    if not items:
+        return
+    table = Table("job", "cell", "dataset", "recipe", "seed", "state", "epoch", "device")
+    for item in items:
+        done = item["progress"]
+        place = f" ({item['position']})" if item["position"] is not None else ""
+        table.add_row(
+            str(item["id"]),
+            item["cell"],
+            item["dataset"],
+            item["recipe"],
+            str(item["seed"]),
+            item["state"] + place,
+            "–" if done is None else f"{done['epoch']}/{done['epochs']}",
+            item["device"] or "–",
+        )
+    out.print(table)
+
+
+def recipes(home: Home = None, url: Url = None, json_: Json = False) -> None:
+    """List how cells can be trained."""
+    from service.ask import ask
+
+    body = ask(home_folder(home), url, "/recipes").json()
+    if json_:
+        out.print_json(data=body)
+        return
+    table = Table("recipe", "spaces", "epochs", "batch", "what")
+    for item in body["items"]:
+        chosen = item["settings"]
+        table.add_row(
+            item["name"],
+            ", ".join(item["spaces"]),
+            str(chosen["epochs"]),
+            str(chosen["batch"]),
+            escape(item["about"]),
+        )
+    out.print(table)
+    for fault in body["faults"].values():
+        err.print("[yellow]left out:[/yellow]", escape(fault), soft_wrap=True)
+    out.print(f"recipes of your own: TOML files in {escape(body['own'])}", soft_wrap=True)
+
+
+def datasets(home: Home = None, url: Url = None, json_: Json = False) -> None:
+    """List what cells can be trained on, whether it is here, and how to get the rest."""
+    from service.ask import ask
+
+    body = ask(home_folder(home), url, "/datasets").json()
+    if json_:
+        out.print_json(data=body)
+        return
+    table = Table("dataset", "classes", "images", "here", "where, or how to get it")
+    for item in body["items"]:
+        images = ", ".join(f"{name} {count:,}" for name, count in item["sizes"].items())
+        where = f"{item['path'] or item['detail']}" if item["found"] else item["how_to_get"]
+        table.add_row(
+            item["name"],
+            str(item["classes"] or "–"),
+            images or "–",
+            f"yes ({item['rendering']})" if item["found"] else "no",
+            escape(where or ""),
+        )
+    out.print(table)
+    out.print("looked for in: " + escape(", ".join(body["places"])), soft_wrap=True)

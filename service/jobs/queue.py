@@ -1,0 +1,412 @@
+"""The queue: which job runs next, and what became of those that run.
+
+The database is the record of jobs, their folders the record of what workers did; nothing else is
+needed to go on, so that a service that dies at any moment finds its place again. One thread looks
+at all of it a few times a second:
+
+* lines of ``epochs.jsonl`` go into the database, each once, whatever was lost in between;
+* a ``result.json`` ends a job, and its run is written in the same transaction;
+* a worker that is gone without a result left a crash: the job is started again from its
+  checkpoint, after a pause that doubles each time, unless it got nowhere several times in a row;
+* a free slot takes the queued job of highest priority, the oldest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from analysis.cells import Cell
+from data import runs
+from data.errors import QueryError
+from data.jobs import Job, JobStore, NewJob
+from data.library import Library
+from data.sources.base import SourceError
+from service.jobs.changes import Changes
+from service.jobs.executors import Executor, ExecutorError
+from service.jobs.requests import Request, require_images
+from service.jobs.results import LOCAL, run_of
+from service.jobs.slots import Slot
+from service.training import datasets
+from service.training.folder import Assignment, JobFolder, Result
+from service.training.recipes import Recipe
+
+LOOK_EVERY_S = 0.25
+MOST_CRASHES = 4
+"""How often in a row a job may crash without an epoch gained before it counts as failed."""
+FIRST_PAUSE_S = 1.0
+LOG_LINES = 20
+
+FINAL = "diverged"
+"""How an error begins that another attempt would repeat: training is deterministic."""
+BEGIN_WITHIN_S = 10.0
+"""A worker that was just started may not hold its folder yet."""
+STUMBLED_S = 5.0
+FULL_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of one cell and seed of a request.
+
+    ``status`` is ``existing`` with a run, ``queued`` with a job (waiting or running), ``failed``
+    with a job that would fail again.
+    """
+
+    cell: str
+    seed: int
+    status: Literal["existing", "queued", "failed"]
+    job: int | None
+    run: str | None
+
+
+class JobStateError(RuntimeError):
+    """The job isn't in a state in which that can be done; the message says in which it is."""
+
+
+class Queue:
+    """Jobs of one home. Methods may be called from any thread.
+
+    Args:
+        images: folders with images, besides the home's own.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        executor: Executor,
+        slots: list[Slot],
+        images: tuple[Path, ...] = (),
+    ) -> None:
+        self.jobs = JobStore(library.store)
+        self.home = library.store.path.parent
+        self.slots = slots
+        self.images = images
+        self.changes = Changes()
+        self._library = library
+        self._executor = executor
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._ending = False
+        self._running: dict[int, _Running] = {}
+        self._crashes: dict[int, _Crashes] = {}
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Take up what an earlier service left and work on; workers outlast the end of it."""
+        self._take_up()
+        self._ending = False
+        thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ending = True
+            self._wake.set()
+            thread.join()
+
+    def _take_up(self) -> None:
+        for job in self.jobs.active():
+            if job.state == "running":
+                slot = next((one for one in self.slots if one.name == job.device), None)
+                place = _Running(slot or Slot(job.device or "gone", None, 1), time.monotonic())
+                self._running[job.number] = place
+
+    def folder(self, number: int) -> JobFolder:
+        """The folder of a job."""
+        return JobFolder(self.home / "jobs" / f"{number:06d}")
+
+    # --- what clients ask ---------------------------------------------------------------------
+
+    def submit(self, request: Request) -> list[Submitted]:
+        """Queue what is neither known nor queued already; one answer per cell and seed, in order.
+
+        A job that was cancelled, or failed for a reason that may have passed, goes on. With
+        ``force`` everything is trained anew that isn't waiting or running.
+
+        Raises:
+            QueryError: something is to be trained and its images are not on this machine, or the
+                recipe's settings are others than those that its name stood for.
+        """
+        self._check_recipe(request.recipe)
+        known = {}
+        if not request.force:
+            known = runs.known(
+                self._library.snapshot, request.cells, request.dataset, request.recipe.name
+            )
+        answers: dict[tuple[str, int], Submitted] = {}
+        missing: list[NewJob] = []
+        strings = [cell.arch for cell in request.cells]
+        with self._lock:
+            latest = self.jobs.latest(strings, request.dataset, request.recipe.name, request.seeds)
+            for cell in request.cells:
+                for seed in request.seeds:
+                    key = (cell.arch, seed)
+                    job = latest.get(key)
+                    if key in known:
+                        number = job.number if job is not None and job.run == known[key] else None
+                        answers[key] = Submitted(cell.id, seed, "existing", number, known[key])
+                    elif job is None or job.state == "done" or (request.force and job.ended):
+                        missing.append(_new_job(cell, seed, request))
+                    elif job.state == "failed" and (job.error or "").startswith(FINAL):
+                        answers[key] = Submitted(cell.id, seed, "failed", job.number, None)
+                    else:
+                        if job.ended:
+                            self.resume(job.number)
+                        answers[key] = Submitted(cell.id, seed, "queued", job.number, None)
+            if missing:
+                require_images(request.dataset, datasets.places(self.home, self.images))
+            for job in self.jobs.add(missing):
+                answers[job.cell, job.seed] = Submitted(
+                    job.cell_id, job.seed, "queued", job.number, None
+                )
+        self._nudge()
+        return [answers[cell.arch, seed] for cell in request.cells for seed in request.seeds]
+
+    def cancel(self, number: int) -> Job:
+        """Stop a job; what it has done is kept, see :meth:`resume`.
+
+        Raises:
+            UnknownJobError: there is no such job.
+            JobStateError: it has ended.
+        """
+        with self._lock:
+            job = self.jobs.get(number)
+            if job.ended:
+                raise JobStateError(f"job {number} is {job.state}; only queued and running end")
+            self.folder(number).cancel()
+            self._executor.stop(self.folder(number))
+            self._running.pop(number, None)
+            self.jobs.update(number, state="cancelled", finished_at=_now())
+        self._nudge()
+        return self.jobs.get(number)
+
+    def resume(self, number: int) -> Job:
+        """Queue a job again that was cancelled or failed: it goes on after its last epoch.
+
+        Raises:
+            UnknownJobError: there is no such job.
+            JobStateError: it waits, runs or is done, or going on would only fail again.
+        """
+        with self._lock:
+            job = self.jobs.get(number)
+            if job.state not in ("cancelled", "failed"):
+                raise JobStateError(
+                    f"job {number} is {job.state}; only cancelled and failed resume"
+                )
+            if (job.error or "").startswith(FINAL):
+                raise JobStateError(f"job {number} {job.error}; it would again")
+            self._crashes.pop(number, None)
+            self.folder(number).result_file.unlink(missing_ok=True)
+            self.jobs.update(number, state="queued", error=None, finished_at=None)
+        self._nudge()
+        return self.jobs.get(number)
+
+    def _check_recipe(self, recipe: Recipe) -> None:
+        settings = self.jobs.settings_of(recipe.name)
+        if settings is not None and Recipe.model_validate_json(settings).digest != recipe.digest:
+            raise QueryError(
+                recipe.name,
+                "jobs of this home were trained under this name with other settings, and runs of "
+                "one recipe are compared with each other",
+                "the recipe as it was, or the changed one under another name",
+                "recipe",
+            )
+
+    # --- the thread ---------------------------------------------------------------------------
+
+    def _nudge(self) -> None:
+        self._wake.set()
+        self.changes.announce()
+
+    def _run(self) -> None:
+        while not self._ending:
+            pause = LOOK_EVERY_S
+            try:
+                if self.step():
+                    self.changes.announce()
+            except Exception:
+                # A full disk, a lost mount: whatever it is, a later look may find it mended.
+                log.exception("the job queue stumbled")
+                pause = STUMBLED_S
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def step(self) -> bool:
+        """Look once at everything that runs, and start what can start; whether anything changed."""
+        changed = False
+        with self._lock:
+            running = list(self._running.items())
+        for number, place in running:
+            changed |= self._look_after(number, place)
+        with self._lock:
+            return self._fill_slots() or changed
+
+    def _look_after(self, number: int, place: _Running) -> bool:
+        folder = self.folder(number)
+        # Asked before the files are read: what a worker wrote before it ended is then there.
+        alive = self._executor.alive(folder)
+        result = folder.result()
+        records, place.offset = folder.epochs(place.offset)
+        with self._lock:
+            if self._running.get(number) is not place:
+                return False  # cancelled meanwhile
+            if records:
+                self.jobs.take_epochs(number, [(record["epoch"], record) for record in records])
+                self._crashes.pop(number, None)
+            if result is not None:
+                self._end(number, result)
+            elif not alive and time.monotonic() >= place.patience:
+                self._crashed(number, folder, _killed(folder, place.oom_kills))
+            else:
+                return bool(records)
+            self._running.pop(number, None)
+        return True
+
+    def _end(self, number: int, result: Result) -> None:
+        job = self.jobs.get(number)
+        if result.state == "done":
+            run = run_of(job, self.jobs.epochs(number), result)
+            try:
+                self._library.add_run(run, source=LOCAL, job=number)
+            except SourceError as error:
+                self.jobs.update(number, state="failed", error=str(error), finished_at=_now())
+            self.folder(number).checkpoint_file.unlink(missing_ok=True)
+        elif result.retry:
+            self._crashed(number, self.folder(number), result.error or "the worker failed")
+        else:
+            self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
+
+    def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
+        """Queue it again after a pause, or give up."""
+        count = self._crashes.get(number, _Crashes()).count + 1
+        if count >= MOST_CRASHES:
+            self.jobs.update(
+                number,
+                state="failed",
+                error=f"{told}\n{folder.log_tail(LOG_LINES)}".strip(),
+                finished_at=_now(),
+            )
+            self._crashes.pop(number, None)
+            return
+        pause = FIRST_PAUSE_S * 2 ** (count - 1)
+        self._crashes[number] = _Crashes(count, time.monotonic() + pause)
+        folder.result_file.unlink(missing_ok=True)
+        self.jobs.update(number, state="queued", error=told)
+
+    def _fill_slots(self) -> bool:
+        free = list(self.slots)
+        for place in self._running.values():
+            if place.slot in free:
+                free.remove(place.slot)
+        if not free:
+            return False
+        now, started = time.monotonic(), False
+        for job in self.jobs.queued():
+            if not free:
+                break
+            if self._crashes.get(job.number, _Crashes()).not_before > now:
+                continue
+            if job.attempts and self.folder(job.number).busy():
+                continue  # its last worker was told to end and hasn't yet
+            self._start(job, free.pop(0))
+            started = True
+        return started
+
+    def _start(self, job: Job, slot: Slot) -> None:
+        folder = self.folder(job.number)
+        recipe = Recipe.model_validate_json(job.settings)
+        folder.create(
+            Assignment(
+                cell=job.cell,
+                dataset=job.dataset,
+                recipe=recipe,
+                seed=job.seed,
+                places=datasets.places(self.home, self.images),
+                cache=self.home / "cache",
+                device="cpu" if slot.gpu is None else "cuda",
+                threads=slot.threads,
+            )
+        )
+        # First the row, then the worker: one that was started and isn't known would be started
+        # again, one that is known and wasn't started is found to be gone.
+        self.jobs.update(
+            job.number,
+            state="running",
+            device=slot.name,
+            attempts=job.attempts + 1,
+            started_at=job.started_at or _now(),
+        )
+        try:
+            self._executor.start(folder, slot)
+        except ExecutorError as error:
+            self._crashed(job.number, folder, str(error))
+        else:
+            self._running[job.number] = _Running(
+                slot, time.monotonic() + BEGIN_WITHIN_S, oom_kills=_oom_kills()
+            )
+
+
+@dataclass(slots=True)
+class _Running:
+    """A job with a worker: until ``patience`` it may seem gone, because it only begins."""
+
+    slot: Slot
+    patience: float
+    offset: int = 0
+    oom_kills: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Crashes:
+    count: int = 0
+    not_before: float = 0.0
+
+
+def _new_job(cell: Cell, seed: int, request: Request) -> NewJob:
+    return NewJob(
+        cell=cell.arch,
+        cell_id=cell.id,
+        dataset=request.dataset,
+        recipe=request.recipe.name,
+        settings=request.recipe.model_dump_json(),
+        seed=seed,
+        priority=request.priority,
+        forced=request.force,
+        epochs=request.recipe.epochs,
+    )
+
+
+def _killed(folder: JobFolder, oom_kills: int | None) -> str:
+    """What is likely to have ended a worker that could say nothing."""
+    free = shutil.disk_usage(folder.path).free
+    if free < FULL_BYTES:
+        return f"disk full: {free:,} bytes are free in {folder.path}"
+    now = _oom_kills()
+    if oom_kills is not None and now is not None and now > oom_kills:
+        return "out of memory: the system killed the worker, or another process of this machine"
+    return "the worker was killed, or crashed without a word"
+
+
+def _oom_kills() -> int | None:
+    """How many processes the system has killed since it runs because memory was short."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return None
+    counts = dict(line.split() for line in lines)
+    return int(counts["oom_kill"]) if "oom_kill" in counts else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

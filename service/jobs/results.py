@@ -1,0 +1,55 @@
+"""From a worker's records to a run of the database."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from data.jobs import Job
+from data.sources.base import EVAL_SETS, MEASURES, Description, Run, Series
+from service.training.folder import Result
+
+LOCAL = Description(
+    name="local",
+    title="Trained here",
+    origin="training jobs of this service",
+    licence="the operator's own",
+    notes=("each run holds its recipe, versions, device, images and measured times",),
+)
+
+
+def series_of(records: Sequence[dict[str, Any]]) -> tuple[Series, ...]:
+    """Curves from the records of epochs 1, 2, …; a loss that wasn't finite is NaN."""
+    epochs = [record["epoch"] for record in records]
+    return tuple(
+        Series(name, measure, epochs, [_number(record[name][measure]) for record in records])
+        for name in EVAL_SETS
+        if records and name in records[0]
+        for measure in MEASURES
+    )
+
+
+def run_of(job: Job, records: Sequence[dict[str, Any]], result: Result) -> Run:
+    """The run that a finished job is."""
+    details = result.details
+    return Run(
+        cell=job.cell,
+        dataset=job.dataset,
+        schedule=job.epochs,
+        seed=job.seed,
+        series=series_of(records),
+        recipe=job.recipe,
+        images=details["images"]["rendering"],
+        params_m=details["params_m"],
+        flops_m=details["flops_m"],
+        train_time_s=details["train_time_s"],
+        time_source="measured",
+        device=details["device"],
+        details=json.dumps(details),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,32 @@
+"""Seeded samples of labelled images, every class as often as any other."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
+
+
+def stratified(labels: Labels, count: int, *key: str) -> Indices:
+    """Ascending indices of ``count`` images, all where there are no more.
+
+    The numbers of two classes differ by at most one, unless a class has too few. The choice depends
+    on the labels, ``count`` and ``key`` alone: for one key, a smaller sample is part of a larger.
+    """
+    if count >= len(labels):
+        return np.arange(len(labels))
+    digest = hashlib.sha256("\0".join(key).encode()).digest()
+    rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+    order = rng.permutation(len(labels))
+    # Deal the shuffled images out class by class: first one of each class, then a second of each.
+    shuffled = labels[order]
+    by_class = np.argsort(shuffled, kind="stable")
+    starts = np.searchsorted(shuffled[by_class], shuffled[by_class])
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[by_class] = np.arange(len(labels)) - starts
+    dealt = np.argsort(rank, kind="stable")
+    return np.sort(order[dealt[:count]])

@@ -1,0 +1,399 @@
+"""The queue, step by step, with workers whose every move the test decides."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from analysis.cells import Cell, parse_cell
+from analysis.spaces import nasbench201
+from data.errors import QueryError
+from data.jobs import UnknownJobError
+from data.library import Library
+from data.runs import one
+from service.jobs import queue as queues
+from service.jobs.queue import MOST_CRASHES, JobStateError, Queue
+from service.jobs.requests import Request, checked
+from service.jobs.slots import Slot
+from service.training.folder import Result
+from service.training.recipes import builtin
+from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, record
+
+CPU = Slot("cpu", None, 1)
+
+
+class Stage:
+    """A queue over a library, with staged workers and a clock that stands still."""
+
+    def __init__(self, library: Library, slots: int = 1) -> None:
+        self.library = library
+        self.executor = StagedExecutor()
+        self.queue = Queue(library, self.executor, [CPU] * slots)
+
+    def submit(self, *cells: int | str | Cell, **more: object) -> list[tuple[str, int | None]]:
+        parsed = [c if not isinstance(c, int | str) else parse_cell(str(c)) for c in cells]
+        settings = {"dataset": "digits", "recipe": "proxy", "seeds": [777]} | more
+        request = checked(parsed, home=self.queue.home, images=(), **settings)  # type: ignore[arg-type]
+        return [(item.status, item.job) for item in self.queue.submit(request)]
+
+    def works(self, job: int, *epochs: int) -> None:
+        """The worker of a job writes these epochs."""
+        for epoch in epochs:
+            self.queue.folder(job).append_epoch(record(epoch))
+
+    def finishes(self, job: int) -> None:
+        """The worker of a job does all of it."""
+        have = len(self.queue.folder(job).epochs()[0])
+        self.works(job, *range(have + 1, EPOCHS + 1))
+        self.queue.folder(job).write_result(done())
+        self.executor.dies(job)
+
+    def state(self, job: int) -> str:
+        return self.queue.jobs.get(job).state
+
+
+@pytest.fixture
+def stage(fresh: Library) -> Stage:
+    return Stage(fresh)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock of the queue's that the test moves."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_job_becomes_a_run(stage: Stage) -> None:
+    assert stage.submit(6111) == [("queued", 1)]
+    stage.queue.step()
+    assert stage.state(1) == "running"
+    assert stage.executor.numbers == [1]
+    assignment = stage.queue.folder(1).assignment()
+    assert parse_cell(assignment.cell).id == "nb201-006111"
+    assert (assignment.dataset, assignment.seed) == ("digits", 777)
+    assert assignment.recipe == builtin()["proxy"]
+    stage.works(1, 1, 2)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.done_epochs, job.last) == (2, record(2))
+    stage.finishes(1)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.done_epochs, job.error) == ("done", EPOCHS, None)
+    assert job.run is not None
+    run = one(stage.library.snapshot, job.run)
+    assert run is not None
+    assert (run["source"], run["recipe"], run["seed"]) == ("local", "proxy", 777)
+    assert (run["device"], run["time_source"]) == ("a staged CPU", "measured")
+    assert run["details"]["versions"] == {"torch": "2.13.0"}
+    curves = {(c["set"], c["measure"]): c for c in run["recorded"]}
+    assert curves["x-valid", "accuracy"]["epochs"] == list(range(1, EPOCHS + 1))
+    assert curves["x-valid", "accuracy"]["values"] == [29.0 + e for e in range(1, EPOCHS + 1)]
+    assert curves["train", "loss"]["values"] == [2 / e for e in range(1, EPOCHS + 1)]
+    assert not stage.queue.folder(1).checkpoint_file.exists()
+
+
+def test_the_same_request_twice_is_one_job(stage: Stage) -> None:
+    assert stage.submit(1, 2) == [("queued", 1), ("queued", 2)]
+    assert stage.submit(1, 2) == [("queued", 1), ("queued", 2)]
+    stage.queue.step()
+    assert stage.submit(1) == [("queued", 1)]
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.submit(1) == [("existing", 1)]
+    assert stage.submit(1, seeds=[777, 888]) == [("existing", 1), ("queued", 3)]
+    assert sum(stage.queue.jobs.counts().values()) == 3
+
+
+def test_cells_that_are_named_twice_are_trained_once(stage: Stage) -> None:
+    arch = nasbench201.from_index(6111).arch
+    assert stage.submit(6111, arch, seeds=[1, 1]) == [("queued", 1)]
+
+
+def test_force_trains_anew_what_has_ended_and_the_new_run_takes_its_place(stage: Stage) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    assert stage.submit(1, force=True) == [("queued", 1)]  # it runs: no second one beside it
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.submit(1, force=True) == [("queued", 2)]
+    stage.queue.step()
+    stage.finishes(2)
+    stage.queue.step()
+    assert stage.queue.jobs.get(2).run == stage.queue.jobs.get(1).run
+    assert stage.library.snapshot.sources[0].runs == 1
+
+
+def test_what_a_table_has_is_not_trained(library: Library, home: Path) -> None:
+    with closing(Library.open(home)) as opened:
+        stage = Stage(opened)
+        cell = nasbench201.from_index(6111)
+        request = Request((cell,), "cifar10-valid", builtin()["nb201-200"], (777,))
+        found = stage.queue.submit(request)
+    assert [(item.status, item.job) for item in found] == [("existing", None)]
+    assert found[0].run == "hpo-bench:nb201-006111:cifar10-valid:nb201-200:777"
+
+
+def test_the_next_job_is_the_oldest_of_the_highest_priority(fresh: Library) -> None:
+    stage = Stage(fresh, slots=2)
+    stage.submit(1, 2)
+    stage.submit(3, priority=5)
+    stage.submit(4, priority=-1)
+    stage.submit(5, priority=5)
+    assert stage.queue.jobs.positions() == {3: 1, 5: 2, 1: 3, 2: 4, 4: 5}
+    stage.queue.step()
+    assert stage.executor.numbers == [3, 5]
+    for job in (3, 5, 1, 2, 4):
+        stage.finishes(job)
+        stage.queue.step()
+        assert len(stage.executor.living) <= 2
+    assert stage.executor.numbers == [3, 5, 1, 2, 4]
+    assert stage.queue.jobs.counts()["done"] == 5
+
+
+def test_a_worker_that_dies_is_followed_by_another(stage: Stage, patient: list[float]) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1, 2, 3)
+    stage.executor.dies(1)
+    stage.queue.step()
+    assert stage.state(1) == "running"  # it might only be beginning
+    patient[0] += queues.BEGIN_WITHIN_S
+    stage.queue.step()
+    assert stage.state(1) == "queued"
+    assert stage.queue.jobs.get(1).done_epochs == 3
+    stage.queue.step()
+    assert stage.executor.numbers == [1]  # after a pause
+    patient[0] += queues.FIRST_PAUSE_S
+    stage.queue.step()
+    assert stage.executor.numbers == [1, 1]
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
+    assert stage.queue.jobs.get(1).attempts == 2
+
+
+def crash(stage: Stage, patient: list[float], job: int = 1) -> None:
+    stage.executor.dies(job)
+    patient[0] += queues.BEGIN_WITHIN_S
+    stage.queue.step()
+
+
+def test_crashes_without_an_epoch_gained_come_to_an_end(stage: Stage, patient: list[float]) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.queue.folder(1).log_file.write_text("the last words")
+    pauses = []
+    for _ in range(MOST_CRASHES - 1):
+        crash(stage, patient)
+        assert stage.state(1) == "queued"
+        begun = patient[0]
+        while stage.state(1) == "queued":
+            patient[0] += 0.5
+            stage.queue.step()
+        pauses.append(patient[0] - begun)
+    assert pauses == [1.0, 2.0, 4.0]
+    crash(stage, patient)
+    job = stage.queue.jobs.get(1)
+    assert job.state == "failed"
+    assert "killed" in (job.error or "")
+    assert (job.error or "").endswith("the last words")
+
+
+def test_crashes_that_gain_epochs_never_end_a_job(stage: Stage, patient: list[float]) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    for epoch in range(1, EPOCHS):
+        stage.works(1, epoch)
+        crash(stage, patient)
+        patient[0] += 60
+        stage.queue.step()
+        assert stage.state(1) == "running"
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
+    assert stage.queue.jobs.get(1).attempts == EPOCHS
+
+
+def test_an_error_that_may_pass_is_tried_again_and_told(stage: Stage, patient: list[float]) -> None:
+    stage.submit(1)
+    for _ in range(MOST_CRASHES):
+        patient[0] += 60
+        stage.queue.step()
+        stage.queue.folder(1).write_result(
+            Result(state="failed", error="disk full: no space", retry=True)
+        )
+        stage.executor.dies(1)
+        stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert job.state == "failed"
+    assert (job.error or "").startswith("disk full: no space")
+    assert stage.submit(1) == [("queued", 1)]  # somebody made room and asks again
+    patient[0] += 60
+    stage.queue.step()
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
+
+
+def test_divergence_is_final_and_keeps_the_curve(stage: Stage) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1)
+    lost = record(2) | {"train": {"loss": None, "accuracy": 10.0}}
+    stage.queue.folder(1).append_epoch(lost)
+    stage.queue.folder(1).write_result(Result(state="failed", error="diverged at epoch 2"))
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.error, job.run) == ("failed", "diverged at epoch 2", None)
+    assert stage.queue.jobs.epochs(1) == [record(1), lost]
+    assert stage.submit(1) == [("failed", 1)]
+    with pytest.raises(JobStateError, match="would again"):
+        stage.queue.resume(1)
+    assert stage.submit(1, force=True) == [("queued", 2)]
+
+
+def test_a_cancelled_job_goes_on_where_it_was(stage: Stage) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1, 2)
+    stage.queue.step()
+    assert stage.queue.cancel(1).state == "cancelled"
+    assert stage.executor.stopped == [1]
+    assert stage.queue.folder(1).cancelled_file.exists()
+    stage.queue.step()
+    assert stage.executor.numbers == [1]
+    with pytest.raises(JobStateError, match="cancelled"):
+        stage.queue.cancel(1)
+    assert stage.queue.resume(1).state == "queued"
+    stage.queue.step()
+    assert not stage.queue.folder(1).cancelled_file.exists()
+    assert stage.queue.jobs.get(1).done_epochs == 2
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
+    with pytest.raises(JobStateError, match="done"):
+        stage.queue.cancel(1)
+    with pytest.raises(JobStateError, match="done"):
+        stage.queue.resume(1)
+
+
+def test_a_cancelled_slot_is_free_for_the_next(stage: Stage) -> None:
+    stage.submit(1, 2)
+    stage.queue.step()
+    stage.queue.cancel(1)
+    stage.queue.step()
+    assert stage.executor.numbers == [1, 2]
+
+
+def test_a_queued_job_can_be_cancelled(stage: Stage) -> None:
+    stage.submit(1)
+    assert stage.queue.cancel(1).state == "cancelled"
+    stage.queue.step()
+    assert stage.executor.numbers == []
+    assert stage.submit(1) == [("queued", 1)]  # asking again goes on with it
+
+
+def test_an_executor_that_refuses_is_asked_again_later(stage: Stage, patient: list[float]) -> None:
+    stage.executor.refusal = "no more processes"
+    stage.submit(1)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.error) == ("queued", "no more processes")
+    stage.executor.refusal = None
+    patient[0] += 60
+    stage.queue.step()
+    assert stage.state(1) == "running"
+
+
+def test_unknown_jobs_are_named(stage: Stage) -> None:
+    for ask in (stage.queue.cancel, stage.queue.resume):
+        with pytest.raises(UnknownJobError, match="77"):
+            ask(77)
+
+
+def test_one_name_stands_for_one_recipe(stage: Stage) -> None:
+    stage.submit(1)
+    changed = builtin()["proxy"].model_copy(update={"epochs": 13})
+    request = Request((parse_cell("2"),), "digits", changed, (1,))
+    with pytest.raises(QueryError, match="another name"):
+        stage.queue.submit(request)
+
+
+def test_a_new_service_goes_on_where_the_old_one_was_killed(fresh: Library) -> None:
+    """Whatever was written when: the new queue knows nothing but files and rows."""
+    first = Stage(fresh, slots=3)
+    first.submit(1, 2, 3, 4)
+    first.queue.step()
+    first.works(1, 1, 2)
+    first.queue.step()
+    first.works(1, 3)  # read by nobody yet
+    first.finishes(2)  # ended, its end read by nobody yet
+    second = Stage(fresh, slots=3)
+    second.executor.living = {1}  # the third worker died with the machine
+    with second.queue.working():
+        pass
+    second.queue.step()
+    assert second.state(1) == "running"
+    assert second.queue.jobs.get(1).done_epochs == 3
+    assert second.state(2) == "done"
+    assert second.queue.jobs.get(2).done_epochs == EPOCHS
+    assert second.state(3) in ("queued", "running")
+    second.finishes(1)
+    second.queue.step()
+    assert second.state(1) == "done"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_services_killed_at_random_moments_lose_and_repeat_nothing(
+    seed: int, fresh: Library, patient: list[float]
+) -> None:
+    """At each moment the old queue is dropped, which is what a kill leaves: rows and files."""
+    rng = random.Random(seed)
+    stage = Stage(fresh, slots=2)
+    stage.submit(1, 2, 3)
+    workers = stage.executor
+    for _ in range(2000):
+        if stage.queue.jobs.counts()["done"] == 3:
+            break
+        for job in sorted(workers.living):
+            written = len(stage.queue.folder(job).epochs()[0])
+            chance = rng.random()
+            if chance < 0.1:
+                workers.dies(job)
+            elif chance < 0.7 and written < EPOCHS:
+                stage.works(job, written + 1)
+            elif written == EPOCHS:
+                stage.finishes(job)
+        if rng.random() < 0.3:
+            queue = Queue(fresh, workers, [CPU] * 2)
+            with queue.working():
+                pass
+            stage.queue = queue
+        patient[0] += rng.random() * 5
+        stage.queue.step()
+    assert stage.queue.jobs.counts()["done"] == 3
+    for job in (1, 2, 3):
+        assert stage.queue.jobs.epochs(job) == [record(e) for e in range(1, EPOCHS + 1)]
+    (source,) = fresh.snapshot.sources
+    assert (source.name, source.runs, source.cells) == ("local", 3, 3)
+
+
+def test_genotypes_are_trained_and_found_afterwards(stage: Stage) -> None:
+    text = (
+        "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1)], normal_concat=[2], "
+        "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1)], reduce_concat=[2])"
+    )
+    cell = parse_cell(text)
+    stage.submit(cell)
+    stage.queue.step()
+    stage.finishes(1)
+    stage.queue.step()
+    snapshot = stage.library.snapshot
+    assert snapshot.frame.rows[cell.id] == snapshot.frame.rows[cell.arch]
+    assert stage.submit(cell) == [("existing", 1)]

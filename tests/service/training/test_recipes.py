@@ -1,0 +1,157 @@
+"""Recipes: those that come with Cellwise, one's own, and what is wrong with a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.training.recipes import (
+    FOLDER,
+    Recipe,
+    RecipeError,
+    available,
+    builtin,
+    find,
+    read_recipe,
+)
+
+OWN = """
+epochs = 2
+batch = 32
+[network.darts]
+channels = 4
+cells = 3
+[optimiser]
+learning_rate = 0.1
+"""
+
+
+def test_the_benchmarks_recipes_are_as_published() -> None:
+    for schedule in (12, 200):
+        recipe = builtin()[f"nb201-{schedule}"]
+        assert recipe.epochs == schedule
+        assert recipe.batch == 256
+        assert recipe.spaces == ("nasbench201",)
+        network, sgd = recipe.network.nasbench201, recipe.optimiser
+        assert network is not None
+        assert (network.channels, network.cells) == (16, 5)
+        assert (sgd.learning_rate, sgd.momentum, sgd.weight_decay) == (0.1, 0.9, 5e-4)
+        assert sgd.nesterov
+        assert sgd.decay == "batch"
+        assert (recipe.augment.crop * 32, recipe.augment.crop * 16) == (4, 2)
+        assert recipe.augment.flip
+        assert recipe.augment.cutout == 0
+        assert recipe.images.train is None
+
+
+def test_the_papers_recipes_are_as_published() -> None:
+    convergence, final = builtin()["darts-convergence"], builtin()["darts-600"]
+    for recipe in (convergence, final):
+        assert (recipe.epochs, recipe.batch) == (600, 80)
+        assert recipe.spaces == ("darts",)
+        network, sgd = recipe.network.darts, recipe.optimiser
+        assert network is not None
+        assert (network.channels, network.cells) == (36, 20)
+        assert (sgd.learning_rate, sgd.momentum, sgd.weight_decay) == (0.025, 0.9, 3e-4)
+        assert sgd.clip == 5
+    assert convergence.augment.cutout == 0
+    assert convergence.network.darts is not None
+    assert (convergence.network.darts.auxiliary, convergence.network.darts.drop_path) == (0, 0)
+    assert final.augment.cutout * 32 == 16
+    assert final.network.darts is not None
+    assert (final.network.darts.auxiliary, final.network.darts.drop_path) == (0.4, 0.2)
+
+
+def test_the_proxy_trains_both_spaces() -> None:
+    assert builtin()["proxy"].spaces == ("nasbench201", "darts")
+
+
+def test_a_recipe_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "mine.toml").write_text(OWN)
+    recipe = find("mine", tmp_path)
+    assert recipe.name == "mine"
+    assert find(str(tmp_path / FOLDER / "mine.toml"), tmp_path) == recipe
+    recipes, faults = available(tmp_path)
+    assert set(recipes) == {*builtin(), "mine"}
+    assert faults == {}
+
+
+def test_a_recipe_is_stored_whole() -> None:
+    for recipe in builtin().values():
+        again = Recipe.model_validate_json(recipe.model_dump_json())
+        assert again == recipe
+        assert again.digest == recipe.digest
+
+
+def test_recipes_that_differ_in_a_setting_differ_in_digest() -> None:
+    recipe = read_recipe(OWN, "mine", "mine.toml")
+    assert read_recipe(OWN, "other", "other.toml").digest == recipe.digest
+    for old, new in (("epochs = 2", "epochs = 3"), ("cells = 3", "cells = 4"), ("0.1", "0.2")):
+        assert read_recipe(OWN.replace(old, new), "mine", "mine.toml").digest != recipe.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epochs = ", "is not TOML"),
+        (OWN.replace("epochs = 2", "epochs = 0"), "epochs = 0"),
+        (OWN.replace("epochs = 2", 'epochs = "two"'), "epochs = 'two'"),
+        (OWN.replace("epochs = 2", ""), "epochs is missing"),
+        (OWN.replace("epochs", "epoch"), "did you mean epochs"),
+        (OWN.replace("learning_rate = 0.1", "lr = 0.1"), "optimiser.lr is no setting"),
+        (OWN.replace("learning_rate = 0.1", "learning_rate = nan"), "optimiser.learning_rate"),
+        (OWN.replace("learning_rate = 0.1", "learning_rate = inf"), "optimiser.learning_rate"),
+        (OWN.replace("[network.darts]", "[network.resnet]"), "network.resnet is no setting"),
+        (OWN.replace("cells = 3", "cells = 2"), "network.darts.cells = 2"),
+        (OWN + "[images]\nside = 2", "images.side = 2"),
+        ('name = "x"\n' + OWN, "named by its file"),
+        ("epochs = 1\nbatch = 2\n[network]\n[optimiser]\nlearning_rate = 1.0", "trains nothing"),
+    ],
+)
+def test_a_bad_file_is_told_with_what_is_allowed(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "mine.toml").write_text(text)
+    with pytest.raises(RecipeError, match=r"mine\.toml") as caught:
+        find("mine", tmp_path)
+    assert said in str(caught.value)
+    recipes, faults = available(tmp_path)
+    assert "mine" not in recipes
+    assert said in faults["mine"]
+
+
+def test_no_file_can_take_the_name_of_a_recipe_of_cellwise(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "proxy.toml").write_text(OWN)
+    assert find("proxy", tmp_path) == builtin()["proxy"]
+    assert "another file name" in available(tmp_path)[1]["proxy"]
+
+
+@pytest.mark.parametrize("name", ["Mine", "my recipe", ".hidden", "ü"])
+def test_names_of_files_are_checked(name: str, tmp_path: Path) -> None:
+    (tmp_path / f"{name}.toml").write_text(OWN)
+    with pytest.raises(RecipeError, match="can't name a recipe"):
+        find(str(tmp_path / f"{name}.toml"), tmp_path)
+
+
+def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="did you mean proxy") as caught:
+        find("prxy", tmp_path)
+    assert "nb201-12" in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_refused_with_the_name_of_its_file(text: str) -> None:
+    """No text that is drawn at random is a whole recipe."""
+    with pytest.raises(RecipeError, match=r"mine\.toml"):
+        read_recipe(text, "mine", "mine.toml")
+
+
+def test_a_recipe_refuses_the_cells_that_it_cannot_train() -> None:
+    with pytest.raises(RecipeError, match="darts"):
+        builtin()["nb201-12"].skeleton("darts")
+    with pytest.raises(RecipeError, match="nasbench201"):
+        builtin()["darts-600"].skeleton("nasbench201")
