@@ -2,6 +2,7 @@
 
 One long table a source, in the layout that :mod:`data.sources` reads without a mapping, so that
 ``cellwise import`` takes it again; the cells with their columns; and where everything came from.
+The value of an epoch that diverged is null there, as tables hold finite numbers only.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ ROWS_AT_ONCE = 100_000
 
 _POINTS = """
 SELECT cells.arch AS cell, runs.dataset, points.eval_set AS split, points.measure, runs.schedule,
-       runs.seed, runs.replicate, runs.recipe, runs.images, points.epoch, points.value
+       runs.seed, runs.replicate, runs.recipe, runs.images, points.epoch,
+       CASE WHEN NOT isnan(points.value) THEN points.value END AS value
 FROM (
     SELECT series.run, series.cell, curves.eval_set, curves.measure,
            unnest(grids.epochs)::INTEGER AS epoch, unnest(series."values") AS value

@@ -10,7 +10,7 @@ The database remains the record: a frame is read from it once per state of the d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import duckdb
@@ -66,10 +66,8 @@ class Frame:
     @cached_property
     def operations(self) -> npt.NDArray[np.int8]:
         """Operation of each NAS-Bench-201 edge, (size, 6): index in the official order, else -1."""
-        codes = {name: code for code, name in enumerate(nasbench201.OPERATIONS)}
         table = np.full((self.size, len(nasbench201.EDGES)), -1, dtype=np.int8)
-        for row, cell in enumerate(nasbench201.all_cells()):
-            table[row] = [codes[operation] for operation in cell.operations]
+        table[: len(_operations())] = _operations()
         return table
 
     @cached_property
@@ -126,6 +124,16 @@ class Frame:
                     self.column(name, dataset), whole=COLUMNS[name].group != "cost"
                 )
         return self._values[key]
+
+
+@cache
+def _operations() -> npt.NDArray[np.int8]:
+    """Of NAS-Bench-201 alone, which never changes: a frame is made anew for each new genotype."""
+    codes = {name: code for code, name in enumerate(nasbench201.OPERATIONS)}
+    return np.array(
+        [[codes[operation] for operation in cell.operations] for cell in nasbench201.all_cells()],
+        dtype=np.int8,
+    )
 
 
 def _with_convolutions(n_conv1x1: float, n_conv3x3: float) -> nasbench201.NasBench201Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from data.vectors import CurveReader, Vectors
 
 if TYPE_CHECKING:
     from data.importer import Outcome
-    from data.sources.base import Source
+    from data.sources.base import Description, Run, Source
 
 
 _DEFAULT_TABLE = "default table"
@@ -24,7 +25,11 @@ _DEFAULT_TABLE = "default table"
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is loaded, as ``GET /sources`` tells it; times are UTC."""
+    """What is loaded, as ``GET /sources`` tells it; times are UTC.
+
+    ``file`` and ``checksum`` are empty for runs that were added one by one; ``imported_at`` is then
+    the time of the last one.
+    """
 
     name: str
     title: str
@@ -41,13 +46,25 @@ class SourceInfo:
 
 
 class Snapshot:
-    """One state of the data: what a request works on from beginning to end."""
+    """One state of the data: what a request works on from beginning to end.
 
-    def __init__(self, store: Store, frame: Frame | None = None) -> None:
+    Args:
+        store: whose last committed state it is.
+        older: an earlier one, of which the cells stay in memory if there are no others now.
+        changed: the kinds of curve that have changed since, None if that isn't known; metrics of
+            all others stay in memory too.
+    """
+
+    def __init__(
+        self, store: Store, older: Snapshot | None = None, changed: Set[int] | None = None
+    ) -> None:
         self.state = store.pin()
         with self.state.read() as cursor:
             row = first_row(cursor, "SELECT count(*) FROM cells")
-            self.frame = frame if frame is not None and row == (frame.size,) else Frame(cursor)
+            frame: Frame | None = older.frame if older is not None else None
+            self.frame: Frame = (
+                frame if frame is not None and row == (frame.size,) else Frame(cursor)
+            )
             self.sources = [
                 SourceInfo(*row)
                 for row in cursor.execute(
@@ -74,10 +91,12 @@ class Snapshot:
         )
         self.reader = CurveReader(self.state)
         self.vectors = Vectors(self.reader, self.frame.size)
+        if older is not None and changed is not None:
+            self.vectors.inherit(older.vectors, changed)
 
 
 class Library:
-    """An open home. Reading goes through :attr:`snapshot`; imports make a new one."""
+    """An open home. Reading goes through :attr:`snapshot`; whatever adds runs makes a new one."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -115,8 +134,28 @@ class Library:
         with self._lock:
             outcome = importer.import_source(self.store, source, report)
             if outcome.status != "unchanged":
-                self._snapshot = Snapshot(self.store, self._snapshot.frame)
+                self._snapshot = Snapshot(self.store, self._snapshot)
             return outcome
+
+    def add_run(self, run: Run, *, source: Description, job: int | None = None) -> str:
+        """Add one training that was done here, and show the new state; returns the run's public id.
+
+        Run, source, cell and the end of ``job`` are written in one transaction. The same run again
+        changes nothing. One of the same cell, data set, schedule, recipe, images and seed with
+        another result, of a training that was forced, takes the place of the one before, under
+        the same id.
+
+        Raises:
+            SourceError: ``source`` isn't ``local``, or the run can't be taken.
+            UnknownJobError: there is no such job.
+        """
+        from data import local_runs
+
+        with self._lock, self.store.publishing:
+            added = local_runs.add_run(self.store, run, source, job)
+            if added.curves is not None:
+                self._snapshot = Snapshot(self.store, self._snapshot, added.curves)
+            return added.id
 
     def remove_source(self, name: str) -> None:
         """Take a source out; see :func:`data.importer.remove_source`."""
@@ -124,7 +163,7 @@ class Library:
 
         with self._lock:
             importer.remove_source(self.store, name)
-            self._snapshot = Snapshot(self.store, self._snapshot.frame)
+            self._snapshot = Snapshot(self.store, self._snapshot)
 
     def load_default(self, report: Report = silent) -> Outcome | None:
         """Import the packaged table, once in the life of a home: who removes it is done with it."""

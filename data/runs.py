@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.cells import Cell
 from data.catalogue import Resolved
 from data.frame import python_values
 from data.library import Snapshot
@@ -128,11 +130,15 @@ def _page(snapshot: Snapshot, filters: RunFilters, after: int, limit: int) -> li
 
 
 def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
-    """A run with everything that was recorded of it, or None."""
+    """A run with everything that was recorded of it, or None.
+
+    ``details`` is the object that came with it, null where nothing of the kind is on record.
+    """
     with snapshot.state.read() as cursor:
         row = first_row(cursor, f"{_SELECT} WHERE runs.id = ?", [run_id])
         if row is None:
             return None
+        details = first_row(cursor, "SELECT details FROM runs WHERE run = ?", [row[0]])
         series = cursor.execute(
             'SELECT eval_set, measure, epochs, series."values" FROM series '
             "JOIN curves USING (curve) JOIN grids USING (grid) WHERE run = ? "
@@ -140,11 +146,35 @@ def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
             [row[0]],
         ).fetchall()
     record = dict(zip(FIELDS, row[1:], strict=True))
+    record["details"] = json.loads(details[0]) if details and details[0] is not None else None
     record["recorded"] = [
         {"set": eval_set, "measure": measure, "epochs": epochs, "values": values}
         for eval_set, measure, epochs, values in series
     ]
     return record
+
+
+def known(
+    snapshot: Snapshot, cells: Sequence[Cell], dataset: str, recipe: str
+) -> dict[tuple[str, int], str]:
+    """Runs of these cells by (cell string, seed): their ids, of the source that wins.
+
+    On whatever rendering of the images: an official run answers for the data set.
+    """
+    rows = {
+        snapshot.frame.rows[cell.arch]: cell.arch
+        for cell in cells
+        if cell.arch in snapshot.frame.rows
+    }
+    with snapshot.state.read() as cursor:
+        found = cursor.execute(
+            "SELECT cell, seed, runs.id FROM runs JOIN sources USING (source) "
+            "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
+            "AND cell IN (SELECT unnest($rows::INTEGER[])) "
+            "ORDER BY sources.official, sources.source DESC",
+            {"dataset": dataset, "recipe": recipe, "rows": list(rows)},
+        ).fetchall()
+    return {(rows[row], seed): run for row, seed, run in found}
 
 
 def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:

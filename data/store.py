@@ -13,6 +13,7 @@ Tables::
     runs      one row a training
     series    one row a curve of a run: (curve, cell, run, grid, values)
     recorded  what each source holds of each kind of curve, for quick and exact refusals
+    jobs, job_epochs   trainings that were asked for, and what came of each epoch
 """
 
 from __future__ import annotations
@@ -28,53 +29,9 @@ from weakref import WeakSet
 import duckdb
 import pyarrow as pa
 
-from data.columns import COLUMNS, SAMENESS, STORED
+from data import schema
 
-SCHEMA_VERSION = 1
 FILE_NAME = "cellwise.duckdb"
-
-_COLUMN_DDL = ",\n    ".join(
-    f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
-)
-_CLASS_DDL = ",\n    ".join(f"class_{notion} INTEGER NOT NULL" for notion in SAMENESS)
-
-_SCHEMA = f"""
-CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
-CREATE TABLE cells (
-    cell INTEGER NOT NULL, id VARCHAR NOT NULL, space VARCHAR NOT NULL, arch VARCHAR NOT NULL,
-    name VARCHAR, connected BOOLEAN NOT NULL,
-    {_COLUMN_DDL},
-    {_CLASS_DDL}
-);
-CREATE TABLE sources (
-    source SMALLINT NOT NULL, name VARCHAR NOT NULL, title VARCHAR NOT NULL,
-    origin VARCHAR NOT NULL, licence VARCHAR NOT NULL, notes VARCHAR[] NOT NULL,
-    official BOOLEAN NOT NULL, path VARCHAR NOT NULL, checksum VARCHAR NOT NULL,
-    imported_at TIMESTAMP NOT NULL, cells INTEGER NOT NULL, runs BIGINT NOT NULL,
-    points BIGINT NOT NULL
-);
-CREATE TABLE curves (
-    curve SMALLINT NOT NULL, dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL,
-    recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, eval_set VARCHAR NOT NULL,
-    measure VARCHAR NOT NULL
-);
-CREATE TABLE grids (grid INTEGER NOT NULL, epochs SMALLINT[] NOT NULL);
-CREATE TABLE runs (
-    run BIGINT NOT NULL, id VARCHAR NOT NULL, source SMALLINT NOT NULL, cell INTEGER NOT NULL,
-    dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL, seed BIGINT, replicate VARCHAR,
-    recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, file_params_m DOUBLE, file_flops_m DOUBLE,
-    latency_s DOUBLE, train_time_s DOUBLE, time_source VARCHAR, device VARCHAR
-);
-CREATE TABLE series (
-    curve SMALLINT NOT NULL, cell INTEGER NOT NULL, run BIGINT NOT NULL, grid INTEGER NOT NULL,
-    "values" DOUBLE[] NOT NULL
-);
-CREATE TABLE recorded (
-    source SMALLINT NOT NULL, curve SMALLINT NOT NULL, grids INTEGER[] NOT NULL,
-    seeds BIGINT[] NOT NULL, cells INTEGER NOT NULL, runs BIGINT NOT NULL
-);
-INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}');
-"""  # noqa: S608  (only names of the registry)
 
 
 class StoreError(RuntimeError):
@@ -97,6 +54,12 @@ def first_row(
     """The first row of a short result, or None; the cursor is free again afterwards."""
     rows = cursor.execute(sql, parameters).fetchall()
     return rows[0] if rows else None
+
+
+def next_number(cursor: duckdb.DuckDBPyConnection, table: str, column: str) -> int:
+    """The number after the highest one in a table, from 0."""
+    row = first_row(cursor, f"SELECT coalesce(max({column}) + 1, 0) FROM {table}")  # noqa: S608
+    return int(row[0]) if row else 0
 
 
 def insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
@@ -146,16 +109,21 @@ class Store:
         self._write_lock = threading.Lock()
         self._pinned: WeakSet[Pinned] = WeakSet()
         self.path = path
+        self.publishing = threading.Lock()
+        """Held from the commit of a job's run until readers are shown the run: who begins to read
+        jobs takes it, so that no job is said to be done whose run can't be found."""
 
     @classmethod
     def open(cls, home: Path, *, memory_limit: str = "256MB") -> Store:
         """The database in ``home``, made with its tables if there is none.
 
+        One of an older version is brought to this one.
+
         ``memory_limit`` bounds DuckDB's own buffers; what doesn't fit goes to ``home``/tmp.
 
         Raises:
             StoreLockedError: another process has it open.
-            StoreError: not a database, of another version, or ``home`` can't be written.
+            StoreError: not a database, of a newer version, or ``home`` can't be written.
         """
         path = home / FILE_NAME
         try:
@@ -192,7 +160,7 @@ class Store:
         with self.write() as cursor:
             tables = first_row(cursor, "SELECT count(*) FROM duckdb_tables()")
             if tables == (0,):
-                cursor.execute(_SCHEMA)
+                schema.create(cursor)
                 return
         with self.read() as cursor:
             try:
@@ -201,11 +169,15 @@ class Store:
                 found = None
         if found is None:
             raise StoreError(f"{self.path} is a DuckDB file, but not one of Cellwise's")
-        if found[0] != str(SCHEMA_VERSION):
+        if found[0] == str(schema.VERSION):
+            return
+        if found[0] not in map(str, schema.MIGRATIONS):
             raise StoreError(
-                f"{self.path} has schema {found[0]}, this version reads {SCHEMA_VERSION}: "
+                f"{self.path} has schema {found[0]}, this version reads 1 to {schema.VERSION}: "
                 "export it with the version that made it, or choose another --home"
             )
+        with self.write() as cursor:
+            schema.migrate(cursor, int(found[0]))
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

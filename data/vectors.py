@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -243,6 +243,18 @@ def resident_only() -> Iterator[None]:
         _mode.resident_only = False
 
 
+OrderKey = tuple[tuple[tuple[str, Resolved | None, bool], ...], str]
+"""What an order goes by: (name, what it means where it is a metric, falling), and the data set."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Something resident, with the kinds of curve that it was made from."""
+
+    made: Any
+    curves: frozenset[int]
+
+
 class Vectors:
     """Metric vectors of one state of the data, kept while there is room (``limit`` bytes)."""
 
@@ -250,32 +262,51 @@ class Vectors:
         self._reader = reader
         self._size = size
         self._limit = limit
-        self._kept: OrderedDict[Any, Any] = OrderedDict()
+        self._kept: OrderedDict[Any, _Kept] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
         self._computing: dict[Any, Lock] = {}  # one thread computes, others wait for its result
 
+    def inherit(self, older: Vectors, changed: Set[int]) -> None:
+        """Take over what an older state holds resident, where it holds in this one too.
+
+        ``changed`` are the kinds of curve that differ. Cells that this state has in addition must
+        have nothing in any other kind, and come last. Whoever reads ``older`` isn't disturbed.
+        """
+        added = self._size - older._size
+        with older._lock:
+            kept = list(older._kept.items())
+        for key, entry in kept:
+            if entry.curves.isdisjoint(changed) and not (added and key[0] == "order"):
+                self._keep(key, _Kept(_longer(entry.made, added), entry.curves))
+
     def metric(self, resolved: Resolved) -> Vector:
         """The metric of all cells."""
-        vector: Vector = self._get(_key(resolved), lambda: self._metric(resolved))
+        vector: Vector = self._get(
+            ("metric", *_key(resolved)), [resolved], lambda: self._metric(resolved)
+        )
         return vector
 
     def python(self, resolved: Resolved, aspect: Aspect) -> list[Any]:
         """One aspect of a metric as Python values, None for null."""
         values: list[Any] = self._get(
-            (*_key(resolved), aspect),
+            (aspect, *_key(resolved)),
+            [resolved],
             lambda: python_values(self.metric(resolved).aspect(aspect), whole=aspect == "n_seeds"),
         )
         return values
 
-    def order(self, key: Any, make: Callable[[], Rows]) -> Rows:
+    def order(self, key: OrderKey, make: Callable[[], Rows]) -> Rows:
         """An order of all cells that ``make`` computes, kept under ``key``."""
-        order: Rows = self._get(("order", key), make)
+        read = [resolved for _, resolved, _ in key[0] if resolved is not None]
+        order: Rows = self._get(("order", key), read, make)
         return order
 
     def curves(self, resolved: Resolved) -> Floats:
         """Mean over seeds by cell and epoch, (cells, epochs), NaN where not recorded."""
-        mean: Floats = self._get(("curves", *_key(resolved)), lambda: self._curves(resolved))
+        mean: Floats = self._get(
+            ("curves", *_key(resolved)), [resolved], lambda: self._curves(resolved)
+        )
         return mean
 
     def _metric(self, resolved: Resolved) -> Vector:
@@ -296,27 +327,41 @@ class Vectors:
             mean[cells] = statistics.value
         return mean
 
-    def _get(self, key: Any, make: Callable[[], Any]) -> Any:
+    def _get(self, key: Any, read: Sequence[Resolved], make: Callable[[], Any]) -> Any:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key]
+                return self._kept[key].made
             if getattr(_mode, "resident_only", False):
                 raise NotResidentError
             computing = self._computing.setdefault(key, Lock())
         with computing:
             with self._lock:
                 if key in self._kept:
-                    return self._kept[key]
+                    return self._kept[key].made
             made = make()
             with self._lock:
                 self._computing.pop(key, None)
-                self._kept[key] = made
-                self._bytes += _size(made)
-                while self._bytes > self._limit and len(self._kept) > 1:
-                    _, dropped = self._kept.popitem(last=False)
-                    self._bytes -= _size(dropped)
+                self._keep(key, _Kept(made, frozenset(one.curve.number for one in read)))
             return made
+
+    def _keep(self, key: Any, entry: _Kept) -> None:
+        self._kept[key] = entry
+        self._bytes += _size(entry.made)
+        while self._bytes > self._limit and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= _size(dropped.made)
+
+
+def _longer(made: Any, added: int) -> Any:
+    """The same with ``added`` cells more, which have nothing."""
+    if not added:
+        return made
+    if isinstance(made, list):
+        return [*made, *[None] * added]
+    if isinstance(made, Vector):
+        return Vector(*(_longer(part, added) for part in (made.value, made.std, made.n_seeds)))
+    return np.concatenate([made, np.full((added, *made.shape[1:]), np.nan)])
 
 
 def _key(resolved: Resolved) -> tuple[Any, ...]:

@@ -71,6 +71,9 @@ class Run:
         latency_s: seconds for one batch of 256.
         train_time_s: seconds for the whole training.
         time_source: whether times were ``measured`` or ``derived``; None without times.
+        device: what it was trained on.
+        details: JSON object with whatever else was recorded of how it came about (all settings of
+            the recipe, versions, split, ...); None where the source has nothing of the kind.
     """
 
     cell: str
@@ -87,6 +90,7 @@ class Run:
     train_time_s: float | None = None
     time_source: Literal["measured", "derived"] | None = None
     device: str | None = None
+    details: str | None = None
 
 
 _RUN_FIELDS: list[pa.Field[Any]] = [
@@ -103,6 +107,7 @@ _RUN_FIELDS: list[pa.Field[Any]] = [
     pa.field("train_time_s", pa.float64()),
     pa.field("time_source", pa.string()),
     pa.field("device", pa.string()),
+    pa.field("details", pa.string()),
 ]
 RUN_SCHEMA = pa.schema(_RUN_FIELDS)
 """Columns of ``Batch.runs``: the fields of :class:`Run` but for its series."""

@@ -178,6 +178,8 @@ def _batches(
 
 
 def _run_column(name: str, columns: dict[str, Any], runs: IntArray, codes: Codes) -> pa.Array[Any]:
+    if name == "details":  # no column of a table
+        return pa.nulls(len(runs), pa.string())
     column = columns[name][runs]
     if name in FIGURES:
         return pa.array(column, pa.float64(), from_pandas=True)

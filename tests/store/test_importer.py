@@ -304,10 +304,10 @@ def test_a_failed_statement_doesn_t_end_a_snapshot(fresh: Library) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from data import importer
+from data import writer
 from data.library import Library
 from tests.store.sources import many
-importer.FLUSH_VALUES = 500
+writer.FLUSH_VALUES = 500
 library = Library.open(Path(sys.argv[1]))
 print("open", flush=True)
 library.import_source(many(Path(sys.argv[2])), lambda stage, *_: print(stage, flush=True))

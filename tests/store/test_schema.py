@@ -1,0 +1,148 @@
+"""Databases of older versions: they open, hold what they held, and lose nothing when killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from data import schema
+from data.jobs import JobStore
+from data.library import Library
+from data.sources.base import Description
+from data.store import FILE_NAME, Store
+from tests.conftest import ROOT, client_of
+from tests.service.helpers import get
+from tests.store.sources import run
+
+SCHEMA_1 = Path(__file__).with_name("schema_1.sql").read_text()
+"""The tables as version 1 made them, word for word."""
+
+RUN = "INSERT INTO runs VALUES ({}, '{}:nb201-000000:digits:mine@3:{}', {}, 0, 'digits', 3, {}, "
+RUN += "NULL, 'mine', 'original', 0.5, NULL, NULL, 9.5, 'measured', 'old gpu')"
+
+
+def version_1(home: Path, *names: str) -> Path:
+    """A home of version 1 with sources of these names, a run of one curve each."""
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        connection.execute(SCHEMA_1)
+        connection.execute("INSERT INTO curves VALUES (0, 'digits', 3, 'mine', 'original', 'x-valid', 'accuracy')")  # fmt: skip  # noqa: E501
+        connection.execute("INSERT INTO grids VALUES (0, [1, 3])")
+        for number, name in enumerate(names):
+            connection.execute(
+                "INSERT INTO sources VALUES (?, ?, 't', 'o', 'l', [], false, 'f', 'c', now(), 1, 1, 2)",  # noqa: E501
+                [number, name],
+            )
+            connection.execute(RUN.format(number, name, number, number, number))
+            connection.execute("INSERT INTO series VALUES (0, 0, ?, 0, [10.0, 20.5])", [number])
+            connection.execute("INSERT INTO recorded VALUES (?, 0, [0], [?], 1, 1)", [number] * 2)
+    return home
+
+
+def tables(home: Path) -> dict[str, list[Any]]:
+    """All tables with their columns, read by DuckDB alone."""
+    with duckdb.connect(str(home / FILE_NAME), read_only=True) as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+            "WHERE NOT internal ORDER BY table_name, column_index"
+        ).fetchall()
+    columns: dict[str, list[Any]] = {}
+    for table, *column in found:
+        columns.setdefault(table, []).append(column)
+    return columns
+
+
+def version(home: Path) -> list[Any]:
+    with duckdb.connect(str(home / FILE_NAME), read_only=True) as connection:
+        return connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
+
+
+def test_an_old_database_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    version_1(tmp_path / "old", "mine")
+    for name in ("old", "new"):
+        Store.open(tmp_path / name).close()
+        assert version(tmp_path / name) == [("2",)]
+    assert tables(tmp_path / "old") == tables(tmp_path / "new")
+
+
+def test_what_it_held_is_still_answered(tmp_path: Path) -> None:
+    with closing(Library.open(version_1(tmp_path, "mine"))) as library:
+        found = get(client_of(library), "/runs/mine:nb201-000000:digits:mine@3:0")
+        assert (found["cell"], found["device"], found["train_time_s"]) == (
+            "nb201-000000",
+            "old gpu",
+            9.5,
+        )
+        (recorded,) = found["recorded"]
+        assert (recorded["epochs"], recorded["values"]) == ([1, 3], [10.0, 20.5])
+        assert JobStore(library.store).page([], 10) == []
+    with closing(Library.open(tmp_path)) as library:
+        assert [source.name for source in library.snapshot.sources] == ["mine"]
+
+
+def test_a_table_that_was_imported_as_local_makes_room(tmp_path: Path) -> None:
+    """``local`` is what is trained here, from this version on; its runs would be mixed up."""
+    home = version_1(tmp_path, "local-table", "local", "locally")
+    with closing(Library.open(home)) as library:
+        assert [source.name for source in library.snapshot.sources] == [
+            "local-table",
+            "local-table-2",
+            "locally",
+        ]
+        library.add_run(
+            run(0, {1: 1.0}, recipe="mine", dataset="digits"),
+            source=Description("local", "t", "o", "l"),
+        )
+        ids = {one["id"] for one in get(client_of(library), "/runs")["items"]}
+        assert ids == {
+            "local-table:nb201-000000:digits:mine@3:0",
+            "local-table-2:nb201-000000:digits:mine@3:1",
+            "locally:nb201-000000:digits:mine@3:2",
+            "local:nb201-000000:digits:mine@12:777",
+        }
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from data import schema
+from data.store import Store
+step = schema.MIGRATIONS[1]
+def killed(cursor):
+    step(cursor)
+    os.kill(os.getpid(), signal.SIGKILL)
+schema.MIGRATIONS[1] = killed
+Store.open(Path(sys.argv[1]))
+"""
+
+
+def test_killed_in_the_middle_it_is_as_it_was(tmp_path: Path) -> None:
+    before = tables(version_1(tmp_path, "mine", "local"))
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (tables(tmp_path), version(tmp_path)) == (before, [("1",)])
+    with closing(Library.open(tmp_path)) as library:
+        assert len(library.snapshot.sources) == 2
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tables(version_1(tmp_path, "mine"))
+
+    def fails(cursor: duckdb.DuckDBPyConnection) -> None:
+        schema.create(cursor)
+
+    monkeypatch.setitem(schema.MIGRATIONS, 1, fails)
+    with pytest.raises(duckdb.Error):
+        Store.open(tmp_path)
+    assert (tables(tmp_path), version(tmp_path)) == (before, [("1",)])
+
+
+def test_every_version_has_a_step() -> None:
+    assert sorted(schema.MIGRATIONS) == list(range(1, schema.VERSION))
