@@ -31,7 +31,7 @@ FOREVER_MIN = 60 * 24 * 365
 """A year: a local worker has no time limit, but submitit wants one."""
 
 _ASK_S = 30
-_SQUEUE_EVERY_S = 5.0
+SQUEUE_EVERY_S = 5.0
 
 
 class ExecutorError(RuntimeError):
@@ -70,6 +70,8 @@ class LocalExecutor:
 
         from service.training import worker
 
+        # Asking lets the system forget the processes that ended, cancelled ones among them.
+        self._started = {path: job for path, job in self._started.items() if not job.done()}
         executor = submitit.LocalExecutor(folder=folder.submission)
         executor.update_parameters(
             timeout_min=FOREVER_MIN,
@@ -86,7 +88,7 @@ class LocalExecutor:
         """See :class:`Executor`."""
         job = self._started.get(folder.path)
         if job is not None:
-            if not job.done():  # asking also lets the system forget a process that ended
+            if not job.done():
                 return True
             del self._started[folder.path]
         return folder.busy()
@@ -116,7 +118,7 @@ class SlurmExecutor:
                 raise ExecutorError(f"Slurm's {program} isn't on this machine's PATH")
         self._parameters = parameters
         self._listed: set[str] = set()
-        self._listed_at = -_SQUEUE_EVERY_S
+        self._listed_at = -SQUEUE_EVERY_S
 
     def start(self, folder: JobFolder, slot: Slot) -> None:
         """See :class:`Executor`."""
@@ -143,7 +145,7 @@ class SlurmExecutor:
             number = self._number_file(folder).read_text()
         except FileNotFoundError:
             return False
-        if time.monotonic() - self._listed_at > _SQUEUE_EVERY_S:
+        if time.monotonic() - self._listed_at > SQUEUE_EVERY_S:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
                 # No answer is no news: what was listed is still taken to be there.
                 answer = _slurm("squeue", "--noheader", "--format=%i", "--me")

@@ -348,7 +348,8 @@ class Queue:
             started_at=job.started_at or _now(),
         )
         try:
-            self._executor.start(folder, slot)
+            if folder.result() is None:  # else it was done already, for a database that was lost
+                self._executor.start(folder, slot)
         except ExecutorError as error:
             self._crashed(job.number, folder, str(error))
         else:

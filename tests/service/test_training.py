@@ -9,7 +9,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +162,14 @@ def curve_of(server: Server, job: str) -> list[dict[str, Any]]:
     return timeless(server.get(job)["epochs"])
 
 
-@pytest.fixture
-def undisturbed(empty_home: Path, tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
+@pytest.fixture(scope="module")
+def undisturbed(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The curve of the job that the others disturb."""
-    home = with_recipe(empty_home, tmp_path / "undisturbed")
+    home = with_recipe(empty_home, tmp_path_factory.mktemp("undisturbed") / "home")
     with serving(home) as server:
         (job,) = ask(server, [NB201])
         assert until_ended(server, job)["state"] == "done"
-        yield curve_of(server, job)
+        return curve_of(server, job)
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(
