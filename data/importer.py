@@ -13,7 +13,7 @@ from typing import Literal
 
 import duckdb
 
-from data import jobs
+from data import job_rows
 from data.local_runs import LOCAL
 from data.progress import Report, silent
 from data.sources.base import Source, SourceError
@@ -121,7 +121,7 @@ def remove_source(store: Store, name: str) -> None:
 
 
 def _remove(cursor: duckdb.DuckDBPyConnection, source: int) -> None:
-    jobs.forget_runs(cursor, source)
+    job_rows.forget_runs(cursor, source)
     cursor.execute(
         "DELETE FROM series USING runs WHERE series.run = runs.run AND runs.source = ?", [source]
     )

@@ -10,10 +10,11 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from data.catalogue import Catalogue, Curve, Recorded
+from data.curve_rows import CurveReader
 from data.frame import Frame
 from data.progress import Report, silent
 from data.store import Store, first_row
-from data.vectors import CurveReader, Vectors
+from data.vectors import Vectors
 
 if TYPE_CHECKING:
     from data.importer import Outcome

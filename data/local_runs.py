@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from analysis.cells import CellError, parse_cell
-from data import jobs
+from data import job_rows
 from data.sources.base import Batch, Description, Run, SourceError, encode
 from data.store import Store, first_row, next_number
 from data.writer import Writer, record, run_ids, with_recipes, write_source
@@ -54,7 +54,7 @@ def add_run(store: Store, run: Run, source: Description, job: int | None = None)
         same = old is not None and _stored(cursor, old[0]) == _told(batch)
         curves = None if same else _write(cursor, batch, cell.arch, source, old[0] if old else None)
         if job is not None:
-            jobs.finish(cursor, job, run_id, run.images)
+            job_rows.finish(cursor, job, run_id, run.images)
     return Added(run_id, curves)
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from analysis.cells import Cell
 from data.catalogue import Resolved
+from data.curve_rows import by_cell
 from data.frame import python_values
 from data.library import Snapshot
 from data.store import first_row
-from data.vectors import by_cell
 
 FIELDS: dict[str, str] = {
     "id": "runs.id",

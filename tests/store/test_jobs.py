@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.jobs import Job, JobStore, NewJob, State, UnknownJobError
+from data.job_rows import State
+from data.jobs import Job, JobStore, NewJob, UnknownJobError
 from data.store import Store
 
 SETTINGS = '{"epochs": 12}'

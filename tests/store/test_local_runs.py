@@ -249,17 +249,17 @@ def test_a_job_that_isn_t_there_gets_no_run(fresh: Library) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from data import jobs
+from data import job_rows
 from data.library import Library
 from tests.store.test_local_runs import LOCAL, trained
-finish = jobs.finish
+finish = job_rows.finish
 def killed(*arguments):
     finish(*arguments)
     print("written", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 library = Library.open(Path(sys.argv[1]))
 library.add_run(trained(1), source=LOCAL, job=1)
-jobs.finish = killed
+job_rows.finish = killed
 library.add_run(trained(2), source=LOCAL, job=2)
 """
 

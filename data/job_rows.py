@@ -1,0 +1,229 @@
+"""Jobs as rows of their table, read and written in a transaction that somebody else began.
+
+:mod:`data.jobs` has the methods that are a transaction each; runs and imports write theirs along
+with what belongs to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, TypedDict, Unpack, get_args
+
+import duckdb
+import pyarrow as pa
+
+from data.store import first_row, insert, next_number
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+STATES: tuple[State, ...] = get_args(State)
+ACTIVE: tuple[State, ...] = ("queued", "running")
+"""The states of a job that hasn't ended."""
+
+
+class UnknownJobError(LookupError):
+    """There is no job of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no job {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A training to be queued.
+
+    Attributes:
+        cell: canonical cell string.
+        cell_id: the cell's id.
+        recipe: its name.
+        settings: the whole recipe as JSON.
+        forced: whether it is to be trained although it was before.
+        epochs: planned.
+    """
+
+    cell: str
+    cell_id: str
+    dataset: str
+    recipe: str
+    settings: str
+    seed: int
+    epochs: int
+    priority: int = 0
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands; what :class:`NewJob` has means the same here.
+
+    Attributes:
+        images: rendering of the data set's images, None until it is known.
+        attempts: how often a worker was started.
+        run: public id of the run that it became, None until then and once that was removed.
+        done_epochs: how many epochs are recorded.
+        last: the last one's record, None before the first.
+    """
+
+    number: int
+    cell: str
+    cell_id: str
+    dataset: str
+    recipe: str
+    settings: str
+    images: str | None
+    seed: int
+    priority: int
+    state: State
+    attempts: int
+    device: str | None
+    error: str | None
+    run: str | None
+    forced: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    epochs: int
+    done_epochs: int = 0
+    last: dict[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it unless it is queued again."""
+        return self.state not in ACTIVE
+
+
+class Changes(TypedDict, total=False):
+    """What may change of a job."""
+
+    images: str | None
+    priority: int
+    state: State
+    attempts: int
+    device: str | None
+    error: str | None
+    run: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+_COLUMNS = ["job", *(field.name for field in fields(Job) if field.name != "number")][:-2]
+"""In the table's order, which is that of :class:`Job` up to what the epochs tell."""
+_MARKS = ", ".join("?" * len(_COLUMNS))
+
+
+def change(cursor: duckdb.DuckDBPyConnection, number: int, **changes: Unpack[Changes]) -> None:
+    """Change a job.
+
+    Raises:
+        UnknownJobError: there is no such job.
+    """
+    row = first_row(cursor, f"SELECT {', '.join(_COLUMNS)} FROM jobs WHERE job = ?", [number])  # noqa: S608
+    if row is None:
+        raise UnknownJobError(number)
+    values = dict(zip(_COLUMNS, row, strict=True)) | changes
+    cursor.execute("DELETE FROM jobs WHERE job = ?", [number])
+    cursor.execute(f"INSERT INTO jobs VALUES ({_MARKS})", list(values.values()))  # noqa: S608
+
+
+def finish(cursor: duckdb.DuckDBPyConnection, number: int, run: str, images: str) -> None:
+    """Set a job done with its run, unless it is already.
+
+    Raises:
+        UnknownJobError: there is no such job.
+    """
+    row = first_row(cursor, "SELECT state, run FROM jobs WHERE job = ?", [number])
+    if row != ("done", run):
+        change(cursor, number, state="done", run=run, images=images, error=None, finished_at=_now())
+
+
+def forget_runs(cursor: duckdb.DuckDBPyConnection, source: int) -> None:
+    """Let no job name a run of this source any more."""
+    become = "run IN (SELECT id FROM runs WHERE source = ?)"
+    cursor.execute(
+        f"INSERT INTO jobs SELECT * REPLACE (NULL AS run) FROM jobs WHERE {become}",  # noqa: S608
+        [source],
+    )
+    cursor.execute(f"DELETE FROM jobs WHERE {become}", [source])  # noqa: S608
+
+
+def read(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> list[Job]:
+    """The jobs of these numbers, in their order; a number without a job is left out."""
+    if not numbers:
+        return []
+    # The bounds spare reading the parts of the tables where no such number is.
+    asked = {"numbers": list(numbers), "low": min(numbers), "high": max(numbers)}
+    among = "job BETWEEN $low AND $high AND job IN (SELECT unnest($numbers::INTEGER[]))"
+    rows = cursor.execute(
+        f"SELECT {', '.join(_COLUMNS)} FROM jobs WHERE {among}",  # noqa: S608  (constants)
+        asked,
+    ).fetchall()
+    last = cursor.execute(
+        "SELECT job, max(epoch), arg_max(record, epoch) FROM job_epochs "  # noqa: S608
+        f"WHERE {among} GROUP BY job",
+        asked,
+    ).fetchall()
+    done = {number: (epoch, json.loads(record)) for number, epoch, record in last}
+    jobs = {}
+    for row in rows:
+        values: list[Any] = [*row, *done.get(row[0], (0, None))]
+        jobs[row[0]] = Job(*values)
+    return [jobs[number] for number in numbers if number in jobs]
+
+
+def append(cursor: duckdb.DuckDBPyConnection, requests: Sequence[NewJob]) -> list[Job]:
+    """Queue new jobs; their numbers follow those that are there, from 1."""
+    now = _now()
+    first = max(1, next_number(cursor, "jobs", "job"))
+    jobs = [
+        Job(
+            number=number,
+            cell=new.cell,
+            cell_id=new.cell_id,
+            dataset=new.dataset,
+            recipe=new.recipe,
+            settings=new.settings,
+            images=None,
+            seed=new.seed,
+            priority=new.priority,
+            state="queued",
+            attempts=0,
+            device=None,
+            error=None,
+            run=None,
+            forced=new.forced,
+            created_at=now,
+            started_at=None,
+            finished_at=None,
+            epochs=new.epochs,
+        )
+        for number, new in enumerate(requests, first)
+    ]
+    insert(cursor, "jobs", _table(jobs))
+    return jobs
+
+
+def _table(jobs: Sequence[Job]) -> pa.Table:
+    names = ["number", *_COLUMNS[1:]]
+    types: dict[str, pa.DataType] = {
+        "number": pa.int32(),
+        "seed": pa.int64(),
+        "priority": pa.int32(),
+        "attempts": pa.int32(),
+        "forced": pa.bool_(),
+        "created_at": pa.timestamp("us"),
+        "started_at": pa.timestamp("us"),
+        "finished_at": pa.timestamp("us"),
+        "epochs": pa.int32(),
+    }
+    return pa.table(
+        {
+            name: pa.array([getattr(job, name) for job in jobs], types.get(name, pa.string()))
+            for name in names
+        }
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
