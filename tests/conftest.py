@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from analysis.spaces.nasbench201 import from_index
+from data.jobs import JobStore, NewJob
 from data.library import Library
 from data.sources import recognise
 from service.api.app import create_app
+from service.training.recipes import builtin
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = Path(os.environ.get("CELLWISE_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -50,9 +53,28 @@ def home(default_home: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def library(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """The default table alone. Nobody imports anything into it."""
+    """The default table alone, and a cancelled job 1. Nobody imports anything into it."""
     with closing(Library.open(copied(default_home, tmp_path_factory))) as opened:
+        number = queued_job(opened)
+        JobStore(opened.store).update(number, state="cancelled")
         yield opened
+
+
+def queued_job(library: Library) -> int:
+    """Queues the training of a cell on digits; returns the job's number."""
+    cell = from_index(6111)
+    recipe = builtin()["proxy"]
+    new = NewJob(
+        cell=cell.arch,
+        cell_id=cell.id,
+        dataset="digits",
+        recipe=recipe.name,
+        settings=recipe.model_dump_json(),
+        seed=777,
+        epochs=recipe.epochs,
+    )
+    (job,) = JobStore(library.store).add([new])
+    return job.number
 
 
 def copied(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -70,7 +70,8 @@ def _build(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for route in routes:
         if not isinstance(route, APIRoute) or not route.include_in_schema:
             continue
-        for operation in document["paths"][route.path_format].values():
+        for method in route.methods or ():  # other routes may have the same path
+            operation = document["paths"][route.path_format][method.lower()]
             operation["responses"].update(_ERRORS)
             if "security" in operation:
                 operation["responses"].update(access.RESPONSES)

@@ -79,6 +79,15 @@ class ParameterError(Exception):
         super().__init__("; ".join(error.problem for error in self.errors))
 
 
+CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {
+        "description": "The state of things forbids it",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+}
+"""For the OpenAPI entries of routes that raise :class:`ConflictError`."""
+
+
 class ConflictError(Exception):
     """What was asked doesn't fit the state of things; the message says which that is."""
 
@@ -154,7 +163,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         answer = problem("method-not-allowed", f"{request.method} is not allowed here")
+        # The framework names the methods of one route only; several may share an address.
+        path = getattr(request.scope.get("route"), "path_format", None)
+        methods = request.app.openapi()["paths"].get(path)
         answer.headers.update(error.headers or {})
+        if methods is not None:
+            answer.headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
         return answer
     detail = error.detail if error.detail != "Not Found" else f"there is no {request.url.path}"
     return problem("not-found", detail)

@@ -184,6 +184,9 @@ class WholeCurve(Answer):
 class RunDocument(RunOf):
     """A run with everything that was recorded of it."""
 
+    details: Record | None = Field(
+        description="how it came about, where that is on record: the whole recipe, versions, images"
+    )
     recorded: list[WholeCurve]
     links: dict[str, str]
 

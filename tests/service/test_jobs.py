@@ -265,7 +265,7 @@ def test_unknown_jobs_cannot_be_changed(server: Server, method: str, path: str) 
 @pytest.mark.parametrize("path", ["/jobs/0", "/jobs/x", "/jobs/-1", "/jobs/99999999999"])
 def test_what_is_no_number_of_a_job(server: Server, path: str) -> None:
     problem = is_problem(server.client.get(path), 422)
-    assert problem["errors"][0]["name"] == "id"
+    assert problem["errors"][0]["name"] == "job"
 
 
 def test_recipes_are_told_in_full(server: Server) -> None:
@@ -307,3 +307,9 @@ def test_what_a_table_has_needs_no_images(library: Library) -> None:
     assert (item["status"], item["job"]) == ("existing", None)
     assert get(client, item["run"])["seed"] == 777
     is_problem(client.post("/jobs", json=body | {"seeds": [777, 1]}), 422)
+
+
+def test_every_method_of_an_address_is_allowed(server: Server) -> None:
+    answer = server.client.put("/jobs", json={})
+    is_problem(answer, 405)
+    assert answer.headers["allow"] == "GET, POST"

@@ -40,6 +40,10 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/columns", schemas.Columns),
     ("/sources", schemas.Sources),
     ("/health", schemas.Health),
+    ("/jobs", schemas.JobPage),
+    ("/jobs/1", schemas.JobDocument),
+    ("/recipes", schemas.Recipes),
+    ("/datasets", schemas.Datasets),
 ]
 
 
@@ -52,7 +56,8 @@ def test_answers_fit(client: TestClient, path: str, model: type[schemas.Answer])
 
 def test_answers_on_real_curves_fit(records_client: TestClient) -> None:
     for path, model in CALLS:
-        model.model_validate_json(records_client.get(path).content, strict=True)
+        if path != "/jobs/1":  # it has none
+            model.model_validate_json(records_client.get(path).content, strict=True)
 
 
 def test_every_json_answer_is_described(client: TestClient) -> None:
@@ -60,8 +65,8 @@ def test_every_json_answer_is_described(client: TestClient) -> None:
     described = {
         path: operation["responses"]["200"]["content"]["application/json"]["schema"].get("$ref")
         for path, item in document["paths"].items()
-        for operation in item.values()
-        if "application/json" in operation["responses"]["200"]["content"]
+        for method, operation in item.items()
+        if method == "get" and "application/json" in operation["responses"]["200"]["content"]
     }
     shown = {model.__name__ for _, model in CALLS}
     for path, reference in described.items():

@@ -21,7 +21,7 @@ from service.api import deps, schemas
 from service.api.access import may_write
 from service.api.body import Body, read_body
 from service.api.documentation import describes
-from service.api.errors import ConflictError
+from service.api.errors import CONFLICT, ConflictError
 from service.api.formats import json_response
 from service.api.params import Name, Query, Text, read
 from service.jobs import requests
@@ -36,7 +36,7 @@ _ENDED = "end"
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Number = Annotated[
-    int, Path(alias="id", ge=1, le=2**31 - 1, description="number of the job", examples=[1])
+    int, Path(alias="job", ge=1, le=2**31 - 1, description="number of the job", examples=[1])
 ]
 
 
@@ -152,7 +152,7 @@ def list_jobs(request: Request) -> Response:
     )
 
 
-@router.get("/jobs/{id}", summary="One job with its curve so far")
+@router.get("/jobs/{job}", summary="One job with its curve so far")
 @describes(Query, schemas.JobDocument)
 def one_job(request: Request, number: Number) -> Response:
     """`epochs` grow while it runs; a finished one is a run, see `run`."""
@@ -164,7 +164,7 @@ def one_job(request: Request, number: Number) -> Response:
 
 
 @router.get(
-    "/jobs/{id}/log",
+    "/jobs/{job}/log",
     summary="What its workers printed",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -178,7 +178,7 @@ def job_log(request: Request, number: Number) -> Response:
 
 
 @router.get(
-    "/jobs/{id}/events",
+    "/jobs/{job}/events",
     summary="Follow a job",
     response_class=Response,
     responses={
@@ -221,7 +221,12 @@ async def _events(request: Request, number: int, seen: int) -> AsyncIterator[Ser
             await changed.wait()
 
 
-@router.delete("/jobs/{id}", summary="Cancel a job", dependencies=[Depends(may_write)])
+@router.delete(
+    "/jobs/{job}",
+    summary="Cancel a job",
+    dependencies=[Depends(may_write)],
+    responses=CONFLICT,
+)
 @describes(Query, schemas.JobOf)
 def cancel(request: Request, number: Number) -> Response:
     """What it has done is kept: `POST /jobs/{id}/resume` goes on after its last epoch."""
@@ -229,7 +234,12 @@ def cancel(request: Request, number: Number) -> Response:
     return _changed(request, number, "cancel")
 
 
-@router.post("/jobs/{id}/resume", summary="Go on with a job", dependencies=[Depends(may_write)])
+@router.post(
+    "/jobs/{job}/resume",
+    summary="Go on with a job",
+    dependencies=[Depends(may_write)],
+    responses=CONFLICT,
+)
 @describes(Query, schemas.JobOf)
 def resume(request: Request, number: Number) -> Response:
     """Queues a job again that was cancelled or failed; it goes on after its last epoch."""
