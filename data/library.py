@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from data.sources.base import Description, Run, Source
 
 
-_DEFAULT_TABLE = "default table"
+DEFAULTS = {"hpo-bench": "default table", "local-bundle": "default local-bundle"}
+"""What every home starts with, and the note under which it remembers that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +167,26 @@ class Library:
             importer.remove_source(self.store, name)
             self._snapshot = Snapshot(self.store, self._snapshot)
 
-    def load_default(self, report: Report = silent) -> Outcome | None:
-        """Import the packaged table, once in the life of a home: who removes it is done with it."""
-        if self.store.note(_DEFAULT_TABLE) is not None:
-            return None
-        from data.sources import packaged_table, recognise
+    def load_default(self, report: Report = silent) -> list[Outcome]:
+        """Import what comes with Cellwise, once in the life of a home: who removes it means it.
 
-        outcome = self.import_source(recognise(packaged_table()), report)
-        self.store.set_note(_DEFAULT_TABLE, outcome.name)
-        return outcome
+        Raises:
+            SourceError: a table is missing or damaged; those before it are loaded.
+        """
+        missing = {name: note for name, note in DEFAULTS.items() if self.store.note(note) is None}
+        if not missing:
+            return []
+        from data.sources import bundled_table, packaged_table, recognise
+
+        found = {
+            "hpo-bench": lambda: recognise(packaged_table()),
+            "local-bundle": bundled_table,
+        }
+        outcomes = []
+        for name, note in missing.items():
+            outcomes.append(self.import_source(found[name](), report))
+            self.store.set_note(note, name)
+        return outcomes
 
     def close(self) -> None:
         """Let go of the database."""

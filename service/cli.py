@@ -89,11 +89,11 @@ def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
     with progress_bar() as report:
         library = Library.open(home, memory_limit=memory_limit)
         try:
-            outcome = library.load_default(report)
+            outcomes = library.load_default(report)
         except SourceError as error:
             library.close()
-            fail(f"the default table can't be loaded: {error}")
-    if outcome is not None:
+            fail(f"the default tables can't be loaded: {error}")
+    for outcome in outcomes:
         err.print(f"loaded the default table {outcome.name}: {outcome.runs:,} runs")
     try:
         yield library

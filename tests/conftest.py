@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from analysis.spaces.nasbench201 import from_index
 from data.jobs import JobStore, NewJob
-from data.library import Library
-from data.sources import recognise
+from data.library import DEFAULTS, Library
+from data.sources import packaged_table, recognise
 from service.api.app import create_app
 from service.training.recipes import builtin
 
@@ -38,11 +38,24 @@ def client_of(library: Library) -> TestClient:
 
 @pytest.fixture(scope="session")
 def default_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that holds the default table alone. Not to be opened: tests take copies."""
+    """A home that holds the packaged table alone, and wants no other table that homes start with.
+
+    Not to be opened: tests take copies.
+    """
     home = tmp_path_factory.mktemp("template") / "home"
     with closing(Library.open(home)) as opened:
-        opened.load_default()
+        opened.import_source(recognise(packaged_table()))
+        for name, note in DEFAULTS.items():
+            opened.store.set_note(note, name)
     return home
+
+
+@pytest.fixture(scope="session")
+def started_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of a server that was just started on an empty home."""
+    with closing(Library.open(tmp_path_factory.mktemp("started"))) as opened:
+        opened.load_default()
+        yield client_of(opened)
 
 
 @pytest.fixture

@@ -35,25 +35,25 @@ def asking(client: TestClient) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("page", WITH_ANSWERS, ids=lambda page: page.name)
-def test_shown_answers_are_the_answers(page: Path, client: TestClient) -> None:
+def test_shown_answers_are_the_answers(page: Path, started_client: TestClient) -> None:
     shown = list(examples.examples(page.read_text()))
     assert len(shown) == page.read_text().count("$ curl -s ")
     assert len(shown) >= 5
     for example in shown:
-        assert examples.same(example.shown, example.answer(asking(client))), example.path
+        assert examples.same(example.shown, example.answer(asking(started_client))), example.path
 
 
-def test_a_changed_answer_is_noticed_and_put_right(client: TestClient) -> None:
+def test_a_changed_answer_is_noticed_and_put_right(started_client: TestClient) -> None:
     text = (ROOT / "README.md").read_text()
     wrong = text.replace('"total": 6144', '"total": 6145')
     assert wrong != text
     found = [
         example.path
         for example in examples.examples(wrong)
-        if not examples.same(example.shown, example.answer(asking(client)))
+        if not examples.same(example.shown, example.answer(asking(started_client)))
     ]
     assert len(found) == 1
-    assert examples.refreshed(wrong, asking(client)) == text
+    assert examples.refreshed(wrong, asking(started_client)) == text
 
 
 @pytest.mark.parametrize("number", [0, 1])

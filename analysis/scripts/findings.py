@@ -34,7 +34,8 @@ class Server:
 
     def get(self, path: str, parameters: Parameters = ()) -> Any:
         """The JSON answer."""
-        answer = self._client.get(path, params=list(parameters))
+        # Empty parameters would replace those that stand in the path.
+        answer = self._client.get(path, params=list(parameters) or None)
         if answer.status_code != 200:
             sys.exit(f"{answer.url}\n{answer.json()['detail']}")
         return answer.json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,19 @@ def to_word(text: str | None) -> str:
     """A name of letters, digits and a few signs."""
     if text is None or len(text) > 64 or not _WORD.fullmatch(text):
         raise RefusedError("is no name", "letters, digits, and . _ + - inside, up to 64 characters")
+    return text
+
+
+def to_details(text: str | None) -> str | None:
+    """A JSON object, as text; None for nothing."""
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise RefusedError(f"is no JSON ({error})", "a JSON object, or nothing") from error
+    if not isinstance(found, dict):
+        raise RefusedError("is no JSON object", "a JSON object, or nothing")
     return text
 
 

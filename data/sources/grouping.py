@@ -135,7 +135,7 @@ def _fill_figures(columns: dict[str, Any], new_run: Any, where: str) -> None:
     """Makes a run's first point hold its figures, from whichever points do."""
     run = np.cumsum(new_run) - 1
     starts = np.flatnonzero(new_run)
-    for name in (*FIGURES, "time_source", "device"):
+    for name in (*FIGURES, "time_source", "device", "details"):
         column = columns[name]
         known = ~np.isnan(column) if name in FIGURES else column != NOTHING
         if not known.any():
@@ -178,8 +178,6 @@ def _batches(
 
 
 def _run_column(name: str, columns: dict[str, Any], runs: IntArray, codes: Codes) -> pa.Array[Any]:
-    if name == "details":  # no column of a table
-        return pa.nulls(len(runs), pa.string())
     column = columns[name][runs]
     if name in FIGURES:
         return pa.array(column, pa.float64(), from_pandas=True)

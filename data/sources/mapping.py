@@ -17,7 +17,14 @@ from typing import Any, Final
 from data.sources.base import SourceError
 
 REQUIRED: Final[tuple[str, ...]] = ("cell", "dataset", "set", "schedule", "epoch")
-TEXT_FIELDS: Final[tuple[str, ...]] = ("replicate", "recipe", "images", "time_source", "device")
+TEXT_FIELDS: Final[tuple[str, ...]] = (
+    "replicate",
+    "recipe",
+    "images",
+    "time_source",
+    "device",
+    "details",
+)
 FIGURES: Final = ("params_m", "flops_m", "latency_s", "train_time_s")
 FIELDS: Final[tuple[str, ...]] = (*REQUIRED, "measure", "seed", *TEXT_FIELDS, *FIGURES)
 """Everything that can be said of a value, besides the value itself."""

@@ -21,6 +21,7 @@ from data.sources.fields import (
     IntArray,
     RefusedError,
     to_dataset,
+    to_details,
     to_one_of,
     to_optional,
     to_seed,
@@ -136,6 +137,7 @@ class PointReader:
             fields.get("time_source"), lambda text: number(to_time_source(text))
         )
         points["device"] = chunk.map(fields.get("device"), lambda text: number(to_optional(text)))
+        points["details"] = chunk.map(fields.get("details"), lambda text: number(to_details(text)))
         for name in FIGURES:
             points[name] = chunk.numbers(fields.get(name))
             wrong = np.isinf(points[name]) | (points[name] < 0)

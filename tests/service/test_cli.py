@@ -146,7 +146,8 @@ def test_import_and_remove(empty_home: Path, tmp_path: Path) -> None:
         # What isn't a name of a source is refused before anything is read.
         refused = failed("import", table, "--source", "a/b")
     assert json.loads(done.stdout)["name"] == "other"
-    assert "loaded the default table hpo-bench" in done.stderr, "on the first opening"
+    for table_name in ("hpo-bench", "local-bundle"):
+        assert f"loaded the default table {table_name}" in done.stderr, "on the first opening"
     assert "can't name a source" in refused
     assert "other: removed" in ok("remove", "other", "--home", home)
     assert "no source 'other'" in failed("remove", "other", "--home", home)

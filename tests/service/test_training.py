@@ -43,13 +43,13 @@ PATIENCE_S = 100
 
 
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Path:
-    """A home with a recipe that takes seconds, and the default table's place taken by nothing."""
-    return with_recipe(empty_home, tmp_path / "home")
+def home(default_home: Path, tmp_path: Path) -> Path:
+    """A home with a recipe that takes seconds, beside the default table."""
+    return with_recipe(default_home, tmp_path / "home")
 
 
-def with_recipe(empty_home: Path, home: Path) -> Path:
-    shutil.copytree(empty_home, home)
+def with_recipe(default_home: Path, home: Path) -> Path:
+    shutil.copytree(default_home, home)
     (home / "recipes").mkdir()
     (home / "recipes" / "quick.toml").write_text(RECIPE)
     return home
@@ -163,9 +163,11 @@ def curve_of(server: Server, job: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def undisturbed(
+    default_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[dict[str, Any]]:
     """The curve of the job that the others disturb."""
-    home = with_recipe(empty_home, tmp_path_factory.mktemp("undisturbed") / "home")
+    home = with_recipe(default_home, tmp_path_factory.mktemp("undisturbed") / "home")
     with serving(home) as server:
         (job,) = ask(server, [NB201])
         assert until_ended(server, job)["state"] == "done"

@@ -1,0 +1,166 @@
+"""What the shipped sample of proxy trainings says: asks a server, writes Markdown.
+
+How its ranking agrees with the benchmark's own trainings, and what width and depth have to do
+with its early and final accuracy. Needs a server with the benchmark's tables (docs/sources.md)::
+
+    python -m analysis.scripts.bundle_report --url http://127.0.0.1:8000 > docs/bundle.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from scipy import stats
+
+from analysis.scripts.bundle import CELLS, VARIANTS, VARIED, drawn
+from analysis.scripts.findings import Server, markdown
+from analysis.spaces.darts import NAMED
+
+PROXY = (("dataset", "cifar10-valid"), ("recipe", "proxy"), ("images", "jpeg"))
+EPOCHS = (1, 3, 6, 12)
+FINAL = "valid_accuracy@12of12"
+TABLE = {
+    "12-epoch schedule, validation": ("valid_accuracy@12of12", "nb201-12"),
+    "200 epochs, validation": ("valid_accuracy@200of200", "nb201-200"),
+    "200 epochs, test": ("test_accuracy@200of200", "nb201-200"),
+}
+SHAPES = ("width", "depth", "node_width", "effective_depth")
+
+INTRODUCTION = f"""# The bundled sample
+
+A fresh server holds, besides the benchmark's table, runs that Cellwise trained itself: source
+`local-bundle`, recipe `proxy`, on CIFAR-10. It shows what a fresh training gives, answers
+questions that the packaged table can't (it has every epoch's curve, and genotypes), and measures
+how far minutes on two cores can be trusted. Written by `python -m analysis.scripts.bundle_report`
+from a server that had the benchmark's tables imported besides.
+
+**What is trained.** {CELLS} cells of NAS-Bench-201, drawn so that every (width, depth) has as many
+as it has different cells, and within these every mix of operations as often as any other
+(`analysis/spaces/sampling.py`); a tenth of them with a second seed. The cells of NASNet,
+AmoebaNet, ENAS, DARTS and SNAS, their adapted forms, and {VARIANTS} randomly connected variants
+each of {" and ".join(VARIED)}.
+
+**How.** C = 8, one cell a stage (genotypes: five cells), 12 epochs of batch 64 on 4,000 images
+averaged down to 16×16 pixels, float32, one thread; 1,500 validation and 1,500 test images, so that
+an accuracy has a standard error of about 1.3 points from the images alone. The CIFAR-10 at hand
+was a JPEG encoding of the images (`images=jpeg`), without the benchmark's split: half of the
+training images, by a seed, are `x-valid`. Each run has its recipe, versions, device and measured
+times: `GET /runs/{{id}}`.
+
+**To make it anew,** or go on with it: `python -m analysis.scripts.bundle` asks a server for every
+training that it lacks, and may be stopped at any time.
+"""
+
+
+def main() -> None:
+    """Ask, and write to standard output."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    server = Server(parser.parse_args().url)
+    print(INTRODUCTION)
+    print(_state(server))
+    print(_agreement(server))
+    print(_shapes(server))
+    print(_named(server))
+
+
+def _state(server: Server) -> str:
+    runs = server.get("/runs", [("source", "local-bundle"), ("limit", "1000")])
+    planned = len(list(drawn()))
+    hours = sum(run["train_time_s"] for run in runs["items"]) / 3600
+    cells = {run["cell"] for run in runs["items"]}
+    of_table = sum(cell.startswith("nb201") for cell in cells)
+    return (
+        f"**State.** The sample holds {runs['total']} of {planned} trainings: {of_table} cells of "
+        f"NAS-Bench-201 and {len(cells) - of_table} genotypes,\n"
+        f"{hours:.1f} core hours of training.\n"
+    )
+
+
+def _accuracies(server: Server, metric: str, *context: tuple[str, str]) -> dict[str, float]:
+    """Mean over seeds of every cell of NAS-Bench-201 that has it."""
+    found: dict[str, float] = {}
+    parameters = [*context, ("fields", f"id,{metric}"), ("min_metric", f"{metric}:0")]
+    page = server.get("/cells", [*parameters, ("limit", "1000")])
+    while True:
+        found |= {item["id"]: item[metric] for item in page["items"]}
+        if page["next"] is None:
+            return found
+        page = server.get(page["next"])
+
+
+def _agreement(server: Server) -> str:
+    proxy = {epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *PROXY) for epoch in EPOCHS}
+    rows = []
+    for name, (metric, recipe) in TABLE.items():
+        table = _accuracies(server, metric, ("dataset", "cifar10"), ("recipe", recipe))
+        row = [name]
+        for epoch in EPOCHS:
+            cells = sorted(proxy[epoch].keys() & table.keys())
+            pairs = [proxy[epoch][cell] for cell in cells], [table[cell] for cell in cells]
+            row.append(f"{stats.spearmanr(*pairs).statistic:+.3f}")
+        rows.append([*row, str(len(cells))])
+    head = ["Spearman, of the benchmark's", *(f"proxy, epoch {epoch}" for epoch in EPOCHS), "cells"]
+    return (
+        "## How the proxy ranks cells\n\n"
+        "Rank correlation of the proxy's validation accuracy with the benchmark's own trainings\n"
+        "of the same cells, CIFAR-10.\n\n" + markdown(head, rows)
+    )
+
+
+def _shapes(server: Server) -> str:
+    ys = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
+    answer = server.correlations(SHAPES, ys, *PROXY)
+    text = (
+        "## Width and depth\n\n"
+        "Spearman with the validation accuracy of NAS-Bench-201's cells after so many of 12\n"
+        "epochs, with Fisher's 95 % interval. Shapes are drawn evenly here, unlike in the whole\n"
+        "space: these coefficients are the sample's, not the space's.\n\n"
+    )
+    text += answer.table(SHAPES, ys)
+    within = server.correlations(
+        ("width", "depth"),
+        (ys[1], ys[-1]),
+        *PROXY,
+        ("control", "n_conv3x3"),
+        ("control", "n_conv1x1"),
+    )
+    text += "\nWith the numbers of convolutions held fixed (partial correlation):\n\n"
+    return text + within.table(("width", "depth"), (ys[1], ys[-1]))
+
+
+def _named(server: Server) -> str:
+    metrics = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
+    fields = ["id", "name", "width", "depth", *metrics, "test_accuracy@12of12"]
+    page = server.get(
+        "/cells",
+        [
+            *PROXY,
+            ("space", "darts"),
+            ("fields", ",".join(fields)),
+            ("min_metric", f"{FINAL}:0"),
+            ("sort", f"-{FINAL}"),
+            ("limit", "1000"),
+        ],
+    )
+    rows = [
+        [item["name"] or item["id"], *(_figure(item[f]) for f in fields[2:])]
+        for item in page["items"]
+    ]
+    text = "## Genotypes\n\n"
+    text += f"The {len(NAMED)} named cells and the variants, as far as they are trained.\n\n"
+    text += markdown(
+        ["cell", "width", "depth", *(f"`{m}`" for m in (*metrics, "test_accuracy@12of12"))], rows
+    )
+    xs = ("width", "depth")
+    answer = server.correlations(xs, (metrics[1], metrics[-1]), *PROXY, ("space", "darts"))
+    return text + "\n" + answer.table(xs, (metrics[1], metrics[-1]))
+
+
+def _figure(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    main()
