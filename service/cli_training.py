@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from service.cli import Home, Json, Url, err, fail, home_folder, out
 
@@ -250,16 +250,18 @@ def datasets(home: Home = None, url: Url = None, json_: Json = False) -> None:
     if json_:
         out.print_json(data=body)
         return
-    table = Table("dataset", "classes", "images", "here", "where, or how to get it")
+    table = Table("dataset", "classes", "images", "here", Column("where", overflow="fold"))
     for item in body["items"]:
         images = ", ".join(f"{name} {count:,}" for name, count in item["sizes"].items())
-        where = f"{item['path'] or item['detail']}" if item["found"] else item["how_to_get"]
         table.add_row(
             item["name"],
             str(item["classes"] or "–"),
             images or "–",
             f"yes ({item['rendering']})" if item["found"] else "no",
-            escape(where or ""),
+            escape(item["path"] or "–"),
         )
     out.print(table)
+    for item in body["items"]:
+        if not item["found"] and item["how_to_get"]:
+            out.print(f"[bold]{item['name']}[/bold]: {escape(item['how_to_get'])}", soft_wrap=True)
     out.print("looked for in: " + escape(", ".join(body["places"])), soft_wrap=True)
