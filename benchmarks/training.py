@@ -26,7 +26,7 @@ CELLS = {
     "|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|",
 }
 CPU_TARGET, GPU_TARGET = 1.7, 3.0
-_CPU_IMAGES, _GPU_IMAGES = 1024, 25_000
+_CPU_IMAGES, _GPU_IMAGES = 512, 25_000
 
 
 def run(work: Work) -> Section:
@@ -39,7 +39,7 @@ def run(work: Work) -> Section:
     count = _GPU_IMAGES if device.type == "cuda" else _CPU_IMAGES
     images = _images(count, 256)
     recipe = builtin()["nb201-12"].model_copy(update={"epochs": 1})
-    rounds = work.repeats(5, 1)
+    rounds = work.repeats(3, 1)
     for name, text in CELLS.items():
         cell = parse_cell(text)
         ours: list[float] = []
