@@ -19,14 +19,22 @@ def stratified(labels: Labels, count: int, *key: str) -> Indices:
     """
     if count >= len(labels):
         return np.arange(len(labels))
+    # Deal the shuffled images out class by class: first one of each class, then a second of each.
+    order, rank = dealt(labels, *key)
+    return np.sort(order[np.argsort(rank, kind="stable")[:count]])
+
+
+def dealt(labels: Labels, *key: str) -> tuple[Indices, Indices]:
+    """All images in a random order, by ``key``, and the place of each among those of its class.
+
+    The places, from 0, are in the order of the shuffled images.
+    """
     digest = hashlib.sha256("\0".join(key).encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
     order = rng.permutation(len(labels))
-    # Deal the shuffled images out class by class: first one of each class, then a second of each.
     shuffled = labels[order]
     by_class = np.argsort(shuffled, kind="stable")
     starts = np.searchsorted(shuffled[by_class], shuffled[by_class])
     rank = np.empty(len(labels), dtype=np.int64)
     rank[by_class] = np.arange(len(labels)) - starts
-    dealt = np.argsort(rank, kind="stable")
-    return np.sort(order[dealt[:count]])
+    return order, rank

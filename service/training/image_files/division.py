@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from service.training.image_files.base import ImagesError, Indices, Labels, read_bounded
+from service.training.samples import dealt
 
 _MAX_SPLIT_FILE: Final = 16 << 20
 
@@ -20,16 +20,8 @@ def held_out(labels: Labels, count: int, *key: str) -> tuple[Indices, Indices]:
     Each class gives as large a share as any other (its seats by Webster's method), so that no
     small class is used up. What is held out depends on the labels, ``count`` and ``key`` alone.
     """
-    digest = hashlib.sha256("\0".join(key).encode()).digest()
-    rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
-    order = rng.permutation(len(labels))
-    shuffled = labels[order]
-    sizes = np.bincount(labels)
-    by_class = np.argsort(shuffled, kind="stable")
-    starts = np.cumsum(sizes) - sizes
-    rank = np.empty(len(labels), np.int64)
-    rank[by_class] = np.arange(len(labels)) - starts[shuffled[by_class]]
-    place = (rank + 0.5) / sizes[shuffled]
+    order, rank = dealt(labels, *key)
+    place = (rank + 0.5) / np.bincount(labels)[labels[order]]
     chosen = order[np.argsort(place, kind="stable")]
     return np.sort(chosen[count:]), np.sort(chosen[:count])
 
