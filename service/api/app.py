@@ -48,5 +48,5 @@ def create_app(
     # The assets of /docs come from this package's own files: they work without internet.
     patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
     documentation.install(app, routers)
-    monitoring.install(app, library)
+    monitoring.install(app, library, app.state.queue)
     return app

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge, Histogram, PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from data.jobs import STATES, State
 from data.library import Library
+from service.jobs.queue import Queue
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -45,7 +48,11 @@ class Monitor:
             self._durations.labels(method, route, status).observe(time.perf_counter() - started)
 
 
-def install(app: FastAPI, library: Library) -> None:
+def _count(queue: Queue, state: State) -> float:
+    return queue.jobs.counts()[state]
+
+
+def install(app: FastAPI, library: Library, queue: Queue) -> None:
     """Measure ``app`` and put its registry at ``app.state.registry``."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -67,5 +74,8 @@ def install(app: FastAPI, library: Library) -> None:
         ("cellwise_sources", "Loaded sources", lambda: len(library.snapshot.sources)),
     ):
         Gauge(name, text, registry=registry).set_function(value)
+    jobs = Gauge("cellwise_jobs", "Training jobs by state", ("state",), registry=registry)
+    for state in STATES:
+        jobs.labels(state).set_function(partial(_count, queue, state))
     app.state.registry = registry
     app.add_middleware(Monitor, durations=durations)

@@ -243,14 +243,26 @@ class Queue:
             self._wake.clear()
 
     def step(self) -> bool:
-        """Look once at everything that runs, and start what can start; whether anything changed."""
+        """Look once at everything that runs, and start what can start; whether anything changed.
+
+        Raises:
+            Exception: what went wrong with a job; the others were looked after all the same.
+        """
         changed = False
+        stumbled: list[Exception] = []
         with self._lock:
             running = list(self._running.items())
         for number, place in running:
-            changed |= self._look_after(number, place)
+            try:
+                changed |= self._look_after(number, place)
+            except Exception as error:
+                error.add_note(f"job {number}")
+                stumbled.append(error)
         with self._lock:
-            return self._fill_slots() or changed
+            changed |= self._fill_slots()
+        if stumbled:
+            raise stumbled[0]
+        return changed
 
     def _look_after(self, number: int, place: _Running) -> bool:
         folder = self.folder(number)

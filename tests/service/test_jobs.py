@@ -313,3 +313,9 @@ def test_every_method_of_an_address_is_allowed(server: Server) -> None:
     answer = server.client.put("/jobs", json={})
     is_problem(answer, 405)
     assert answer.headers["allow"] == "GET, POST"
+
+
+def test_jobs_are_counted_for_prometheus(ran: Server) -> None:
+    text = ran.client.get("/metrics").text
+    for state, count in (("queued", 1), ("running", 1), ("done", 1), ("failed", 0)):
+        assert f'cellwise_jobs{{state="{state}"}} {count}.0' in text

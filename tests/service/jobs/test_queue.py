@@ -397,3 +397,19 @@ def test_genotypes_are_trained_and_found_afterwards(stage: Stage) -> None:
     snapshot = stage.library.snapshot
     assert snapshot.frame.rows[cell.id] == snapshot.frame.rows[cell.arch]
     assert stage.submit(cell) == [("existing", 1)]
+
+
+def test_a_job_that_can_not_be_read_keeps_no_other_waiting(fresh: Library) -> None:
+    stage = Stage(fresh, slots=2)
+    stage.submit(1, 2, 3)
+    stage.queue.step()
+    stage.queue.folder(1).epochs_file.write_text("no JSON\n")
+    stage.finishes(2)
+    with pytest.raises(ValueError, match="Expecting value"):
+        stage.queue.step()
+    assert stage.state(2) == "done"
+    assert stage.state(3) == "running"
+    stage.queue.folder(1).epochs_file.unlink()
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
