@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, PlatformColle
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from data.jobs import STATES, State
+from data.job_rows import State
+from data.jobs import STATES
 from data.library import Library
 from service.jobs.queue import Queue
 
