@@ -269,12 +269,13 @@ class Queue:
         # Asked before the files are read: what a worker wrote before it ended is then there.
         alive = self._executor.alive(folder)
         result = folder.result()
-        records, place.offset = folder.epochs(place.offset)
+        records, end = folder.epochs(place.offset)
         with self._lock:
             if self._running.get(number) is not place:
                 return False  # cancelled meanwhile
             if records:
                 self.jobs.take_epochs(number, [(record["epoch"], record) for record in records])
+                place.offset = end
                 self._crashes.pop(number, None)
             if result is not None:
                 self._end(number, result)

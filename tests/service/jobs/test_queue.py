@@ -413,3 +413,21 @@ def test_a_job_that_can_not_be_read_keeps_no_other_waiting(fresh: Library) -> No
     stage.finishes(1)
     stage.queue.step()
     assert stage.state(1) == "done"
+
+
+def test_what_could_not_be_written_once_is_written_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1, 2)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(stage.queue.jobs, "take_epochs", full)
+        stage.queue.step()
+    stage.works(1, 3)
+    stage.queue.step()
+    assert stage.queue.jobs.epochs(1) == [record(1), record(2), record(3)]
+
+
+def full(*_: object) -> None:
+    raise OSError("the disk is full")
