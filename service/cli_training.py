@@ -33,7 +33,7 @@ def train(
         list[str], typer.Argument(help="Id, string, official index, genotype or name.")
     ],
     dataset: Annotated[str, typer.Option(help="As `datasets` lists them.")] = "digits",
-    recipe: Annotated[str, typer.Option(help="As `recipes` lists them.")] = "proxy",
+    recipe: Annotated[str, typer.Option(help="As `recipes` lists them, or a TOML file.")] = "proxy",
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable [default: 777].")] = None,
     priority: Annotated[int, typer.Option(help="Higher ones run first.")] = 0,
     force: Annotated[bool, typer.Option(help="Train even what is known.")] = False,
@@ -46,6 +46,8 @@ def train(
     Without a server the training runs from here. Interrupted (Ctrl-C), the same command goes on
     after the last epoch.
     """
+    if recipe.endswith(".toml"):
+        recipe = _adopted(Path(recipe), home_folder(home), url)
     body = {
         "cells": cell,
         "dataset": dataset,
@@ -64,6 +66,20 @@ def train(
         _show_finished(finished)
     if any(item["state"] != "done" for item in finished):
         raise typer.Exit(1)
+
+
+def _adopted(path: Path, home: Path, url: str | None) -> str:
+    """The name of a recipe that was given as a file, which the home keeps from now on."""
+    from service.training.recipes import RecipeError, adopt
+
+    if url is not None:
+        fail(
+            f"{path}: a file can't be handed to a server elsewhere; put it into its home's recipes"
+        )
+    try:
+        return adopt(path, home).name
+    except RecipeError as error:
+        fail(str(error))
 
 
 async def _train(home: Path, url: str | None, body: dict[str, Any]) -> list[dict[str, Any]]:

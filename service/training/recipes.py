@@ -240,14 +240,32 @@ def available(home: Path) -> tuple[dict[str, Recipe], dict[str, str]]:
     return recipes, faults
 
 
+def adopt(path: Path, home: Path) -> Recipe:
+    """Take a recipe's file into a home, so that it can be asked for by its name.
+
+    Raises:
+        RecipeError: it can't be taken, or the home has another one of that name.
+    """
+    recipe = read_file(path)
+    own = home / FOLDER / path.name
+    if own.exists():
+        if read_file(own).digest != recipe.digest:
+            raise RecipeError(f"{own} is another recipe; choose another file name than {path.name}")
+        return recipe
+    try:
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_bytes(path.read_bytes())
+    except OSError as error:
+        raise RecipeError(f"{own} can't be written: {error}") from error
+    return recipe
+
+
 def find(name: str, home: Path) -> Recipe:
-    """The recipe of that name, or of that file where ``name`` ends in ``.toml``.
+    """The recipe of that name. Never a path: names come from clients on other machines.
 
     Raises:
         RecipeError: there is none, or its file can't be taken.
     """
-    if name.endswith(".toml"):
-        return read_file(Path(name))
     recipes, faults = available(home)
     if name in recipes:
         return recipes[name]

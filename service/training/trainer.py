@@ -28,7 +28,7 @@ from service.training.folder import write_whole
 from service.training.images import Images
 from service.training.networks import NetworkShape, build
 from service.training.networks.cost import count
-from service.training.recipes import DartsNetwork, Recipe
+from service.training.recipes import DartsNetwork, Recipe, RecipeError
 
 EVALUATION_BATCH = 1000
 
@@ -99,8 +99,7 @@ def train(
 
     Raises:
         DivergedError: its epoch's record was handed on, the losses that aren't finite as None.
-        RecipeError: the recipe trains no cells of this space.
-        ValueError: the images are too small for the network.
+        RecipeError: the recipe trains no cells of this space, or not on images this small.
     """
     device = machine.device
     torch.set_num_threads(machine.threads)
@@ -124,15 +123,18 @@ def train(
     auxiliary = skeleton.auxiliary if isinstance(skeleton, DartsNetwork) else 0.0
     drop_path = skeleton.drop_path if isinstance(skeleton, DartsNetwork) else 0.0
     torch.manual_seed(seed)
-    shape = NetworkShape(
-        channels=skeleton.channels,
-        cells=skeleton.cells,
-        classes=images.classes,
-        image=(channels, height, width),
-        stem="tiny-imagenet" if height > 48 else "small",
-        auxiliary=auxiliary > 0,
-    )
-    network = build(cell, shape)
+    try:
+        shape = NetworkShape(
+            channels=skeleton.channels,
+            cells=skeleton.cells,
+            classes=images.classes,
+            image=(channels, height, width),
+            stem="tiny-imagenet" if height > 48 else "small",
+            auxiliary=auxiliary > 0,
+        )
+        network = build(cell, shape)
+    except ValueError as error:  # as images that are too small for an auxiliary head
+        raise RecipeError(f"recipe {recipe.name} can't train {cell.id} here: {error}") from error
     params_m, flops_m = count(network, shape.image)
     # torch's stubs lack the memory format
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

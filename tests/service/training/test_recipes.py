@@ -12,6 +12,7 @@ from service.training.recipes import (
     FOLDER,
     Recipe,
     RecipeError,
+    adopt,
     available,
     builtin,
     find,
@@ -74,7 +75,6 @@ def test_a_recipe_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
     (tmp_path / FOLDER / "mine.toml").write_text(OWN)
     recipe = find("mine", tmp_path)
     assert recipe.name == "mine"
-    assert find(str(tmp_path / FOLDER / "mine.toml"), tmp_path) == recipe
     recipes, faults = available(tmp_path)
     assert set(recipes) == {*builtin(), "mine"}
     assert faults == {}
@@ -134,7 +134,7 @@ def test_no_file_can_take_the_name_of_a_recipe_of_cellwise(tmp_path: Path) -> No
 def test_names_of_files_are_checked(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.toml").write_text(OWN)
     with pytest.raises(RecipeError, match="can't name a recipe"):
-        find(str(tmp_path / f"{name}.toml"), tmp_path)
+        adopt(tmp_path / f"{name}.toml", tmp_path)
 
 
 def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
@@ -155,3 +155,26 @@ def test_a_recipe_refuses_the_cells_that_it_cannot_train() -> None:
         builtin()["nb201-12"].skeleton("darts")
     with pytest.raises(RecipeError, match="nasbench201"):
         builtin()["darts-600"].skeleton("nasbench201")
+
+
+def test_a_file_from_elsewhere_is_kept_and_never_replaces_another(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "mine.toml"
+    file.write_text(OWN)
+    recipe = adopt(file, home)
+    assert find("mine", home) == recipe
+    assert adopt(file, home) == recipe
+    file.write_text(OWN.replace("epochs = 2", "epochs = 3"))
+    with pytest.raises(RecipeError, match="another recipe"):
+        adopt(file, home)
+    assert find("mine", home) == recipe
+
+
+@pytest.mark.parametrize("form", ["{0}", "../{1}", "./recipes/../../{1}"])
+def test_a_name_is_never_a_path(form: str, tmp_path: Path) -> None:
+    """A client elsewhere must not have the server read files, nor be told what stands in them."""
+    file = tmp_path / "secret.toml"
+    file.write_text('password = "open sesame"')
+    with pytest.raises(RecipeError) as caught:
+        find(form.format(file, file.name), tmp_path / "home")
+    assert "sesame" not in str(caught.value)
+    assert "no recipe" in str(caught.value)

@@ -236,6 +236,13 @@ def test_cells_of_the_other_space_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
+def test_images_too_small_for_the_network_are_a_refusal(tmp_path: Path) -> None:
+    """No crash: another attempt would not help."""
+    recipe = made.recipe(network={"darts": {"channels": 2, "cells": 3, "auxiliary": 0.4}})
+    with pytest.raises(RecipeError, match="can't train darts-"):
+        Trained(tmp_path, recipe, cell="DARTS-V2", images=made.images(side=4))
+
+
 def test_a_disconnected_cell_learns_nothing_but_trains(tmp_path: Path) -> None:
     nothing = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
     record = Trained(tmp_path, made.recipe(), cell=nothing).records[-1]
