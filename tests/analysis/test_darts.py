@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from analysis.errors import CellError
 from analysis.spaces import darts
 from analysis.spaces.darts import NAMED, Genotype, Pairs, adapted, parse, wiring_table, wirings
-from analysis.spaces.variants import SEARCHED_OPERATIONS, random_connections, random_operations
 from tests.analysis.strategies import blanks, genotypes
 
 DARTS_V2 = """
@@ -226,46 +225,6 @@ def test_adapted_cells_read_both_inputs_and_keep_the_rest(genotype: Genotype) ->
             elif any(source in (0, 1) for _, source in pairs):
                 assert set(pairs) & set(rewired)  # the pair that was right has stayed
     assert adapted(variant) == variant
-
-
-@given(genotypes, st.integers(0, 2**32))
-def test_random_connections_keep_operations_and_concat(genotype: Genotype, seed: int) -> None:
-    variant = random_connections(genotype, random.Random(seed))
-    assert variant == random_connections(genotype, random.Random(seed))
-    for part in darts.PARTS:
-        before, concat = genotype.cell(part)
-        after, kept_concat = variant.cell(part)
-        assert kept_concat == concat
-        for i in range(0, len(before), 2):
-            operations = [sorted(op for op, _ in pairs[i : i + 2]) for pairs in (before, after)]
-            assert operations[0] == operations[1]
-
-
-@given(genotypes, st.integers(0, 2**32))
-def test_random_operations_keep_the_wiring(genotype: Genotype, seed: int) -> None:
-    variant = random_operations(genotype, random.Random(seed))
-    assert variant == random_operations(genotype, random.Random(seed))
-    for part in darts.PARTS:
-        before, concat = genotype.cell(part)
-        after, kept_concat = variant.cell(part)
-        assert kept_concat == concat
-        assert [source for _, source in after] == [source for _, source in before]
-        assert {op for op, _ in after} <= set(SEARCHED_OPERATIONS)
-
-
-def test_random_draws_are_uniform() -> None:
-    # Of four nodes node 5 chooses among 5 sources; 2,000 draws of its 2 pairs give 800 of each,
-    # with a standard deviation of 25.
-    rng = random.Random(0)
-    original = NAMED["DARTS-V2"]
-    wired = [random_connections(original, rng) for _ in range(2000)]
-    sources = [source for genotype in wired for _, source in genotype.normal[6:]]
-    assert all(abs(count - 800) < 125 for count in np.bincount(sources, minlength=5))
-    operated = [random_operations(original, rng) for _ in range(1000)]
-    drawn = [operation for genotype in operated for operation, _ in genotype.reduce]
-    counts = [drawn.count(operation) for operation in SEARCHED_OPERATIONS]
-    assert sum(counts) == 8000
-    assert all(abs(count - 8000 / 7) < 160 for count in counts)
 
 
 @pytest.mark.parametrize(

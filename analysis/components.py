@@ -1,0 +1,368 @@
+"""How much of the spread of a measure is due to connections, to operations and to seeds.
+
+Two kinds of random variants of one cell are trained with several seeds each: random connections,
+which keep the operations, and random operations, which keep the connections. In each kind the value
+of cell i with its j-th seed is taken as y_ij = μ + c_i + e_ij, with variances σ_c² of c_i and σ² of
+e_ij. σ_c² is what connections, or operations, contribute with the others as in the original cell;
+how the two act together is not part of this.
+
+Estimates are by the analysis of variance, also for cells with unequal numbers n_i of seeds (Searle,
+Casella and McCulloch, "Variance Components", Wiley 1992, chapter 3): with a cells and N values,
+
+    MSB = Σ n_i (ȳ_i − ȳ)² / (a − 1),    MSW = Σ (y_ij − ȳ_i)² / (N − a),
+    n_0 = (N − Σ n_i² / N) / (a − 1),    σ² = MSW,    σ_c² = (MSB − MSW) / n_0.
+
+An estimate of σ_c² below 0 is taken as 0; the unclipped one is kept beside it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.bootstrap import percentile_interval, resample_rows
+from analysis.strata import NEARLY_CONSTANT, FloatArray, Strata, centred
+
+Cells = Sequence[Sequence[float]]
+"""For each cell its values, one for each seed; a cell without values is left out."""
+
+RESAMPLES = range(100, 10_001)
+"""How many bootstrap resamples may be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One kind of variants: how far the values spread between cells and within them.
+
+    `between` is the variance component of the cells, in squared units of the values, not below 0;
+    `between_unclipped` may be. `within` is the variance over the seeds of a cell. Where no cell has
+    two seeds `within` is unknown, and `between`, the variance of the values, includes it:
+    `between_includes_seeds`. `intraclass` is between / (between + within). `f` = MSB / MSW and its
+    `p` test whether the cells differ. `reasons` says, by name of the field, why one is None.
+    """
+
+    n_cells: int
+    n_values: int
+    between: float | None
+    between_unclipped: float | None
+    between_includes_seeds: bool
+    within: float | None
+    intraclass: float | None
+    f: float | None
+    p: float | None
+    reasons: Mapping[str, str]
+
+
+class Shares(NamedTuple):
+    """What each component is of the sum of the three, in [0, 1]."""
+
+    connections: float
+    operations: float
+    seeds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The spread due to connections, operations and seeds, and how the first two compare.
+
+    `connections` and `operations` are the components between the cells of each kind, `seeds` is the
+    mean square within the cells of both. `ratio` is connections / operations; the upper end of
+    `ratio_interval` is None where it has no bound. With `include_seeds` no cell has two seeds, and
+    connections and operations both hold the unknown variance over seeds, which draws their ratio
+    towards 1. `f` and `p` are Brown and Forsythe's test of whether the means of the cells spread
+    equally in both kinds. `reasons` says, by name of the field, why one is None or, of
+    `ratio_interval`, why the upper end is.
+    """
+
+    connections: float | None
+    operations: float | None
+    seeds: float | None
+    shares: Shares | None
+    include_seeds: bool
+    ratio: float | None
+    ratio_interval: tuple[float, float | None] | None
+    f: float | None
+    p: float | None
+    by_connections: Spread
+    by_operations: Spread
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The share of the variance of `n` values that a grouping into `groups` groups explains.
+
+    `eta_squared` = SSB / SST is the share in these values. `omega_squared` = (SSB − (a − 1) MSW) /
+    (SST + MSW) estimates the share in the population with less bias, and may lie below 0 (Hays,
+    "Statistics for Psychologists", 1963). `f` and `p` test whether the groups' means differ.
+    `reasons` says, by name of the field, why one is None.
+    """
+
+    eta_squared: float | None
+    omega_squared: float | None
+    f: float | None
+    p: float | None
+    n: int
+    groups: int
+    reasons: Mapping[str, str]
+
+
+def spread(cells: Cells) -> Spread:
+    """The variance components of one kind of variants. Raises ValueError on NaN and infinities."""
+    return _spread(_Groups.of_cells(cells))
+
+
+def components(
+    random_connections: Cells,
+    random_operations: Cells,
+    *,
+    resamples: int = 999,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Components:
+    """Compare what connections and what operations contribute to the spread.
+
+    The interval of the ratio is by the percentile bootstrap: `resamples` (100..10,000) draws of
+    cells with all their seeds, in each kind as many as it has, which `seed` determines. It is taken
+    on connections / (connections + operations), which stays finite where a draw leaves operations
+    no component, and then turned into the ratio. The test of equal spread is an analysis of
+    variance of |ȳ_i − median ȳ| (Brown and Forsythe, "Robust tests for the equality of variances",
+    JASA 69, 1974); the means that it compares hold a part of the variance over seeds.
+
+    Raises ValueError on NaN, infinities and options out of range.
+    """
+    if resamples not in RESAMPLES:
+        raise ValueError(f"resamples must lie in 100..10,000, not {resamples}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    kinds = [_Groups.of_cells(random_connections), _Groups.of_cells(random_operations)]
+    by_connections, by_operations = (_spread(kind) for kind in kinds)
+    connections, operations = by_connections.between, by_operations.between
+    shares = ratio = interval = f = p = None
+    reasons: dict[str, str] = {}
+    for name, kind in (("connections", by_connections), ("operations", by_operations)):
+        if kind.between is None:
+            reasons[name] = f"random {name}: {kind.reasons['between']}"
+
+    degrees = sum(kind.degrees_within for kind in kinds)
+    seeds = sum(kind.squares_within for kind in kinds) / degrees if degrees else None
+    if seeds is None:
+        reasons["seeds"] = "no cell has 2 values"
+
+    includes = (by_connections.between_includes_seeds, by_operations.between_includes_seeds)
+    compared = ("shares", "ratio", "ratio_interval", "f", "p")
+    if connections is None or operations is None:
+        why = reasons.get("connections") or reasons["operations"]
+        reasons |= dict.fromkeys(compared, why)
+    elif any(includes) and not all(includes):
+        why = "cells have several seeds in one kind of variants and only one in the other"
+        reasons |= dict.fromkeys(compared, why)
+    else:
+        if seeds is None:
+            reasons["shares"] = reasons["seeds"]
+        elif total := connections + operations + seeds:
+            shares = Shares(connections / total, operations / total, seeds / total)
+        else:
+            reasons["shares"] = "the values do not vary"
+        if operations:
+            ratio = connections / operations
+        else:
+            reasons["ratio"] = "the component of operations is 0"
+        interval, unbounded = _ratio_interval(kinds, resamples, confidence, seed)
+        f, p, untested = _distances_from_median(kinds).test()
+        reasons |= unbounded | untested
+    return Components(
+        connections=connections,
+        operations=operations,
+        seeds=seeds,
+        shares=shares,
+        include_seeds=all(includes),
+        ratio=ratio,
+        ratio_interval=interval,
+        f=f,
+        p=p,
+        by_connections=by_connections,
+        by_operations=by_operations,
+        reasons=reasons,
+    )
+
+
+def explained(values: npt.ArrayLike, groups: npt.ArrayLike) -> Explained:
+    """What the grouping by `groups` (n,), labels of any type that sorts, explains of `values` (n,).
+
+    Raises ValueError on NaN, infinities and unequal lengths.
+    """
+    labels = np.asarray(groups)
+    if labels.dtype.kind in "fc" and np.isnan(labels).any():
+        raise ValueError("groups holds NaN")
+    table = _Groups.of(values, labels, "group")
+    f, p, reasons = table.test()
+    between, within = table.squares_between, table.squares_within
+    eta = omega = None
+    if between + within == 0:
+        reasons["eta_squared"] = reasons["omega_squared"] = "the values do not vary"
+    else:
+        eta = between / (between + within)
+        if table.degrees_within:
+            error = within / table.degrees_within
+            omega = (between - (len(table) - 1) * error) / (between + within + error)
+        else:
+            reasons["omega_squared"] = "no group has 2 values"
+    return Explained(eta, omega, f, p, int(table.sizes.sum()), len(table), reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """What the analysis of variance needs of a groups, each (a,): how many values a group has,
+    their mean, and `squares` Σ (y_ij − ȳ_i)², 0 where that is no more than rounding error."""
+
+    sizes: FloatArray
+    means: FloatArray
+    squares: FloatArray
+    name: str
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike, labels: npt.NDArray[np.generic], name: str) -> "_Groups":
+        """The values by equal label; `name` is what messages call a group."""
+        column = np.asarray(values, dtype=np.float64)
+        if column.ndim != 1 or column.shape != labels.shape:
+            raise ValueError(
+                "values and groups must have one axis and the same length,"
+                f" not the shapes {column.shape} and {labels.shape}"
+            )
+        if not np.isfinite(column).all():
+            raise ValueError("values holds NaN or infinities")
+        if not column.size:
+            return cls(np.empty(0), np.empty(0), np.empty(0), name)
+        strata, order = Strata.sorting(labels)
+        column = column[order]
+        _, norms = centred(column, strata)
+        return cls(strata.sizes.astype(np.float64), strata.means(column), norms**2, name)
+
+    @classmethod
+    def of_cells(cls, cells: Cells) -> "_Groups":
+        values = [value for cell in cells for value in cell]
+        return cls.of(values, np.repeat(np.arange(len(cells)), [len(c) for c in cells]), "cell")
+
+    def __len__(self) -> int:
+        return self.sizes.size
+
+    @property
+    def degrees_within(self) -> int:
+        return int(self.sizes.sum()) - len(self)
+
+    @property
+    def squares_within(self) -> float:
+        return float(self.squares.sum())
+
+    @property
+    def squares_between(self) -> float:
+        return float(_squares_between(self.sizes, self.means)) if len(self) else 0.0
+
+    def test(self) -> tuple[float | None, float | None, dict[str, str]]:
+        """F = MSB / MSW, its p, and by these names why they are None."""
+        from scipy import special
+
+        if len(self) < 2:
+            why = f"fewer than 2 {self.name}s have values"
+        elif not self.degrees_within:
+            why = f"no {self.name} has 2 values"
+        elif not self.squares_within:
+            why = f"the values do not vary within any {self.name}"
+        else:
+            degrees = len(self) - 1
+            f = self.squares_between / degrees / (self.squares_within / self.degrees_within)
+            return f, float(special.fdtrc(degrees, self.degrees_within, f)), {}
+        return None, None, dict.fromkeys(("f", "p"), why)
+
+
+def _spread(cells: _Groups) -> Spread:
+    f, p, reasons = cells.test()
+    within = between = unclipped = intraclass = None
+    if cells.degrees_within:
+        within = cells.squares_within / cells.degrees_within
+    else:
+        reasons["within"] = "no cell has 2 values"
+    if len(cells) > 1:
+        unclipped = float(_between(cells.sizes, cells.means, cells.squares))
+        between = max(unclipped, 0.0)
+    else:
+        reasons["between"] = reasons["between_unclipped"] = "fewer than 2 cells have values"
+    if between is None or within is None:
+        reasons["intraclass"] = reasons.get("between") or reasons["within"]
+    elif between + within == 0:
+        reasons["intraclass"] = "the values do not vary"
+    else:
+        intraclass = between / (between + within)
+    return Spread(
+        n_cells=len(cells),
+        n_values=int(cells.sizes.sum()),
+        between=between,
+        between_unclipped=unclipped,
+        between_includes_seeds=between is not None and within is None,
+        within=within,
+        intraclass=intraclass,
+        f=f,
+        p=p,
+        reasons=reasons,
+    )
+
+
+def _squares_between(sizes: FloatArray, means: FloatArray) -> FloatArray:
+    """Σ n_i (ȳ_i − ȳ)² over the last axis, 0 where it is no more than rounding error."""
+    mean = np.vecdot(sizes, means) / sizes.sum(axis=-1)
+    squares = np.vecdot(sizes, (means - mean[..., np.newaxis]) ** 2)
+    return np.where(squares > NEARLY_CONSTANT**2 * mean**2, squares, 0.0)
+
+
+def _between(sizes: FloatArray, means: FloatArray, squares: FloatArray) -> FloatArray:
+    """The unclipped component between a ≥ 2 cells, (..., a) → (...).
+
+    Where each cell has one value nothing is taken off for the seeds.
+    """
+    a, total = sizes.shape[-1], sizes.sum(axis=-1)
+    between = _squares_between(sizes, means) / (a - 1)
+    within = squares.sum(axis=-1) / np.maximum(total - a, 1)
+    n_0 = (total - np.vecdot(sizes, sizes) / total) / (a - 1)
+    component: FloatArray = (between - within) / n_0
+    return component
+
+
+def _ratio_interval(
+    kinds: list[_Groups], resamples: int, confidence: float, seed: int
+) -> tuple[tuple[float, float | None] | None, dict[str, str]]:
+    """The interval of connections / operations, and by name why it or its upper end is None."""
+    n_cells = np.array([len(kind) for kind in kinds])
+    strata = Strata(np.array([0, n_cells[0]]), n_cells)
+    sizes = np.concatenate([kind.sizes for kind in kinds])
+    means = np.concatenate([kind.means for kind in kinds])
+    squares = np.concatenate([kind.squares for kind in kinds])
+    with_seeds = bool(squares.size < sizes.sum())
+    shares = []
+    for rows in resample_rows(strata, resamples, seed):
+        drawn = []
+        for cells in np.split(rows, [n_cells[0]], axis=1):
+            component = np.maximum(_between(sizes[cells], means[cells], squares[cells]), 0)
+            unlike = with_seeds & (sizes[cells].max(axis=1) == 1)  # would include the seeds
+            drawn.append(np.where(unlike, np.nan, component))
+        total = drawn[0] + drawn[1]
+        undefined = np.full(total.shape, np.nan)
+        shares.append(np.divide(drawn[0], total, out=undefined, where=total > 0))
+    ends = percentile_interval(np.concatenate(shares), confidence)
+    if ends is None:
+        return None, {"ratio_interval": "the ratio is undefined in more than half of the resamples"}
+    low, high = (share / (1 - share) if share < 1 else None for share in ends)
+    if low is None:
+        return None, {"ratio_interval": "the component of operations is 0 in nearly all resamples"}
+    if high is None:
+        return (low, None), {"ratio_interval": "the component of operations is 0 in some resamples"}
+    return (low, high), {}
+
+
+def _distances_from_median(kinds: list[_Groups]) -> _Groups:
+    """How far the cells' means lie from the median of their kind, by kind."""
+    distances = [np.abs(kind.means - np.median(kind.means)) for kind in kinds]
+    labels = np.repeat(np.arange(len(kinds)), [len(kind) for kind in kinds])
+    return _Groups.of(np.concatenate(distances), labels, "kind")
