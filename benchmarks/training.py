@@ -16,7 +16,8 @@ from benchmarks.work import REPOSITORY, Work, say
 from service.training import datasets
 from service.training.images import Images, ImagesError, load
 from service.training.recipes import Recipe, builtin
-from service.training.trainer import Machine, Record, train
+from service.training.setting import Machine, set_up
+from service.training.trainer import Record, train
 
 SHARED = Path(os.environ.get("CELLWISE_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
 CELLS = {
@@ -104,13 +105,10 @@ def _trained(
     records: list[Record] = []
     with tempfile.TemporaryDirectory() as folder:
         train(
-            cell,
+            set_up(cell, recipe, images, seed, machine, mirrored=True),
             recipe,
-            images,
             seed,
-            machine,
             Path(folder) / "checkpoint.pt",
-            mirrored=True,
             started=lambda _: None,
             finished_epoch=records.append,
         )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import duckdb
@@ -41,6 +42,7 @@ class NewJob:
         settings: the whole recipe as JSON.
         forced: whether it is to be trained although it was before.
         epochs: planned.
+        measurement: what is measured on the network on the way, as JSON; None for nothing.
     """
 
     cell: str
@@ -52,6 +54,7 @@ class NewJob:
     epochs: int
     priority: int = 0
     forced: bool = False
+    measurement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,11 @@ class Job:
         images: rendering of the data set's images, None until it is known.
         attempts: how often a worker was started.
         run: public id of the run that it became, None until then and once that was removed.
+        details: of one that measured, what it was done with, as JSON; None before its end.
         done_epochs: how many epochs are recorded.
         last: the last one's record, None before the first.
+        measured: how many measurements are recorded.
+        last_measured: the last one's record, None before the first.
     """
 
     number: int
@@ -85,8 +91,12 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     epochs: int
+    measurement: str | None
+    details: str | None
     done_epochs: int = 0
     last: dict[str, Any] | None = None
+    measured: int = 0
+    last_measured: dict[str, Any] | None = None
 
     @property
     def ended(self) -> bool:
@@ -106,11 +116,22 @@ class Changes(TypedDict, total=False):
     run: str | None
     started_at: datetime | None
     finished_at: datetime | None
+    details: str | None
 
 
-_COLUMNS = ["job", *(field.name for field in fields(Job) if field.name != "number")][:-2]
-"""In the table's order, which is that of :class:`Job` up to what the epochs tell."""
+_TOLD = 4
+"""How many fields of :class:`Job`, the last ones, come from other tables."""
+_COLUMNS = ["job", *(field.name for field in fields(Job) if field.name != "number")][:-_TOLD]
+"""In the table's order, which is that of :class:`Job`."""
 _MARKS = ", ".join("?" * len(_COLUMNS))
+
+
+Records = Literal["epochs", "measurements"]
+RECORDS: dict[Records, tuple[str, str]] = {
+    "epochs": ("job_epochs", "epoch"),
+    "measurements": ("job_measurements", "number"),
+}
+"""What workers report, each kind numbered from 1: its table and the column of the number."""
 
 
 def change(cursor: duckdb.DuckDBPyConnection, number: int, **changes: Unpack[Changes]) -> None:
@@ -159,15 +180,17 @@ def read(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> list[Job]
         f"SELECT {', '.join(_COLUMNS)} FROM jobs WHERE {among}",  # noqa: S608  (constants)
         asked,
     ).fetchall()
-    last = cursor.execute(
-        "SELECT job, max(epoch), arg_max(record, epoch) FROM job_epochs "  # noqa: S608
-        f"WHERE {among} GROUP BY job",
-        asked,
-    ).fetchall()
-    done = {number: (epoch, json.loads(record)) for number, epoch, record in last}
+    told: list[dict[int, tuple[int, Any]]] = []
+    for table, column in RECORDS.values():
+        last = cursor.execute(
+            f"SELECT job, max({column}), arg_max(record, {column}) FROM {table} "  # noqa: S608
+            f"WHERE {among} GROUP BY job",
+            asked,
+        ).fetchall()
+        told.append({number: (count, json.loads(record)) for number, count, record in last})
     jobs = {}
     for row in rows:
-        values: list[Any] = [*row, *done.get(row[0], (0, None))]
+        values: list[Any] = [*row, *chain(*(known.get(row[0], (0, None)) for known in told))]
         jobs[row[0]] = Job(*values)
     return [jobs[number] for number in numbers if number in jobs]
 
@@ -197,6 +220,8 @@ def append(cursor: duckdb.DuckDBPyConnection, requests: Sequence[NewJob]) -> lis
             started_at=None,
             finished_at=None,
             epochs=new.epochs,
+            measurement=new.measurement,
+            details=None,
         )
         for number, new in enumerate(requests, first)
     ]

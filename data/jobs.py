@@ -14,10 +14,11 @@ from typing import Any, Unpack
 import duckdb
 
 from data import job_rows
+from data.job_rows import RECORDS, Changes, Records
 from data.job_rows import STATES as STATES
-from data.job_rows import Changes, State
 from data.job_rows import Job as Job
 from data.job_rows import NewJob as NewJob
+from data.job_rows import State as State
 from data.job_rows import UnknownJobError as UnknownJobError
 from data.store import Store, first_row
 
@@ -46,6 +47,11 @@ class JobStore:
         if not jobs:
             raise UnknownJobError(number)
         return jobs[0]
+
+    def some(self, numbers: Sequence[int]) -> dict[int, Job]:
+        """Several jobs by number; one that doesn't exist is left out."""
+        with self._read() as cursor:
+            return {job.number: job for job in job_rows.read(cursor, numbers)}
 
     def page(self, states: Sequence[State], limit: int, before: int | None = None) -> list[Job]:
         """Up to ``limit`` jobs in any of ``states`` (all for none), the latest first.
@@ -94,20 +100,26 @@ class JobStore:
             ).fetchall()
             return job_rows.read(cursor, [number for (number,) in found])
 
-    def find(self, cell: str, dataset: str, recipe: str, seed: int) -> Job | None:
-        """The latest job for just this training, in whatever state it is; ``cell`` is a string."""
-        return self.latest([cell], dataset, recipe, [seed]).get((cell, seed))
-
     def latest(
-        self, cells: Sequence[str], dataset: str, recipe: str, seeds: Sequence[int]
+        self,
+        cells: Sequence[str],
+        dataset: str,
+        recipe: str,
+        seeds: Sequence[int],
+        measurement: str | None = None,
     ) -> dict[tuple[str, int], Job]:
-        """For every cell and seed that has one, what :meth:`find` gives, all at once."""
+        """The latest job, in whatever state, for each cell (a string) and seed that has one.
+
+        Only jobs that measure just this, or nothing for None.
+        """
         with self._read() as cursor:
             found = cursor.execute(
                 "SELECT max(job) FROM jobs WHERE dataset = $dataset AND recipe = $recipe "
                 "AND cell IN (SELECT unnest($cells::VARCHAR[])) "
-                "AND seed IN (SELECT unnest($seeds::BIGINT[])) GROUP BY cell, seed",
+                "AND seed IN (SELECT unnest($seeds::BIGINT[])) "
+                "AND measurement IS NOT DISTINCT FROM $measurement GROUP BY cell, seed",
                 {
+                    "measurement": measurement,
                     "dataset": dataset,
                     "recipe": recipe,
                     "cells": list(cells),
@@ -116,6 +128,16 @@ class JobStore:
             ).fetchall()
             jobs = job_rows.read(cursor, [number for (number,) in found])
         return {(job.cell, job.seed): job for job in jobs}
+
+    def like(self, job: Job) -> list[int]:
+        """Numbers of other jobs of just this training that are done, the latest first."""
+        with self._read() as cursor:
+            found = cursor.execute(
+                "SELECT job FROM jobs WHERE state = 'done' AND job <> ? AND cell = ? "
+                "AND dataset = ? AND recipe = ? AND seed = ? ORDER BY job DESC",
+                [job.number, job.cell, job.dataset, job.recipe, job.seed],
+            ).fetchall()
+        return [number for (number,) in found]
 
     def settings_of(self, recipe: str) -> str | None:
         """The settings of the latest job under a recipe's name, None where there is none."""
@@ -136,34 +158,55 @@ class JobStore:
         with self._store.write() as cursor:
             job_rows.change(cursor, number, **changes)
 
-    def take_epochs(self, number: int, records: Sequence[tuple[int, dict[str, Any]]]) -> None:
-        """Take over records of epochs, from 1 on; those that are there already stay as they are.
+    def take(
+        self, number: int, records: Sequence[dict[str, Any]], kind: Records = "epochs"
+    ) -> None:
+        """Take over records of one kind; those that are there already stay as they are.
+
+        Each has its number under the name that :data:`data.job_rows.RECORDS` says, from 1 on.
 
         Raises:
             UnknownJobError: there is no such job.
-            ValueError: an epoch in between is missing; nothing was taken.
+            ValueError: one in between is missing; nothing was taken.
         """
+        table, column = RECORDS[kind]
         with self._store.write() as cursor:
             if first_row(cursor, "SELECT job FROM jobs WHERE job = ?", [number]) is None:
                 raise UnknownJobError(number)
-            row = first_row(cursor, "SELECT max(epoch) FROM job_epochs WHERE job = ?", [number])
+            row = first_row(
+                cursor,
+                f"SELECT max({column}) FROM {table} WHERE job = ?",  # noqa: S608  (constants)
+                [number],
+            )
             done = row[0] or 0 if row else 0
-            new = {epoch: record for epoch, record in reversed(records) if epoch > done}
-            for expected, epoch in enumerate(sorted(new), done + 1):
-                if epoch != expected:
-                    raise ValueError(f"job {number}: epoch {epoch} came before epoch {expected}")
+            new = {item[column]: item for item in reversed(records) if item[column] > done}
+            for expected, place in enumerate(sorted(new), done + 1):
+                if place != expected:
+                    raise ValueError(f"job {number}: {column} {place} came before {expected}")
                 cursor.execute(
-                    "INSERT INTO job_epochs VALUES (?, ?, ?)",
-                    [number, epoch, json.dumps(new[epoch], allow_nan=False)],
+                    f"INSERT INTO {table} VALUES (?, ?, ?)",  # noqa: S608  (a constant)
+                    [number, place, json.dumps(new[place], allow_nan=False)],
                 )
 
-    def epochs(self, number: int) -> list[dict[str, Any]]:
-        """The records of a job's epochs, from the first on; none for a job that doesn't exist."""
+    def records(self, number: int, kind: Records = "epochs") -> list[dict[str, Any]]:
+        """A job's records, from the first on; none for a job that doesn't exist."""
+        return self.records_of([number], kind)[number]
+
+    def records_of(
+        self, numbers: Sequence[int], kind: Records = "epochs"
+    ) -> dict[int, list[dict[str, Any]]]:
+        """The same of several jobs, by number."""
+        table, column = RECORDS[kind]
         with self._read() as cursor:
-            found = cursor.execute(
-                "SELECT record FROM job_epochs WHERE job = ? ORDER BY epoch", [number]
+            rows = cursor.execute(
+                f"SELECT job, record FROM {table} "  # noqa: S608  (constants)
+                f"WHERE job IN (SELECT unnest(?::INTEGER[])) ORDER BY job, {column}",
+                [list(numbers)],
             ).fetchall()
-        return [json.loads(record) for (record,) in found]
+        found: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
+        for number, record in rows:
+            found[number].append(json.loads(record))
+        return found
 
     @contextmanager
     def _read(self) -> Iterator[duckdb.DuckDBPyConnection]:

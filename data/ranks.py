@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from analysis.cells import Cell, CellError
 from analysis.spaces.darts import Genotype
 from analysis.spaces.wirings import wiring_table
 from data.errors import UnknownCellError
-from data.frame import Floats
+from data.frame import Floats, Frame
 from data.groups import is_lower_better
 from data.queries import Field, View, not_a_cell, resolve_cell
 
@@ -94,14 +94,20 @@ def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[Cell
             row, cell = resolve_cell(view.snapshot, text)
         except (CellError, UnknownCellError) as error:
             raise not_a_cell(text, error) from error
-        shape = _wiring_ranks(cell) if isinstance(cell, Genotype) else _space_ranks(view, row)
+        shape = shape_ranks(view.frame, cell)
         by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
         found.append(CellRanks(cell, shape | by_metric))
     return found
 
 
-def _space_ranks(view: View, row: int | None) -> dict[str, Rank]:
-    frame = view.frame
+def shape_ranks(frame: Frame, cell: Cell) -> dict[str, Rank]:
+    """The ranks of one cell, loaded or not, by width and depth; a genotype's reduction cell too."""
+    if isinstance(cell, Genotype):
+        return _wiring_ranks(cell)
+    return _space_ranks(frame, frame.rows.get(cell.id))
+
+
+def _space_ranks(frame: Frame, row: int | None) -> dict[str, Rank]:
     population = frame.spaces["nasbench201"] & frame.connected
     among = f"{int(np.count_nonzero(population)):,} connected cells of nasbench201"
     result = {}
@@ -116,17 +122,20 @@ def _wiring_ranks(cell: Genotype) -> dict[str, Rank]:
     result = {}
     for part, prefix in (("normal", ""), ("reduce", "reduce_")):
         nodes = len(cell.normal if part == "normal" else cell.reduce) // 2
-        for name, place, order in (("width", 0, WIDE_FIRST), ("depth", 1, SHALLOW_FIRST)):
-            value: Any = values[f"{prefix}{name}"]
-            try:
-                population = wiring_table(nodes)[place]
-            except ValueError as error:
-                rank = Rank(value, order, f"wirings of {nodes} nodes", reason=str(error))
-            else:
-                among = f"{len(population):,} wirings of {nodes} nodes with two distinct sources"
-                rank = rank_among(value, population, order, among)
-            result[f"{prefix}{name}"] = rank
+        result[f"{prefix}width"] = _wiring_rank(values[f"{prefix}width"], nodes, 0, WIDE_FIRST)
+        result[f"{prefix}depth"] = _wiring_rank(values[f"{prefix}depth"], nodes, 1, SHALLOW_FIRST)
     return result
+
+
+@lru_cache(maxsize=1024)
+def _wiring_rank(value: float | None, nodes: int, place: int, order: str) -> Rank:
+    """Kept, since the many variants of a cell have few different widths and depths."""
+    try:
+        population = wiring_table(nodes)[place]
+    except ValueError as error:
+        return Rank(value, order, f"wirings of {nodes} nodes", reason=str(error))
+    among = f"{len(population):,} wirings of {nodes} nodes with two distinct sources"
+    return rank_among(value, population, order, among)
 
 
 def _metric_rank(view: View, field: Field, space: str, row: int | None) -> Rank:

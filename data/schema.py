@@ -16,7 +16,7 @@ import duckdb
 
 from data.columns import COLUMNS, SAMENESS, STORED
 
-VERSION = 2
+VERSION = 3
 
 _COLUMN_DDL = ",\n    ".join(
     f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
@@ -33,6 +33,24 @@ CREATE TABLE jobs (
     epochs INTEGER NOT NULL
 );
 CREATE TABLE job_epochs (job INTEGER NOT NULL, epoch INTEGER NOT NULL, record VARCHAR NOT NULL);
+"""
+
+_STUDIES = """
+ALTER TABLE jobs ADD COLUMN measurement VARCHAR;
+ALTER TABLE jobs ADD COLUMN details VARCHAR;
+CREATE TABLE job_measurements (
+    job INTEGER NOT NULL, number INTEGER NOT NULL, record VARCHAR NOT NULL
+);
+CREATE TABLE studies (
+    study INTEGER NOT NULL, kind VARCHAR NOT NULL, settings VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+CREATE TABLE study_parts (
+    study INTEGER NOT NULL, part INTEGER NOT NULL, role VARCHAR NOT NULL,
+    original VARCHAR NOT NULL, cell VARCHAR NOT NULL, cell_id VARCHAR NOT NULL,
+    dataset VARCHAR NOT NULL, recipe VARCHAR NOT NULL, learning_rate DOUBLE NOT NULL,
+    seed BIGINT NOT NULL, job INTEGER, run VARCHAR
+);
 """
 
 _TABLES = f"""
@@ -71,6 +89,7 @@ CREATE TABLE recorded (
     seeds BIGINT[] NOT NULL, cells INTEGER NOT NULL, runs BIGINT NOT NULL
 );
 {_JOBS}
+{_STUDIES}
 INSERT INTO meta VALUES ('schema', '{VERSION}');
 """  # noqa: S608  (only names of the registry)
 
@@ -107,5 +126,10 @@ def _from_1(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_JOBS)
 
 
-MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1}
+def _from_2(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Measurements, and studies made of jobs."""
+    cursor.execute(_STUDIES)
+
+
+MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1, 2: _from_2}
 """By version, the step to the next one."""

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         default=None, ge=1, description="threads of a job on the CPU; by default shared out evenly"
     )
     slots_per_gpu: int = Field(default=1, ge=1, description="jobs at a time on each GPU")
+    keep_weights: bool = Field(
+        default=True, description="whether trained weights stay in the home, for measurements"
+    )
     slurm: dict[str, Any] = Field(default={}, description="submitit's parameters, as JSON")
     slurm_jobs: int = Field(default=64, ge=1, description="jobs submitted at a time")
 

@@ -331,8 +331,10 @@ class Progress(Answer):
 
     epoch: int = Field(description="epochs done")
     epochs: int = Field(description="epochs of the recipe")
-    images_per_s: float = Field(description="of training, in the last epoch")
-    seconds_left: float = Field(description="judged by the last epoch")
+    images_per_s: float | None = Field(description="of training, in the last epoch")
+    seconds_left: float | None = Field(description="of training, judged by the last epoch")
+    measured: int
+    to_measure: int | None = Field(description="null before the first measurement")
 
 
 class JobLinks(Answer):
@@ -356,7 +358,10 @@ class JobOf(Answer):
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     priority: int
     position: int | None = Field(description="1 is the next to run; null unless queued")
-    progress: Progress | None = Field(description="null before the first epoch is done")
+    measurement: Record | None = Field(description="what is measured on the network on the way")
+    progress: Progress | None = Field(
+        description="null before the first epoch or measurement is done"
+    )
     device: str | None
     attempts: int = Field(description="how often a worker was started")
     error: str | None = Field(description="what went wrong, with the last lines of the log")
@@ -373,6 +378,8 @@ class JobDocument(JobOf):
     epochs: list[Record] = Field(
         description="loss and accuracy by image set, seconds, images a second"
     )
+    measurements: list[Record] = Field(description="as docs/studies.md says, by kind")
+    details: Record | None = Field(description="of a measurement: what it was done with")
 
 
 class JobPage(Answer):
@@ -423,3 +430,93 @@ class Datasets(Answer):
 
     items: list[DatasetOf]
     places: list[str] = Field(description="folders where images are looked for, in order")
+
+
+class VariantOf(Answer):
+    """A cell as `GET /variants` shows it; rank 1 is the widest, the shallowest."""
+
+    id: str
+    arch: str = Field(description="its string or genotype, as `POST /jobs` takes it")
+    space: Literal["nasbench201", "darts"]
+    name: str | None
+    width: float | None = Field(description="null where no path leads from input to output")
+    depth: int | None
+    nominal_width: float | None = Field(description="before pruning")
+    nominal_depth: int | None
+    reduce_width: float | None = Field(default=None, description="only of a genotype")
+    reduce_depth: int | None = None
+    reduce_nominal_width: float | None = None
+    reduce_nominal_depth: int | None = None
+    ranks: dict[str, RankOf] = Field(description="as `GET /ranks` has them")
+    links: dict[str, str]
+
+
+class Variants(Answer):
+    """Variants of a cell."""
+
+    cell: VariantOf = Field(description="the cell itself")
+    kind: Literal["random-connections", "random-operations", "adapted"]
+    seed: int
+    duplicates: bool
+    total: int = Field(description="different variants that there are, the cell itself left out")
+    items: list[VariantOf]
+    reason: str | None = Field(description="why there are fewer than were asked for")
+
+
+class StudyProgress(Answer):
+    """How far a study is."""
+
+    ended: int = Field(description="trainings and measurements that are done, failed or cancelled")
+    parts: int
+
+
+class StudyOf(Answer):
+    """A study."""
+
+    id: int
+    kind: Literal[
+        "landscape",
+        "gradient-variance",
+        "smoothness",
+        "variants",
+        "lr-robustness",
+        "generalisation",
+    ]
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    settings: Record = Field(description="as they were asked for, defaults filled in")
+    progress: StudyProgress
+    created_at: datetime
+    links: dict[str, str]
+
+
+class StudyPart(Answer):
+    """A training or measurement of a study."""
+
+    cell: str
+    role: Literal["original", "random-connections", "random-operations", "adapted"]
+    original: str
+    dataset: str
+    recipe: str
+    seed: int
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    diverged: bool = Field(description="the loss ceased to be a number: a result, not a fault")
+    epochs: int = Field(description="recorded so far")
+    measured: int
+    to_measure: int | None = Field(description="null before the first measurement")
+    error: str | None
+    job: str | None
+    run: str | None = Field(description="where the run was there before the study")
+
+
+class StudyDocument(StudyOf):
+    """A study with its results so far."""
+
+    parts: list[StudyPart]
+    results: list[Record] | Record = Field(description="by kind, see docs/studies.md")
+
+
+class StudyPage(Answer):
+    """A page of studies."""
+
+    items: list[StudyOf]
+    next: str | None

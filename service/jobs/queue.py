@@ -4,7 +4,8 @@ The database is the record of jobs, their folders the record of what workers did
 needed to go on, so that a service that dies at any moment finds its place again. One thread looks
 at all of it a few times a second:
 
-* lines of ``epochs.jsonl`` go into the database, each once, whatever was lost in between;
+* lines of ``epochs.jsonl`` and ``measured.jsonl`` go into the database, each once, whatever was
+  lost in between;
 * a ``result.json`` ends a job, and its run is written in the same transaction;
 * a worker that is gone without a result left a crash: the job is started again from its
   checkpoint, after a pause that doubles each time, unless it got nowhere several times in a row;
@@ -13,21 +14,21 @@ at all of it a few times a second:
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from analysis.cells import Cell
+from analysis.cells import parse_cell
 from data import runs
 from data.errors import QueryError
-from data.jobs import Job, JobStore, NewJob
+from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
 from service.jobs.changes import Changes
@@ -35,8 +36,10 @@ from service.jobs.executors import Executor, ExecutorError
 from service.jobs.requests import Request, require_images
 from service.jobs.results import LOCAL, run_of
 from service.jobs.slots import Slot
+from service.jobs.submission import FINAL, Submitted, decide
 from service.training import datasets
 from service.training.folder import Assignment, JobFolder, Result
+from service.training.measure import read_measurement
 from service.training.recipes import Recipe
 
 LOOK_EVERY_S = 0.25
@@ -45,29 +48,12 @@ MOST_CRASHES = 4
 FIRST_PAUSE_S = 1.0
 LOG_LINES = 20
 
-FINAL = "diverged"
-"""How an error begins that another attempt would repeat: training is deterministic."""
 BEGIN_WITHIN_S = 10.0
 """A worker that was just started may not hold its folder yet."""
 STUMBLED_S = 5.0
 FULL_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What became of one cell and seed of a request.
-
-    ``status`` is ``existing`` with a run, ``queued`` with a job (waiting or running), ``failed``
-    with a job that would fail again.
-    """
-
-    cell: str
-    seed: int
-    status: Literal["existing", "queued", "failed"]
-    job: int | None
-    run: str | None
 
 
 class JobStateError(RuntimeError):
@@ -79,6 +65,7 @@ class Queue:
 
     Args:
         images: folders with images, besides the home's own.
+        keep_weights: whether a network's weights stay in the folder of its job, for measurements.
     """
 
     def __init__(
@@ -87,11 +74,14 @@ class Queue:
         executor: Executor,
         slots: list[Slot],
         images: tuple[Path, ...] = (),
+        *,
+        keep_weights: bool = True,
     ) -> None:
         self.jobs = JobStore(library.store)
         self.home = library.store.path.parent
         self.slots = slots
         self.images = images
+        self.keep_weights = keep_weights
         self.changes = Changes()
         self._library = library
         self._executor = executor
@@ -138,40 +128,27 @@ class Queue:
             QueryError: something is to be trained and its images are not on this machine, or the
                 recipe's settings are others than those that its name stood for.
         """
-        self._check_recipe(request.recipe)
-        known = {}
-        if not request.force:
-            known = runs.known(
-                self._library.snapshot, request.cells, request.dataset, request.recipe.name
-            )
-        answers: dict[tuple[str, int], Submitted] = {}
-        missing: list[NewJob] = []
-        strings = [cell.arch for cell in request.cells]
+        return self.submit_all([request])[0]
+
+    def submit_all(self, wanted: Sequence[Request]) -> list[list[Submitted]]:
+        """The same of several requests: all of them, or after an error none."""
         with self._lock:
-            latest = self.jobs.latest(strings, request.dataset, request.recipe.name, request.seeds)
-            for cell in request.cells:
-                for seed in request.seeds:
-                    key = (cell.arch, seed)
-                    job = latest.get(key)
-                    if key in known:
-                        number = job.number if job is not None and job.run == known[key] else None
-                        answers[key] = Submitted(cell.id, seed, "existing", number, known[key])
-                    elif job is None or job.state == "done" or (request.force and job.ended):
-                        missing.append(_new_job(cell, seed, request))
-                    elif job.state == "failed" and (job.error or "").startswith(FINAL):
-                        answers[key] = Submitted(cell.id, seed, "failed", job.number, None)
-                    else:
-                        if job.ended:
-                            self.resume(job.number)
-                        answers[key] = Submitted(cell.id, seed, "queued", job.number, None)
-            if missing:
-                require_images(request.dataset, datasets.places(self.home, self.images))
-            for job in self.jobs.add(missing):
-                answers[job.cell, job.seed] = Submitted(
-                    job.cell_id, job.seed, "queued", job.number, None
-                )
+            decisions = []
+            for request in wanted:
+                self._check_recipe(request.recipe)
+                decision = decide(request, self.jobs, self._library.snapshot)
+                if decision.missing:
+                    require_images(request.dataset, datasets.places(self.home, self.images))
+                decisions.append(decision)
+            for decision in decisions:
+                for number in decision.resumed:
+                    self.resume(number)
+                for job in self.jobs.add(decision.missing):
+                    decision.answers[job.cell, job.seed] = Submitted(
+                        job.cell_id, job.seed, "queued", job.number, None
+                    )
         self._nudge()
-        return [answers[cell.arch, seed] for cell in request.cells for seed in request.seeds]
+        return [decision.in_order for decision in decisions]
 
     def cancel(self, number: int) -> Job:
         """Stop a job; what it has done is kept, see :meth:`resume`.
@@ -270,35 +247,58 @@ class Queue:
         alive = self._executor.alive(folder)
         result = folder.result()
         records, end = folder.epochs(place.offset)
+        measured, measured_end = folder.measured(place.measured_offset)
         with self._lock:
             if self._running.get(number) is not place:
                 return False  # cancelled meanwhile
             if records:
-                self.jobs.take_epochs(number, [(record["epoch"], record) for record in records])
+                self.jobs.take(number, records)
                 place.offset = end
+            if measured:
+                self.jobs.take(number, measured, "measurements")
+                place.measured_offset = measured_end
+            if records or measured:
                 self._crashes.pop(number, None)
             if result is not None:
                 self._end(number, result)
             elif not alive and time.monotonic() >= place.patience:
                 self._crashed(number, folder, _killed(folder, place.oom_kills))
             else:
-                return bool(records)
+                return bool(records or measured)
             self._running.pop(number, None)
         return True
 
     def _end(self, number: int, result: Result) -> None:
         job = self.jobs.get(number)
         if result.state == "done":
-            run = run_of(job, self.jobs.epochs(number), result)
             try:
-                self._library.add_run(run, source=LOCAL, job=number)
+                self._done(job, result)
             except SourceError as error:
                 self.jobs.update(number, state="failed", error=str(error), finished_at=_now())
             self.folder(number).checkpoint_file.unlink(missing_ok=True)
+            if not self.keep_weights:
+                self.folder(number).weights_file.unlink(missing_ok=True)
         elif result.retry:
             self._crashed(number, self.folder(number), result.error or "the worker failed")
         else:
             self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
+
+    def _done(self, job: Job, result: Result) -> None:
+        """End a job with its run. One that measured leaves a run that was there as it is."""
+        run = None
+        if job.measurement is not None:
+            self.jobs.update(job.number, details=json.dumps(result.details))
+            cells = [parse_cell(job.cell)]
+            known = runs.known(self._library.snapshot, cells, job.dataset, job.recipe)
+            run = known.get((job.cell, job.seed))
+        records = self.jobs.records(job.number)
+        if run is None and len(records) == job.epochs:
+            self._library.add_run(run_of(job, records, result), source=LOCAL, job=job.number)
+        else:
+            images = result.details["images"]["rendering"]
+            self.jobs.update(
+                job.number, state="done", run=run, images=images, error=None, finished_at=_now()
+            )
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
         """Queue it again after a pause, or give up."""
@@ -339,6 +339,7 @@ class Queue:
     def _start(self, job: Job, slot: Slot) -> None:
         folder = self.folder(job.number)
         recipe = Recipe.model_validate_json(job.settings)
+        measurement = None if job.measurement is None else read_measurement(job.measurement)
         folder.create(
             Assignment(
                 cell=job.cell,
@@ -349,6 +350,8 @@ class Queue:
                 cache=self.home / "cache",
                 device="cpu" if slot.gpu is None else "cuda",
                 threads=slot.threads,
+                measurement=measurement,
+                weights=self._weights(job) if measurement and measurement.at == "end" else None,
             )
         )
         # First the row, then the worker: one that was started and isn't known would be started
@@ -370,6 +373,14 @@ class Queue:
                 slot, time.monotonic() + BEGIN_WITHIN_S, oom_kills=_oom_kills()
             )
 
+    def _weights(self, job: Job) -> Path | None:
+        """The weights that an earlier job came to by just this training, where they were kept."""
+        for earlier in self.jobs.like(job):
+            path = self.folder(earlier).weights_file
+            if path.exists():
+                return path
+        return None
+
 
 @dataclass(slots=True)
 class _Running:
@@ -378,6 +389,7 @@ class _Running:
     slot: Slot
     patience: float
     offset: int = 0
+    measured_offset: int = 0
     oom_kills: int | None = None
 
 
@@ -385,20 +397,6 @@ class _Running:
 class _Crashes:
     count: int = 0
     not_before: float = 0.0
-
-
-def _new_job(cell: Cell, seed: int, request: Request) -> NewJob:
-    return NewJob(
-        cell=cell.arch,
-        cell_id=cell.id,
-        dataset=request.dataset,
-        recipe=request.recipe.name,
-        settings=request.recipe.model_dump_json(),
-        seed=seed,
-        priority=request.priority,
-        forced=request.force,
-        epochs=request.recipe.epochs,
-    )
 
 
 def _killed(folder: JobFolder, oom_kills: int | None) -> str:

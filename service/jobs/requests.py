@@ -9,12 +9,13 @@ from pathlib import Path
 from analysis.cells import Cell
 from data.errors import QueryError, nearest
 from service.training import datasets
+from service.training.measure import AnyMeasurement
 from service.training.recipes import Recipe, RecipeError, find
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Trainings of every cell with every seed."""
+    """Trainings of every cell with every seed, and what is measured on each."""
 
     cells: tuple[Cell, ...]
     dataset: str
@@ -22,6 +23,7 @@ class Request:
     seeds: tuple[int, ...]
     priority: int = 0
     force: bool = False
+    measurement: AnyMeasurement | None = None
 
 
 def checked(
@@ -34,6 +36,7 @@ def checked(
     images: Sequence[Path],
     priority: int = 0,
     force: bool = False,
+    measurement: AnyMeasurement | None = None,
 ) -> Request:
     """A request whose every name is known. What is known already can be asked for without images.
 
@@ -50,7 +53,7 @@ def checked(
     try:
         found = find(recipe, home)
     except RecipeError as error:
-        raise QueryError(recipe, str(error), "GET /recipes", "recipe") from None
+        raise QueryError(recipe, str(error), "as GET /recipes lists them", "recipe") from None
     for cell in cells:
         try:
             found.skeleton(cell.space)
@@ -63,6 +66,7 @@ def checked(
         tuple(dict.fromkeys(seeds)),
         priority,
         force,
+        measurement,
     )
 
 

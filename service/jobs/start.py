@@ -24,4 +24,4 @@ def make_queue(library: Library, settings: Settings) -> Queue:
     else:
         executor = LocalExecutor()
         slots = local_slots(settings.cpu_slots, settings.cpu_threads, settings.slots_per_gpu)
-    return Queue(library, executor, slots, settings.images)
+    return Queue(library, executor, slots, settings.images, keep_weights=settings.keep_weights)

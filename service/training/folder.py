@@ -4,6 +4,8 @@ The service writes ``job.json`` and starts a worker; the worker never opens the 
 
     log.txt          everything that it prints, over all its attempts
     epochs.jsonl     a line an epoch, only ever appended to
+    measured.jsonl   a line a measurement, likewise, where one was asked for
+    weights.pt       the network's state at the end of its training
     checkpoint.pt    the state after the last epoch, replaced by renaming
     result.json      how it ended, written last, by renaming
 
@@ -28,6 +30,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from service.training.measure import Measurement
 from service.training.recipes import Recipe
 
 
@@ -39,6 +42,8 @@ class Assignment(BaseModel):
         places: where images are looked for.
         device: ``cpu``, ``cuda:0``, ..., as torch names it.
         threads: of a CPU.
+        measurement: what is measured on the network on the way.
+        weights: a ``weights.pt`` of just this training, to measure without training again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +56,8 @@ class Assignment(BaseModel):
     cache: Path | None = None
     device: str = "cpu"
     threads: int = 1
+    measurement: Measurement | None = None
+    weights: Path | None = None
 
 
 class Result(BaseModel):
@@ -81,7 +88,9 @@ class JobFolder:
         self.path = path
         self.assignment_file = path / "job.json"
         self.epochs_file = path / "epochs.jsonl"
+        self.measured_file = path / "measured.jsonl"
         self.checkpoint_file = path / "checkpoint.pt"
+        self.weights_file = path / "weights.pt"
         self.result_file = path / "result.json"
         self.log_file = path / "log.txt"
         self.lock_file = path / "lock"
@@ -116,27 +125,28 @@ class JobFolder:
 
     def epochs(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The complete lines from byte ``offset`` on, and the offset behind them."""
-        try:
-            with self.epochs_file.open("rb") as stream:
-                stream.seek(offset)
-                text = stream.read()
-        except FileNotFoundError:
-            return [], offset
-        end = text.rfind(b"\n") + 1
-        return [json.loads(line) for line in text[:end].splitlines()], offset + end
+        return _lines(self.epochs_file, offset)
+
+    def measured(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The same of measurements."""
+        return _lines(self.measured_file, offset)
 
     def restore_epochs(self, records: list[dict[str, Any]]) -> None:
         """Bring ``epochs.jsonl`` up to ``records``: cut off a torn line, append what is missing."""
-        lines, end = self.epochs()
-        with self.epochs_file.open("ab") as stream:
-            stream.truncate(end)
-            for record in records[len(lines) :]:
-                stream.write(_line(record))
+        for record in records[len(_mended(self.epochs_file)) :]:
+            self.append_epoch(record)
+
+    def restore_measured(self) -> list[dict[str, Any]]:
+        """What was measured so far; a torn line is cut off."""
+        return _mended(self.measured_file)
 
     def append_epoch(self, record: dict[str, Any]) -> None:
         """Append a line; whoever reads it finds the checkpoint that it belongs to."""
-        with self.epochs_file.open("ab") as stream:
-            stream.write(_line(record))
+        _append(self.epochs_file, record)
+
+    def append_measured(self, record: dict[str, Any]) -> None:
+        """Append a line."""
+        _append(self.measured_file, record)
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of the log."""
@@ -193,8 +203,28 @@ class JobFolder:
             return None
 
 
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+def _lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            text = stream.read()
+    except FileNotFoundError:
+        return [], offset
+    end = text.rfind(b"\n") + 1
+    return [json.loads(line) for line in text[:end].splitlines()], offset + end
+
+
+def _mended(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, which ends with the last complete one from now on."""
+    lines, end = _lines(path)
+    with path.open("ab") as stream:
+        stream.truncate(end)
+    return lines
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    with path.open("ab") as stream:
+        stream.write(json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n")
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

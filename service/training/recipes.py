@@ -25,6 +25,7 @@ from data.errors import nearest
 FOLDER = "recipes"
 """Where a home keeps recipes of one's own."""
 
+_AT_RATE = "@lr="
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -132,6 +133,22 @@ class Recipe(_Settings):
         """SHA-256 of everything but name and description: what tells two recipes apart."""
         text = self.model_dump_json(exclude={"name", "about"})
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def at_rate(self, rate: float) -> Recipe:
+        """The same at another learning rate, under a name of its own: ``proxy@lr=0.25``.
+
+        Raises:
+            RecipeError: the rate is out of range.
+        """
+        if rate == self.optimiser.learning_rate:
+            return self
+        settings = self.model_dump()
+        settings["optimiser"]["learning_rate"] = rate
+        settings["name"] = f"{self.name}{_AT_RATE}{float(rate)!r}"
+        try:
+            return Recipe(**settings)
+        except ValidationError as error:
+            raise RecipeError(f"recipe {settings['name']}: {'; '.join(_faults(error))}") from None
 
     def skeleton(self, space: str) -> NasBench201Network | DartsNetwork:
         """The skeleton for cells of ``space``.
@@ -261,16 +278,26 @@ def adopt(path: Path, home: Path) -> Recipe:
 
 
 def find(name: str, home: Path) -> Recipe:
-    """The recipe of that name. Never a path: names come from clients on other machines.
+    """The recipe of that name; ``NAME@lr=0.25`` is the recipe NAME at another learning rate.
+
+    Never a path: names come from clients on other machines.
 
     Raises:
         RecipeError: there is none, or its file can't be taken.
     """
     recipes, faults = available(home)
-    if name in recipes:
-        return recipes[name]
-    if name in faults:
-        raise RecipeError(faults[name])
+    own, at, rate = name.partition(_AT_RATE)
+    if own in recipes and not at:
+        return recipes[own]
+    if own in recipes:
+        try:
+            return recipes[own].at_rate(float(rate))
+        except ValueError as error:
+            if isinstance(error, RecipeError):
+                raise
+            raise RecipeError(f"recipe {name}: {rate!r} is no learning rate") from None
+    if own in faults:
+        raise RecipeError(faults[own])
     raise RecipeError(
         f"no recipe {name!r}; {_hint(name, recipes)}, and one's own as TOML files in "
         f"{home / FOLDER}"

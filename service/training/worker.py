@@ -81,6 +81,7 @@ def _outcome(folder: JobFolder) -> Result:
         return _train(folder, folder.assignment())
     except Exception as error:
         from service.training.images import ImagesError
+        from service.training.measurements.measuring import MeasurementError
         from service.training.recipes import RecipeError
         from service.training.trainer import DivergedError
 
@@ -88,7 +89,7 @@ def _outcome(folder: JobFolder) -> Result:
             say(f"failed: {error}")
             return Result(state="failed", error=str(error))
         traceback.print_exc()
-        if isinstance(error, ImagesError | RecipeError):
+        if isinstance(error, ImagesError | RecipeError | MeasurementError):
             return Result(state="failed", error=str(error))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _make_room(folder)
@@ -128,7 +129,9 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
     from analysis.cells import parse_cell
     from service.training.datasets import mirrored
     from service.training.images import load
-    from service.training.trainer import Machine, Record, train
+    from service.training.measurements.measuring import Measuring
+    from service.training.setting import Machine, set_up
+    from service.training.trainer import Record, save, train
 
     cell = parse_cell(job.cell)
     say(f"{cell.id} on {job.dataset} by {job.recipe.name}, seed {job.seed}, {job.device}")
@@ -139,40 +142,67 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
         evaluate=job.recipe.images.evaluate,
         cache=job.cache,
     )
-    machine = Machine(torch.device(job.device), job.threads)
     say(", ".join(f"{name} {len(part.labels):,}" for name, part in images.sets.items()))
+    setting = set_up(
+        cell,
+        job.recipe,
+        images,
+        job.seed,
+        Machine(torch.device(job.device), job.threads),
+        mirrored=mirrored(job.dataset),
+    )
+    measuring = None
+    if job.measurement is not None:
+        measuring = Measuring(job.measurement, setting, job.recipe.epochs, folder)
+
+    def measure(epoch: int) -> None:
+        if measuring is None:
+            return
+        for line in measuring.reached(epoch):
+            say(f"measured {line['number']} of {line['of']}")
+            if folder.cancelled_file.exists():  # a signal may have come to nothing
+                _stop()
 
     def started(records: list[Record]) -> None:
         folder.restore_epochs(records)
         if records:
             say(f"goes on after epoch {len(records)}")
+        measure(len(records))
 
     def finished(record: Record) -> None:
         folder.append_epoch(record)
         say(_told(record, job.recipe.epochs))
-        if folder.cancelled_file.exists():  # a signal may have come to nothing
+        if folder.cancelled_file.exists():
             _stop()
+        measure(record["epoch"])
 
-    figures = train(
-        cell,
-        job.recipe,
-        images,
-        job.seed,
-        machine,
-        folder.checkpoint_file,
-        mirrored=mirrored(job.dataset),
-        started=started,
-        finished_epoch=finished,
-    )
+    weights = None
+    if job.weights is not None:
+        weights = torch.load(job.weights, map_location=job.device, weights_only=True)
+    if weights is not None and weights["images"] == images.checksum:
+        say(f"trained before: {job.weights}")
+        setting.network.load_state_dict(weights["network"])
+        measure(job.recipe.epochs)
+    else:
+        train(
+            setting,
+            job.recipe,
+            job.seed,
+            folder.checkpoint_file,
+            started=started,
+            finished_epoch=finished,
+        )
+        weights = {"network": setting.network.state_dict(), "images": images.checksum}
+        save(weights, folder.weights_file)
     say(f"done, {time.perf_counter() - clock:.1f} s in this attempt")
     records, _ = folder.epochs()
     return Result(
         state="done",
         details={
             "recipe": job.recipe.model_dump(mode="json", exclude_none=True),
-            "precision": figures.precision,
-            "params_m": figures.params_m,
-            "flops_m": figures.flops_m,
+            "precision": setting.precision,
+            "params_m": setting.params_m,
+            "flops_m": setting.flops_m,
             "device": device_name(job.device),
             "threads": job.threads,
             "machine": socket.gethostname(),

@@ -140,6 +140,8 @@ def test_one_job_tells_how_far_it_is(ran: Server) -> None:
         "epochs": EPOCHS,
         "images_per_s": 700.0,
         "seconds_left": 20.0,  # ten epochs of two seconds
+        "measured": 0,
+        "to_measure": None,
     }
     assert job["epochs"] == [record(1), record(2)]
     assert job["device"] == "cpu"

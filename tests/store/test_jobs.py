@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.job_rows import State
+from data.job_rows import RECORDS, Records, State
 from data.jobs import Job, JobStore, NewJob, UnknownJobError
 from data.store import Store
 
@@ -33,6 +33,13 @@ def new(cell: str = "a", seed: Any = 1, **fields: Any) -> NewJob:
 
 def record(epoch: int) -> dict[str, Any]:
     return {"epoch": epoch, "train": {"loss": 1 / epoch, "accuracy": None}, "note": "läuft 'x'"}
+
+
+def line(number: int) -> dict[str, Any]:
+    return {"number": number, "loss": [1 / number, None]}
+
+
+Made = Callable[[int], dict[str, Any]]
 
 
 @pytest.fixture
@@ -65,7 +72,8 @@ def test_jobs_are_there_when_the_database_is_opened_again(tmp_path: Path) -> Non
         jobs = JobStore(store)
         jobs.add([new("a"), new("b")])
         jobs.update(2, state="running", device="gpu 0", attempts=1)
-        jobs.take_epochs(2, [(1, record(1))])
+        jobs.take(2, [record(1)])
+        jobs.take(2, [line(1)], "measurements")
         before = jobs.page([], 10)
     with Store.open(tmp_path) as store:
         assert JobStore(store).page([], 10) == before
@@ -139,29 +147,46 @@ def test_a_job_that_isn_t_there(jobs: JobStore, number: int) -> None:
     for ask in (
         lambda: jobs.get(number),
         lambda: jobs.update(number, state="done"),
-        lambda: jobs.take_epochs(number, [(1, record(1))]),
+        lambda: jobs.take(number, [record(1)]),
     ):
         with pytest.raises(UnknownJobError, match=f"there is no job {number}"):
             ask()
-    assert jobs.epochs(number) == []
+    assert jobs.records(number) == []
 
 
 def test_the_latest_job_of_a_training_is_found(jobs: JobStore) -> None:
     jobs.add([new("a"), new("a", seed=2), new("a", dataset="other"), new("a", recipe="long")])
-    assert jobs.find("b", "digits", "proxy", 1) is None
-    assert jobs.find("a", "digits", "proxy", 3) is None
+
+    def find(cell: str, seed: int, measurement: str | None = None) -> Job | None:
+        return jobs.latest([cell], "digits", "proxy", [seed], measurement).get((cell, seed))
+
+    assert find("b", 1) is None
+    assert find("a", 3) is None
     states: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
     for state in states:
         jobs.update(1, state=state)
-        found = jobs.find("a", "digits", "proxy", 1)
+        found = find("a", 1)
         assert found is not None
         assert (found.number, found.state) == (1, state)
     jobs.add([new("a", forced=True)])
-    found = jobs.find("a", "digits", "proxy", 1)
+    found = find("a", 1)
     assert found is not None
     assert found.number == 5
     latest = jobs.latest(["a", "b"], "digits", "proxy", [1, 2, 3])
     assert {key: job.number for key, job in latest.items()} == {("a", 1): 5, ("a", 2): 2}
+    assert find("a", 1, '{"kind": "smoothness"}') is None
+    jobs.add([new("a", measurement='{"kind": "smoothness"}')])
+    measuring = find("a", 1, '{"kind": "smoothness"}')
+    assert measuring is not None
+    assert (measuring.number, find("a", 1)) == (6, found)
+
+
+def test_jobs_of_the_same_training_are_those_that_are_done(jobs: JobStore) -> None:
+    jobs.add([new("a"), new("a", measurement="{}"), new("a"), new("a", seed=2), new("b")])
+    for number in (1, 2, 4, 5):
+        jobs.update(number, state="done")
+    assert jobs.like(jobs.get(3)) == [2, 1]
+    assert jobs.like(jobs.get(1)) == [2]
 
 
 def test_settings_of_a_recipe(jobs: JobStore) -> None:
@@ -170,31 +195,48 @@ def test_settings_of_a_recipe(jobs: JobStore) -> None:
     assert jobs.settings_of("proxy") == "new"
 
 
-def test_each_epoch_is_taken_once(jobs: JobStore) -> None:
+BOTH = pytest.mark.parametrize(
+    ("kind", "made"), [("epochs", record), ("measurements", line)], ids=["epochs", "measurements"]
+)
+
+
+@BOTH
+def test_each_record_is_taken_once(jobs: JobStore, kind: Records, made: Made) -> None:
     jobs.add([new("a"), new("b")])
-    jobs.take_epochs(1, [(2, record(2)), (1, record(1))])
-    jobs.take_epochs(1, [(1, {"other": 1}), (2, record(2)), (3, record(3)), (3, {"other": 2})])
-    jobs.take_epochs(1, [])
-    jobs.take_epochs(1, [(1, {"other": 1})])
-    assert jobs.epochs(1) == [record(1), record(2), record(3)]
-    assert (jobs.get(1).done_epochs, jobs.get(1).last) == (3, record(3))
-    assert (jobs.get(2).done_epochs, jobs.epochs(2)) == (0, [])
+    number = RECORDS[kind][1]
+    jobs.take(1, [made(2), made(1)], kind)
+    jobs.take(1, [{number: 1, "other": 1}, made(2), made(3), {number: 3, "other": 2}], kind)
+    jobs.take(1, [], kind)
+    jobs.take(1, [{number: 1, "other": 1}], kind)
+    assert jobs.records(1, kind) == [made(1), made(2), made(3)]
+    assert jobs.records(2, kind) == []
+    job, other = jobs.get(1), jobs.get(2)
+    told = {
+        "epochs": (job.done_epochs, job.last, other.done_epochs, other.last),
+        "measurements": (job.measured, job.last_measured, other.measured, other.last_measured),
+    }
+    assert told.pop(kind) == (3, made(3), 0, None)
+    assert told.popitem()[1] == (0, None, 0, None)
 
 
-@pytest.mark.parametrize("epochs", [[5], [4, 6], [5, 6]])
-def test_an_epoch_can_t_be_left_out(jobs: JobStore, epochs: list[int]) -> None:
+@BOTH
+@pytest.mark.parametrize("numbers", [[5], [4, 6], [5, 6]])
+def test_none_can_be_left_out(
+    jobs: JobStore, numbers: list[int], kind: Records, made: Made
+) -> None:
     jobs.add([new("a")])
-    jobs.take_epochs(1, [(epoch, record(epoch)) for epoch in (1, 2, 3)])
-    with pytest.raises(ValueError, match=r"job 1: epoch \d came before epoch \d"):
-        jobs.take_epochs(1, [(epoch, record(epoch)) for epoch in epochs])
-    assert jobs.epochs(1) == [record(epoch) for epoch in (1, 2, 3)]
+    jobs.take(1, [made(number) for number in (1, 2, 3)], kind)
+    with pytest.raises(ValueError, match=r"job 1: (epoch|number) \d came before \d"):
+        jobs.take(1, [made(number) for number in numbers], kind)
+    assert jobs.records(1, kind) == [made(number) for number in (1, 2, 3)]
 
 
-def test_a_record_that_is_no_json_is_refused(jobs: JobStore) -> None:
+@BOTH
+def test_a_record_that_is_no_json_is_refused(jobs: JobStore, kind: Records, made: Made) -> None:
     jobs.add([new("a")])
     with pytest.raises(ValueError, match="not JSON compliant"):
-        jobs.take_epochs(1, [(1, record(1)), (2, {"loss": float("nan")})])
-    assert jobs.epochs(1) == []
+        jobs.take(1, [made(1), made(2) | {"loss": float("nan")}], kind)
+    assert jobs.records(1, kind) == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -210,14 +252,14 @@ def test_whatever_is_told_again_the_epochs_are_the_same(
     (job,) = jobs.add([new()])
     done = 0
     for low, high in parts:
-        told = [(epoch, record(epoch)) for epoch in range(low + 1, high + 1)]
+        told = [record(epoch) for epoch in range(low + 1, high + 1)]
         if low > done and told:
             with pytest.raises(ValueError, match="came before"):
-                jobs.take_epochs(job.number, told)
+                jobs.take(job.number, told)
         else:
-            jobs.take_epochs(job.number, told)
-            done = max([done, *(epoch for epoch, _ in told)])
-        assert jobs.epochs(job.number) == [record(epoch) for epoch in range(1, done + 1)]
+            jobs.take(job.number, told)
+            done = max([done, *(one["epoch"] for one in told)])
+        assert jobs.records(job.number) == [record(epoch) for epoch in range(1, done + 1)]
         assert jobs.get(job.number).done_epochs == done
 
 
@@ -247,7 +289,7 @@ def test_threads_add_and_change_side_by_side(jobs: JobStore) -> None:
         for _ in range(6):
             added = jobs.add([new(name, seed) for seed in range(chance.randint(1, 3))])
             for job in added:
-                jobs.take_epochs(job.number, [(1, record(1)), (2, record(2))])
+                jobs.take(job.number, [record(1), record(2)])
                 jobs.update(job.number, state="done", run=f"run {job.number}")
 
     def read() -> None:

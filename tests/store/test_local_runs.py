@@ -296,7 +296,7 @@ def test_removing_what_was_trained_here(fresh: Library, tmp_path: Path) -> None:
     jobs = new_job(fresh, 3)
     for number in (1, 2):
         fresh.add_run(trained(number), source=LOCAL, job=number)
-    jobs.take_epochs(1, [(1, {"epoch": 1})])
+    jobs.take(1, [{"epoch": 1}])
     kept = [jobs.get(number) for number in (1, 2, 3)]
     fresh.remove_source("local")
     assert meaning(fresh) == before

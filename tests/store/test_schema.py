@@ -68,7 +68,7 @@ def test_an_old_database_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
     version_1(tmp_path / "old", "mine")
     for name in ("old", "new"):
         Store.open(tmp_path / name).close()
-        assert version(tmp_path / name) == [("2",)]
+        assert version(tmp_path / name) == [(str(schema.VERSION),)]
     assert tables(tmp_path / "old") == tables(tmp_path / "new")
 
 
@@ -107,6 +107,21 @@ def test_a_table_that_was_imported_as_local_makes_room(tmp_path: Path) -> None:
             "locally:nb201-000000:digits:mine@3:2",
             "local:nb201-000000:digits:mine@12:777",
         }
+
+
+def test_jobs_of_version_2_are_as_they_were(tmp_path: Path) -> None:
+    """The step from 1 to 2 is fixed: what it made is what version 2 was."""
+    version_1(tmp_path, "mine")
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
+        schema.MIGRATIONS[1](connection)
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+        connection.execute(
+            "INSERT INTO jobs VALUES (1, 'a', 'id', 'digits', 'proxy', '{}', NULL, 7, 0, 'queued', "
+            "0, NULL, NULL, NULL, false, now(), NULL, NULL, 12)"
+        )
+    with Store.open(tmp_path) as store:
+        (job,) = JobStore(store).page([], 10)
+        assert (job.cell, job.seed, job.epochs, job.measurement) == ("a", 7, 12, None)
 
 
 KILLED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -33,6 +34,7 @@ MOST_JOBS = 20_000
 """Cells times seeds of one request."""
 PING_S = 15.0
 _ENDED = "end"
+_EVENT = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?")
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Number = Annotated[
@@ -155,12 +157,19 @@ def list_jobs(request: Request) -> Response:
 @router.get("/jobs/{job}", summary="One job with its curve so far")
 @describes(Query, schemas.JobDocument)
 def one_job(request: Request, number: Number) -> Response:
-    """`epochs` grow while it runs; a finished one is a run, see `run`."""
+    """`epochs` and `measurements` grow while it runs; a finished one is a run, see `run`."""
     read(Query, request)
     queue = _queue(request)
     job = _found(queue, number)
     places = queue.jobs.positions() if job.state == "queued" else {}
-    return json_response(_document(job, places) | {"epochs": queue.jobs.epochs(number)})
+    return json_response(
+        _document(job, places)
+        | {
+            "epochs": queue.jobs.records(number),
+            "measurements": queue.jobs.records(number, "measurements"),
+            "details": None if job.details is None else json.loads(job.details),
+        }
+    )
 
 
 @router.get(
@@ -187,10 +196,11 @@ def job_log(request: Request, number: Number) -> Response:
     },
 )
 async def job_events(request: Request, number: Number) -> Response:
-    """Server-sent events: `epoch` for each epoch, then `end` with the job.
+    """Server-sent events: `epoch` for each epoch, `measurement` for each, then `end` with the job.
 
-    An epoch's event has its number as id, so that `Last-Event-ID` resumes behind it; who has seen
-    the end (`Last-Event-ID: end`) gets 204, which tells a browser not to ask again.
+    Their ids count them, as `3` or, once something was measured, `3-12`: `Last-Event-ID` resumes
+    behind both; who has seen the end (`Last-Event-ID: end`) gets 204, which tells a browser not to
+    ask again.
     """
     read(Query, request)
     queue = _queue(request)
@@ -198,21 +208,32 @@ async def job_events(request: Request, number: Number) -> Response:
     seen = request.headers.get("last-event-id", "0")
     if seen == _ENDED:
         return Response(status_code=204)
-    if not (seen.isascii() and seen.isdigit() and len(seen) < 10):
-        raise QueryError(seen, "no event's id", f"a number of an epoch, {_ENDED}", "Last-Event-ID")
-    return EventSourceResponse(_events(request, number, int(seen)), ping=PING_S)
+    if not _EVENT.fullmatch(seen):
+        raise QueryError(seen, "no event's id", f"as 3 or 3-12, {_ENDED}", "Last-Event-ID")
+    epochs, _, measured = seen.partition("-")
+    events = _events(request, number, int(epochs), int(measured or 0))
+    return EventSourceResponse(events, ping=PING_S)
 
 
-async def _events(request: Request, number: int, seen: int) -> AsyncIterator[ServerSentEvent]:
+async def _events(
+    request: Request, number: int, epochs: int, measured: int
+) -> AsyncIterator[ServerSentEvent]:
     queue = _queue(request)
     async with queue.changes.watch() as changed:
         while True:
             changed.clear()
-            # The job first: once it has ended, all its epochs are there.
+            # The job first: once it has ended, all its records are there.
             job = await to_thread.run_sync(queue.jobs.get, number)
-            for record in (await to_thread.run_sync(queue.jobs.epochs, number))[seen:]:
-                seen = record["epoch"]
-                yield ServerSentEvent(json.dumps(record), event="epoch", id=str(seen))
+            for record in (await to_thread.run_sync(queue.jobs.records, number))[epochs:]:
+                epochs = record["epoch"]
+                name = f"{epochs}-{measured}" if measured else str(epochs)
+                yield ServerSentEvent(json.dumps(record), event="epoch", id=name)
+            if job.measurement is not None:
+                lines = await to_thread.run_sync(queue.jobs.records, number, "measurements")
+                for line in lines[measured:]:
+                    measured = line["number"]
+                    name = f"{epochs}-{measured}"
+                    yield ServerSentEvent(json.dumps(line), event="measurement", id=name)
             if job.ended:
                 document = _document(job, {})
                 text = bytes(json_response(document).body).decode()
@@ -275,6 +296,7 @@ def _document(job: Job, places: dict[int, int]) -> dict[str, Any]:
         "state": job.state,
         "priority": job.priority,
         "position": places.get(job.number),
+        "measurement": None if job.measurement is None else json.loads(job.measurement),
         "progress": _progress(job),
         "device": job.device,
         "attempts": job.attempts,
@@ -293,14 +315,19 @@ def _document(job: Job, places: dict[int, int]) -> dict[str, Any]:
 
 
 def _progress(job: Job) -> dict[str, Any] | None:
-    """How far it is; the time left is judged by the last epoch's."""
-    if job.last is None:
+    """How far it is; the time left of the training is judged by the last epoch's."""
+    if job.last is None and job.last_measured is None:
         return None
-    seconds = job.last["seconds"]
-    left = (job.epochs - job.done_epochs) * (seconds["train"] + seconds["evaluate"])
+    rate = left = None
+    if job.last is not None:
+        seconds = job.last["seconds"]
+        rate = job.last["images_per_s"]
+        left = round((job.epochs - job.done_epochs) * (seconds["train"] + seconds["evaluate"]), 1)
     return {
         "epoch": job.done_epochs,
         "epochs": job.epochs,
-        "images_per_s": job.last["images_per_s"],
-        "seconds_left": round(left, 1),
+        "images_per_s": rate,
+        "seconds_left": left,
+        "measured": job.measured,
+        "to_measure": None if job.last_measured is None else job.last_measured["of"],
     }

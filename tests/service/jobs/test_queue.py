@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from service.jobs.queue import MOST_CRASHES, JobStateError, Queue
 from service.jobs.requests import Request, checked
 from service.jobs.slots import Slot
 from service.training.folder import Result
+from service.training.measure import GradientVariance, Landscape, Smoothness
 from service.training.recipes import builtin
 from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, record
 
@@ -251,7 +253,7 @@ def test_divergence_is_final_and_keeps_the_curve(stage: Stage) -> None:
     stage.queue.step()
     job = stage.queue.jobs.get(1)
     assert (job.state, job.error, job.run) == ("failed", "diverged at epoch 2", None)
-    assert stage.queue.jobs.epochs(1) == [record(1), lost]
+    assert stage.queue.jobs.records(1) == [record(1), lost]
     assert stage.submit(1) == [("failed", 1)]
     with pytest.raises(JobStateError, match="would again"):
         stage.queue.resume(1)
@@ -379,7 +381,7 @@ def test_services_killed_at_random_moments_lose_and_repeat_nothing(
         stage.queue.step()
     assert stage.queue.jobs.counts()["done"] == 3
     for job in (1, 2, 3):
-        assert stage.queue.jobs.epochs(job) == [record(e) for e in range(1, EPOCHS + 1)]
+        assert stage.queue.jobs.records(job) == [record(e) for e in range(1, EPOCHS + 1)]
     (source,) = fresh.snapshot.sources
     assert (source.name, source.runs, source.cells) == ("local", 3, 3)
 
@@ -422,13 +424,100 @@ def test_what_could_not_be_written_once_is_written_later(
     stage.queue.step()
     stage.works(1, 1, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(stage.queue.jobs, "take_epochs", full)
+        patch.setattr(stage.queue.jobs, "take", full)
         with pytest.raises(OSError, match="full"):
             stage.queue.step()
     stage.works(1, 3)
     stage.queue.step()
-    assert stage.queue.jobs.epochs(1) == [record(1), record(2), record(3)]
+    assert stage.queue.jobs.records(1) == [record(1), record(2), record(3)]
 
 
 def full(*_: object) -> None:
     raise OSError("the disk is full")
+
+
+LANDSCAPE = Landscape(points=3)
+
+
+def line(number: int) -> dict[str, object]:
+    return {"number": number, "of": 3, "epoch": EPOCHS, "row": number - 1, "loss": [1.0, None, 2.0]}
+
+
+def test_a_measurement_is_taken_in_and_leaves_its_run(stage: Stage) -> None:
+    assert stage.submit(6111, measurement=LANDSCAPE) == [("queued", 1)]
+    stage.queue.step()
+    assignment = stage.queue.folder(1).assignment()
+    assert (assignment.measurement, assignment.weights) == (LANDSCAPE, None)
+    stage.works(1, *range(1, EPOCHS + 1))
+    stage.queue.folder(1).append_measured(line(1))
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.done_epochs, job.measured, job.last_measured) == (EPOCHS, 1, line(1))
+    for number in (2, 3):
+        stage.queue.folder(1).append_measured(line(number))
+    stage.finishes(1)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.run) == ("done", "local:nb201-006111:digits:proxy@12:777")
+    assert json.loads(job.details or "")["device"] == "a staged CPU"
+    assert stage.queue.jobs.records(1, "measurements") == [line(1), line(2), line(3)]
+    # The same again is known, another measurement isn't, and the training of all of them is.
+    assert stage.submit(6111, measurement=LANDSCAPE) == [("existing", 1)]
+    assert stage.submit(6111, measurement=Smoothness()) == [("queued", 2)]
+    assert stage.submit(6111) == [("existing", None)]
+
+
+def test_a_network_that_was_trained_is_measured_without_training_it_again(stage: Stage) -> None:
+    stage.submit(6111)
+    stage.queue.step()
+    weights = stage.queue.folder(1).weights_file
+    weights.write_bytes(b"weights")
+    stage.finishes(1)
+    stage.queue.step()
+    run = stage.queue.jobs.get(1).run
+    assert weights.exists()
+    assert not stage.queue.folder(1).checkpoint_file.exists()
+    stage.submit(6111, measurement=LANDSCAPE)
+    stage.queue.step()
+    assert stage.queue.folder(2).assignment().weights == weights
+    stage.queue.folder(2).append_measured(line(1))
+    stage.queue.folder(2).write_result(done())
+    stage.executor.dies(2)
+    stage.queue.step()
+    job = stage.queue.jobs.get(2)
+    assert (job.state, job.done_epochs, job.measured, job.run) == ("done", 0, 1, run)
+    # What is due at earlier epochs can't be had from the weights of the last.
+    stage.submit(6111, measurement=GradientVariance())
+    stage.queue.step()
+    assert stage.queue.folder(3).assignment().weights is None
+
+
+def test_a_measurement_leaves_a_run_that_is_there_as_it_is(stage: Stage) -> None:
+    stage.submit(6111)
+    stage.queue.step()
+    stage.finishes(1)
+    stage.queue.step()
+    run = stage.queue.jobs.get(1).run
+    assert run is not None
+    before = one(stage.library.snapshot, run)
+    stage.submit(6111, measurement=LANDSCAPE)
+    stage.queue.step()
+    result = done()
+    result.details["device"] = "another CPU"
+    stage.works(2, *range(1, EPOCHS + 1))
+    stage.queue.folder(2).write_result(result)
+    stage.executor.dies(2)
+    stage.queue.step()
+    assert stage.queue.jobs.get(2).run == run
+    assert one(stage.library.snapshot, run) == before
+
+
+def test_weights_are_kept_only_if_the_operator_wants(fresh: Library) -> None:
+    stage = Stage(fresh)
+    stage.queue.keep_weights = False
+    stage.submit(6111)
+    stage.queue.step()
+    stage.queue.folder(1).weights_file.write_bytes(b"weights")
+    stage.finishes(1)
+    stage.queue.step()
+    assert not stage.queue.folder(1).weights_file.exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.training.augment import Pixels, Preparation, crop, cutout, flip
 from service.training.recipes import Augmentation
-from service.training.trainer import shrunk
+from service.training.setting import shrunk
 
 CPU = torch.device("cpu")
 

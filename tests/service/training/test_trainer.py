@@ -13,7 +13,8 @@ import torch
 from analysis.cells import parse_cell
 from service.training.images import Images, ImageSet
 from service.training.recipes import Recipe, RecipeError
-from service.training.trainer import DivergedError, Figures, Machine, Record, train
+from service.training.setting import Machine, set_up
+from service.training.trainer import DivergedError, Record, train
 from tests.service.training import made
 
 CPU = Machine(torch.device("cpu"), 1)
@@ -38,21 +39,18 @@ class Trained:
     ) -> None:
         self.records: list[Record] = []
         self.resumed_with: list[Record] = []
-        self.reported: list[tuple[int, int]] = []
-        self.figures: Figures | None = None
         self.checkpoint = folder / "checkpoint.pt"
         self._interrupt_after = interrupt_after
-        self.figures = train(
-            parse_cell(cell),
+        self.setting = set_up(
+            parse_cell(cell), recipe, images or made.images(), seed, CPU, mirrored=True
+        )
+        train(
+            self.setting,
             recipe,
-            images or made.images(),
             seed,
-            CPU,
             self.checkpoint,
-            mirrored=True,
             started=lambda records: self.resumed_with.extend(records),
             finished_epoch=self._finished,
-            report=lambda done, total: self.reported.append((done, total)),
         )
 
     def _finished(self, record: Record) -> None:
@@ -85,8 +83,6 @@ def test_a_record_is_whole(tmp_path: Path) -> None:
             assert 0 <= record[name]["accuracy"] <= 100
         assert record["seconds"]["train"] > 0
         assert record["images_per_s"] == pytest.approx(50 / record["seconds"]["train"], rel=0.05)
-    assert trained.reported[-1] == (100, 100)
-    assert [done for done, _ in trained.reported] == sorted(done for done, _ in trained.reported)
 
 
 def test_the_same_job_gives_the_same_curve_and_another_seed_another(tmp_path: Path) -> None:
@@ -138,7 +134,6 @@ def test_a_finished_run_trains_no_further(tmp_path: Path) -> None:
     again = Trained(tmp_path, made.recipe())
     assert again.records == []
     assert again.resumed_with == first.records
-    assert again.figures == first.figures
 
 
 def weights(folder: Path) -> torch.Tensor:
@@ -176,15 +171,13 @@ def test_divergence_ends_the_run_and_keeps_its_curve(tmp_path: Path) -> None:
         epochs=5, optimiser={"learning_rate": 100.0, "weight_decay": 1.0}, batch=2, augment={}
     )
     records: list[Record] = []
+    setting = set_up(parse_cell(made.NB201), recipe, made.images(), 1, CPU, mirrored=False)
     with pytest.raises(DivergedError) as caught:
         train(
-            parse_cell(made.NB201),
+            setting,
             recipe,
-            made.images(),
             1,
-            CPU,
             tmp_path / "checkpoint.pt",
-            mirrored=False,
             started=lambda _: None,
             finished_epoch=records.append,
         )
@@ -226,7 +219,6 @@ def test_a_last_batch_of_one_image_joins_the_one_before(tmp_path: Path) -> None:
     )
     trained = Trained(tmp_path, recipe, cell="SNAS-mild", images=made.images(train=33))
     assert trained.records[0]["train"]["loss"] > 0
-    assert trained.reported[-1] == (33, 33)
 
 
 def test_cells_of_the_other_space_are_refused(tmp_path: Path) -> None:

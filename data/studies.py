@@ -1,0 +1,128 @@
+"""Studies: what was asked, and the trainings and measurements that each is made of.
+
+A study's state and results follow from its parts, which are jobs or runs that were there already;
+nothing of them is kept here. Times are UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+
+import duckdb
+
+from data.store import Store, first_row, next_number
+
+
+class UnknownStudyError(LookupError):
+    """There is no study of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no study {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One training of a study, or one measurement.
+
+    Attributes:
+        role: what the cell is to the study: ``original``, or a kind of variant.
+        original: id of the cell that it is compared with; its own for an original.
+        cell: canonical string.
+        job: number of the job, None where the run was there before it.
+        run: public id of the run that was there; None where a job was queued.
+    """
+
+    role: str
+    original: str
+    cell: str
+    cell_id: str
+    dataset: str
+    recipe: str
+    learning_rate: float
+    seed: int
+    job: int | None
+    run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study as it was asked for; ``settings`` are JSON."""
+
+    number: int
+    kind: str
+    settings: str
+    created_at: datetime
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Part))
+_MARKS = ", ".join("?" * (len(fields(Part)) + 2))
+
+
+class StudyStore:
+    """The studies of one database. Methods may be called from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, kind: str, settings: str, parts: Sequence[Part]) -> Study:
+        """Keep a study with its parts.
+
+        One of this kind with equal settings keeps its number and gets these parts.
+        """
+        with self._store.write() as cursor:
+            row = first_row(
+                cursor,
+                "SELECT study, kind, settings, created_at FROM studies "
+                "WHERE kind = ? AND settings = ?",
+                [kind, settings],
+            )
+            if row is None:
+                number = max(1, next_number(cursor, "studies", "study"))
+                row = (number, kind, settings, datetime.now(UTC).replace(tzinfo=None))
+                cursor.execute("INSERT INTO studies VALUES (?, ?, ?, ?)", row)
+            study = Study(*row)
+            cursor.execute("DELETE FROM study_parts WHERE study = ?", [study.number])
+            rows = [(study.number, place, *astuple(part)) for place, part in enumerate(parts, 1)]
+            if rows:
+                cursor.executemany(f"INSERT INTO study_parts VALUES ({_MARKS})", rows)  # noqa: S608
+        return study
+
+    def get(self, number: int) -> Study:
+        """One study.
+
+        Raises:
+            UnknownStudyError: there is no such study.
+        """
+        with self._store.read() as cursor:
+            found = _read(cursor, "WHERE study = ?", [number])
+        if not found:
+            raise UnknownStudyError(number)
+        return found[0]
+
+    def page(self, limit: int, before: int | None = None) -> list[Study]:
+        """Up to ``limit`` studies, the latest first; with numbers below ``before``."""
+        with self._store.read() as cursor:
+            return _read(
+                cursor,
+                "WHERE $1 IS NULL OR study < $1 ORDER BY study DESC LIMIT $2",
+                [before, limit],
+            )
+
+    def parts(self, number: int) -> list[Part]:
+        """The parts of a study in their order; none for one that doesn't exist."""
+        with self._store.read() as cursor:
+            rows = cursor.execute(
+                f"SELECT {_COLUMNS} FROM study_parts WHERE study = ? ORDER BY part",  # noqa: S608
+                [number],
+            ).fetchall()
+        return [Part(*row) for row in rows]
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, where: str, values: list[int | None]) -> list[Study]:
+    rows = cursor.execute(
+        f"SELECT study, kind, settings, created_at FROM studies {where}",  # noqa: S608  (constants)
+        values,
+    ).fetchall()
+    return [Study(*row) for row in rows]

@@ -1,0 +1,97 @@
+"""What can be measured on a network, as data: which figures, at which epochs, on how many images.
+
+Free of torch: the server checks what is asked; :mod:`service.training.measurements` does it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+At = Literal["end", "ends", "every-epoch"]
+"""When it is measured: after the last epoch, before the first and after the last, or before the
+first and after each."""
+
+
+class _Measurement(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    images: Literal["test", "train"] = Field(
+        default="test", description="which images, never augmented; test: ori-test, or x-valid"
+    )
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=0, description="of directions, batches and start vectors"
+    )
+
+
+def _odd(points: int) -> int:
+    if points % 2 == 0:
+        raise ValueError("an even number of points has none at the centre")
+    return points
+
+
+class Landscape(_Measurement):
+    """Loss and accuracy around trained weights, along filter-normalised random directions.
+
+    Li et al. 2018, arXiv 1712.09913; DOMAIN, section 6.
+    """
+
+    kind: Literal["landscape"] = "landscape"
+    at: Literal["end"] = "end"
+    dimensions: Literal[1, 2] = 2
+    points: int = Field(default=21, ge=3, le=501, description="a side of the grid; odd")
+    reach: float = Field(default=1.0, gt=0, le=100, description="the grid spans −reach … reach")
+    sample: int | None = Field(
+        default=None, ge=1, description="at most so many images, all classes alike; null: all"
+    )
+
+    _centred = field_validator("points")(_odd)
+
+
+class GradientVariance(_Measurement):
+    """E_i ‖g_i − ḡ‖² over the gradients g_i of mini-batches (DOMAIN, section 6).
+
+    With ``plane``, over the plane of a landscape too, after the last epoch.
+    """
+
+    kind: Literal["gradient-variance"] = "gradient-variance"
+    at: At = "every-epoch"
+    images: Literal["test", "train"] = "train"
+    batch: int = Field(default=64, ge=1, le=65_536, description="images a batch")
+    batches: int = Field(default=16, ge=2, le=10_000, description="of one fixed sample")
+    statistics: Literal["batch", "running"] = Field(
+        default="batch", description="what batch normalisation uses; batch: as training does"
+    )
+    plane: int | None = Field(
+        default=None, ge=3, le=501, description="points a side of a grid over the plane; odd"
+    )
+    reach: float = Field(default=1.0, gt=0, le=100, description="of the plane")
+
+    @field_validator("plane")
+    @classmethod
+    def _centred(cls, points: int | None) -> int | None:
+        return None if points is None else _odd(points)
+
+
+class Smoothness(_Measurement):
+    """The Hessian's eigenvalue of largest magnitude, by block and for the whole network."""
+
+    kind: Literal["smoothness"] = "smoothness"
+    at: At = "end"
+    images: Literal["test", "train"] = "train"
+    sample: int = Field(default=512, ge=1, description="at most so many images, all classes alike")
+    statistics: Literal["batch", "running"] = Field(
+        default="running", description="what batch normalisation uses; running: as evaluation does"
+    )
+
+
+AnyMeasurement = Landscape | GradientVariance | Smoothness
+Measurement = Annotated[AnyMeasurement, Field(discriminator="kind")]
+
+_ADAPTER: TypeAdapter[AnyMeasurement] = TypeAdapter(Measurement)
+
+
+def read_measurement(text: str) -> AnyMeasurement:
+    """What ``model_dump_json`` wrote."""
+    return _ADAPTER.validate_json(text)

@@ -1,0 +1,1 @@
+"""Measurements on a network: loss landscape, gradient variance, curvature (torch)."""
