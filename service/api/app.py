@@ -9,7 +9,17 @@ from fastapi_swagger import patch_fastapi
 
 from data.library import Library
 from service.api import access, documentation, errors, monitoring, threads
-from service.api.routes import about, cells, correlations, groups, jobs, runs, training
+from service.api.routes import (
+    about,
+    cells,
+    correlations,
+    groups,
+    jobs,
+    runs,
+    studies,
+    training,
+    variants,
+)
 from service.jobs.executors import LocalExecutor
 from service.jobs.queue import Queue
 
@@ -41,7 +51,7 @@ def create_app(
     app.state.queue = queue or Queue(library, LocalExecutor(), [])
     errors.install(app)
     access.install(app, library.store.path.parent, read)
-    modules = (cells, runs, correlations, groups, jobs, training, about)
+    modules = (cells, runs, correlations, groups, variants, jobs, studies, training, about)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.errors import nearest
 from service.api.errors import ParameterError, ParameterProblem
 
-Model = TypeVar("Model", bound="Body")
+Model = TypeVar("Model", bound=BaseModel)
 
 MOST_BYTES = 8 << 20
 
@@ -28,6 +29,29 @@ async def read_body(model: type[Model], request: Request) -> Model:
     Raises:
         ParameterError: not JSON, or fields that can't be taken; names each.
     """
+    text, _ = await _object(request, _fields(model))
+    return _validated(model, text)
+
+
+async def read_kind(models: Mapping[str, type[Model]], request: Request) -> Model:
+    """The body as the model that its field ``kind`` names.
+
+    Raises:
+        ParameterError: as :func:`read_body`, or there is no such kind.
+    """
+    allowed = ", ".join(models)
+    text, content = await _object(request, "a field kind and those of the kind")
+    if "kind" not in content:
+        raise _fault("kind", None, "field required", allowed)
+    kind = content["kind"]
+    if not isinstance(kind, str) or kind not in models:
+        hint = nearest(str(kind), models)
+        raise _fault("kind", str(kind)[:200], f"unknown kind {hint}".strip(), allowed)
+    return _validated(models[kind], text)
+
+
+async def _object(request: Request, allowed: str) -> tuple[bytes, dict[str, Any]]:
+    """The body as it came and read."""
     text = bytearray()
     async for part in request.stream():
         text += part
@@ -38,14 +62,18 @@ async def read_body(model: type[Model], request: Request) -> Model:
     except orjson.JSONDecodeError as error:
         raise _fault("body", None, f"not JSON: {error}", "a JSON object") from None
     if not isinstance(content, dict):
-        raise _fault("body", None, "not a JSON object", _fields(model))
+        raise _fault("body", None, "not a JSON object", allowed)
+    return bytes(text), content
+
+
+def _validated(model: type[Model], text: bytes) -> Model:
     try:
-        return model.model_validate_json(bytes(text), strict=True)
+        return model.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ParameterError(_faults(model, error)) from None
 
 
-def _faults(model: type[Body], error: ValidationError) -> list[ParameterProblem]:
+def _faults(model: type[BaseModel], error: ValidationError) -> list[ParameterProblem]:
     """Each fault once: of a list with a bad item, the item, not that the list is then too short."""
     faults = error.errors()
     places = [fault["loc"] for fault in faults]
@@ -59,7 +87,7 @@ def _faults(model: type[Body], error: ValidationError) -> list[ParameterProblem]
     ]
 
 
-def _told(model: type[Body], fault: Any) -> ParameterProblem:
+def _told(model: type[BaseModel], fault: Any) -> ParameterProblem:
     place = [str(part) for part in fault["loc"]]
     name = ".".join(place)
     problem = fault["msg"].removeprefix("Value error, ")
@@ -79,7 +107,7 @@ def _told(model: type[Body], fault: Any) -> ParameterProblem:
     )
 
 
-def _fields(model: type[Body]) -> str:
+def _fields(model: type[BaseModel]) -> str:
     return f"the fields {', '.join(model.model_fields)}"
 
 

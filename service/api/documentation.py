@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from service.api import access
-from service.api.body import Body
 from service.api.errors import MEDIA_TYPE, ProblemDocument
 from service.api.params import Query, openapi_parameters
 from service.api.schemas import Answer
@@ -27,7 +26,7 @@ _ERRORS = {
 
 
 def describes(
-    model: type[Query], answer: type[Answer], *media_types: str, body: type[Body] | None = None
+    model: type[Query], answer: type[Answer], *media_types: str, body: type[BaseModel] | None = None
 ) -> Callable[[Endpoint], Endpoint]:
     """Marks an endpoint with the models of its parameters, its body and its JSON answer.
 

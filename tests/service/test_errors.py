@@ -24,6 +24,7 @@ REQUIRED = {
     "/correlations": {"x": "width", "y": "depth"},
     "/correlations/by-epoch": {"x": "width", "y": "valid_accuracy"},
     "/ranks": {"cell": "1"},
+    "/variants": {"cell": "1"},
 }
 CONTEXT = ("dataset", "source", "recipe", "images", "seed")
 HOSTILE = [

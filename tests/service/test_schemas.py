@@ -20,6 +20,7 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/cells?space=darts", schemas.CellPage),
     ("/cells?cell=284&cell=DARTS-V2&seed=777&metric=valid_accuracy@final:std", schemas.CellPage),
     ("/cells/284", schemas.CellDocument),
+    ("/variants?cell=284&kind=adapted", schemas.Variants),
     ("/cells/NASNet-A?dataset=cifar100", schemas.CellDocument),
     (f"/cells/{UNLOADED}", schemas.CellDocument),
     ("/cells/284/curves", schemas.Curves),

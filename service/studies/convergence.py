@@ -1,0 +1,209 @@
+"""How fast cells converge beside their variants: measures, their spread, and what explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis import components, convergence, paired
+from analysis.correlation import correlate
+from data.studies import Part
+from service.studies.kinds import Convergence, GeneralisationStudy
+from service.studies.outcomes import FloatArray, Outcome, number, plain, shape
+from service.studies.planning import ORIGINAL
+
+Measures = dict[str, Callable[[FloatArray, FloatArray], float]]
+"""By name, from the accuracies and training losses of one run, (1, epochs) each, to a number."""
+
+
+def results(asked: Convergence, told: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """For each learning rate: cells with their measures, correlations, components."""
+    rates = sorted({one.part.learning_rate for one in told})
+    return [
+        _at_rate(asked, rate, [o for o in told if o.part.learning_rate == rate]) for rate in rates
+    ]
+
+
+def _at_rate(asked: Convergence, rate: float, told: list[Outcome]) -> dict[str, Any]:
+    epochs = max(one.epochs for one in told)
+    upto = min(asked.epoch or -(-epochs // 2), epochs) if epochs else 1
+    measures = _measures(upto, epochs, asked.threshold)
+    rows = []
+    values: dict[str, dict[tuple[str, str, str], list[float]]] = {name: {} for name in measures}
+    for key, group in _by_cell(told).items():
+        row, found = _cell(key, group, measures)
+        rows.append(row)
+        for name, numbers in found.items():
+            values[name][key] = numbers
+    return {
+        "learning_rate": rate,
+        "recipe": told[0].part.recipe,
+        "epoch": upto,
+        "set": next((one.set for one in told if one.set is not None), None),
+        "cells": rows,
+        "correlations": _correlations(rows, measures),
+        "components": _components(asked, values),
+    }
+
+
+def _measures(upto: int, epochs: int, threshold: float | None) -> Measures:
+    """Those of DOMAIN, section 5."""
+    measures: Measures = {
+        f"accuracy@{upto}": lambda a, _: float(a[0, upto - 1]) if a.shape[1] >= upto else np.nan,
+        "accuracy@final": lambda a, _: float(a[0, -1]) if a.shape[1] == epochs else np.nan,
+        f"aulc@{upto}": lambda a, _: float(convergence.aulc(a, upto)[0]),
+        "half_life": lambda a, _: (
+            float(convergence.half_life(a)[0]) if a.shape[1] == epochs else np.nan
+        ),
+        f"sotl@{upto}": lambda _, losses: float(convergence.sotl(losses, upto)[0]),
+        f"sotl_e@{upto}": lambda _, losses: float(convergence.sotl_e(losses, upto)[0]),
+        f"tse_ema@{upto}": lambda _, losses: float(convergence.tse_ema(losses, upto)[0]),
+    }
+    if threshold is not None:
+        measures[f"epochs_to_{threshold:g}"] = lambda a, _: float(
+            convergence.epochs_to(a, threshold).epochs[0]
+        )
+    return measures
+
+
+def _by_cell(told: Iterable[Outcome]) -> dict[tuple[str, str, str], list[Outcome]]:
+    """By (original, role, cell), in the study's order."""
+    groups: dict[tuple[str, str, str], list[Outcome]] = {}
+    for one in told:
+        groups.setdefault((one.part.original, one.part.role, one.part.cell), []).append(one)
+    return groups
+
+
+def _cell(
+    key: tuple[str, str, str], group: list[Outcome], measures: Measures
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    original, role, arch = key
+    finished = [one for one in group if one.state == "done"]
+    diverged = [one for one in group if one.diverged]
+    found = {
+        name: [
+            value
+            for one in finished
+            if np.isfinite(value := measure(one.accuracy[np.newaxis], one.train_loss[np.newaxis]))
+        ]
+        for name, measure in measures.items()
+    }
+    width, depth = shape(arch)
+    ended = len(finished) + len(diverged)
+    row = {
+        "cell": group[0].part.cell_id,
+        "arch": arch,
+        "role": role,
+        "original": original,
+        "width": width,
+        "depth": depth,
+        "trainings": len(group),
+        "n": len(finished),
+        "diverged": len(diverged),
+        "diverged_share": len(diverged) / ended if ended else None,
+        "measures": {
+            name: {
+                "n": len(values),
+                "mean": float(np.mean(values)) if values else None,
+                "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            }
+            for name, values in found.items()
+        },
+        "curves": [
+            {
+                "seed": one.part.seed,
+                "accuracy": [number(value) for value in one.accuracy],
+                "train_loss": [number(value) for value in one.train_loss],
+            }
+            for one in group
+            if len(one.accuracy) or len(one.train_loss)
+        ],
+    }
+    return row, found
+
+
+def _correlations(rows: list[dict[str, Any]], measures: Iterable[str]) -> list[dict[str, Any]]:
+    """Spearman of width and depth with the mean of each measure, a cell that comes twice once."""
+    once = list({row["cell"]: row for row in rows}.values())
+    return [
+        {"x": x, "y": measure}
+        | correlation(
+            [(row[x], row["measures"][measure]["mean"]) for row in once],
+        )
+        for measure in measures
+        for x in ("width", "depth")
+    ]
+
+
+def correlation(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
+    """Spearman's coefficient over the complete pairs, with Fisher's 95 % interval."""
+    complete = [(x, y) for x, y in pairs if x is not None and y is not None]
+    x, y = np.array(complete, np.float64).reshape(-1, 2).T
+    found = correlate(x, y, method="spearman")
+    return {
+        "method": found.method,
+        "coefficient": found.coefficient,
+        "p_value": found.p_value,
+        "ci": found.ci,
+        "n": found.n,
+        "reason": found.reason,
+    }
+
+
+def _components(
+    asked: Convergence, values: dict[str, dict[tuple[str, str, str], list[float]]]
+) -> list[dict[str, Any]]:
+    """For each original and measure, where both kinds of random variants were trained."""
+    if not {"random-connections", "random-operations"} <= set(asked.variants):
+        return []
+    found = []
+    for measure, cells in values.items():
+        for original in dict.fromkeys(key[0] for key in cells):
+            kinds = [
+                [numbers for key, numbers in cells.items() if key[:2] == (original, kind)]
+                for kind in ("random-connections", "random-operations")
+            ]
+            told = plain(components.components(kinds[0], kinds[1]))
+            found.append({"original": original, "measure": measure, **told})
+    return found
+
+
+def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """For each original, and for all together: adapted − original over data sets and seeds."""
+    pairs: dict[str, dict[tuple[str, int], dict[str, float]]] = {}
+    for one in told:
+        part: Part = one.part
+        sides = pairs.setdefault(part.original, {}).setdefault((part.dataset, part.seed), {})
+        sides["original" if part.role == ORIGINAL else "adapted"] = (
+            one.test_accuracy if np.isfinite(one.test_accuracy) else one.final
+        )
+    alpha = round(1 - asked.confidence, 12)
+    groups = dict(pairs)
+    if len(groups) > 1:
+        together = {
+            (f"{original} {dataset}", seed): sides
+            for original, found in pairs.items()
+            for (dataset, seed), sides in found.items()
+        }
+        groups["all"] = together
+    answers = []
+    for original, found in groups.items():
+        before = np.array([sides["original"] for sides in found.values()])
+        after = np.array([sides["adapted"] for sides in found.values()])
+        compared = paired.compare(before, after, confidence=asked.confidence, alpha=alpha)
+        listed = [
+            {
+                "dataset": dataset,
+                "seed": seed,
+                "original": number(sides["original"]),
+                "adapted": number(sides["adapted"]),
+            }
+            for (dataset, seed), sides in found.items()
+        ]
+        answers.append(
+            {"original": original, **plain(compared)}
+            | ({"pairs": listed} if original != "all" else {})
+        )
+    return answers

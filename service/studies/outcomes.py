@@ -1,0 +1,162 @@
+"""What came of the parts of a study so far: states, curves, measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis import topology
+from analysis.cells import parse_cell
+from data import runs
+from data.jobs import Job, JobStore, State
+from data.library import Snapshot
+from data.sources.base import EvalSet
+from data.studies import Part
+
+FloatArray = npt.NDArray[np.float64]
+
+VALIDATION: tuple[EvalSet, ...] = ("x-valid", "ori-test")
+"""The set that stands for validation: the first of these that was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One part as it stands.
+
+    Attributes:
+        state: of its job; ``done`` where the run was there before.
+        epochs: planned; 0 as long as that isn't known.
+        set: which images ``accuracy`` is of, None before the first epoch.
+        accuracy: percent by epoch, from the first on, NaN where it wasn't recorded.
+        test_accuracy: the last epoch's on ``ori-test``, NaN where there is none.
+        train_loss: nats by epoch.
+        measurements: as the worker wrote them.
+    """
+
+    part: Part
+    state: State
+    error: str | None = None
+    epochs: int = 0
+    set: EvalSet | None = None
+    accuracy: FloatArray = field(default_factory=lambda: np.empty(0))
+    test_accuracy: float = float("nan")
+    train_loss: FloatArray = field(default_factory=lambda: np.empty(0))
+    measurements: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its loss ceased to be a number: a result, not a fault."""
+        return self.state == "failed" and (self.error or "").startswith("diverged")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self.state not in ("queued", "running")
+
+    @property
+    def final(self) -> float:
+        """Accuracy after the last planned epoch, NaN before that or without it."""
+        finished = self.epochs and len(self.accuracy) == self.epochs
+        return float(self.accuracy[-1]) if finished else float("nan")
+
+
+def outcomes(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[Outcome]:
+    """What came of each part, in their order."""
+    numbers = sorted({part.job for part in parts if part.job is not None})
+    found = jobs.some(numbers)
+    epochs = jobs.records_of(numbers)
+    measured = jobs.records_of(numbers, "measurements")
+    told = []
+    for part in parts:
+        if part.job is not None and part.job in found:
+            job = found[part.job]
+            told.append(_of_job(part, job, epochs[part.job], measured[part.job]))
+        else:
+            told.append(_of_run(part, snapshot))
+    return told
+
+
+def _of_job(
+    part: Part, job: Job, records: list[dict[str, Any]], measured: list[dict[str, Any]]
+) -> Outcome:
+    curves: dict[tuple[str, str], FloatArray] = {}
+    for name in ("train", *VALIDATION):
+        if records and name in records[0]:
+            for measure in ("accuracy", "loss"):
+                curves[name, measure] = np.array(
+                    [record[name][measure] for record in records], np.float64
+                )
+    return _told(part, job.state, job.error, job.epochs, curves, measured)
+
+
+def _of_run(part: Part, snapshot: Snapshot) -> Outcome:
+    run = runs.one(snapshot, part.run) if part.run is not None else None
+    if run is None:
+        return Outcome(part, "failed", f"run {part.run} was removed; ask for the study again")
+    epochs = int(run["schedule"])
+    curves: dict[tuple[str, str], FloatArray] = {}
+    for one in run["recorded"]:
+        curve = np.full(epochs, np.nan)
+        curve[np.array(one["epochs"]) - 1] = one["values"]
+        curves[one["set"], one["measure"]] = curve
+    return _told(part, "done", None, epochs, curves, [])
+
+
+def _told(
+    part: Part,
+    state: State,
+    error: str | None,
+    epochs: int,
+    curves: dict[tuple[str, str], FloatArray],
+    measured: list[dict[str, Any]],
+) -> Outcome:
+    nothing = np.empty(0)
+    valid = next((name for name in VALIDATION if (name, "accuracy") in curves), None)
+    test = curves.get(("ori-test", "accuracy"), nothing)
+    return Outcome(
+        part,
+        state,
+        error,
+        epochs,
+        valid,
+        curves[valid, "accuracy"] if valid is not None else nothing,
+        float(test[-1]) if len(test) == epochs and epochs else float("nan"),
+        curves.get(("train", "loss"), nothing),
+        measured,
+    )
+
+
+def state_of(told: Iterable[Outcome]) -> State:
+    """The state of a study: a run that diverged is done, as far as the study goes."""
+    states = {"done" if one.diverged else one.state for one in told}
+    if states & {"queued", "running"}:
+        return "queued" if states == {"queued"} else "running"
+    if "failed" in states:
+        return "failed"
+    return "cancelled" if "cancelled" in states else "done"
+
+
+def shape(arch: str) -> tuple[float | None, float | None]:
+    """Width and depth of a cell, None where it is disconnected."""
+    columns = topology.columns(parse_cell(arch))
+    return columns["width"], columns["depth"]
+
+
+def number(value: float) -> float | None:
+    """A number for JSON, None where it isn't finite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses and named tuples, at any depth, as dictionaries."""
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,405 @@
+"""Studies over HTTP: what is queued, what is told while it runs, and what comes of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from analysis.cells import parse_cell
+from analysis.spaces.variants import variants
+from data.library import Library
+from service.api import schemas
+from service.api.app import create_app
+from service.jobs.queue import Queue
+from service.jobs.results import LOCAL
+from service.jobs.slots import Slot
+from service.studies.kinds import KINDS
+from tests.service.helpers import get
+from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, number, record
+from tests.store.sources import run
+
+CONVERGENCE = {"kind": "variants", "cells": ["6111"], "dataset": "digits", "recipe": "proxy"}
+
+
+class Lab:
+    """A service whose workers do as a function of their assignment says."""
+
+    def __init__(self, library: Library) -> None:
+        self.executor = StagedExecutor()
+        self.queue = Queue(library, self.executor, [Slot("cpu", None, 1)] * 500)
+        self.client = TestClient(create_app(library, queue=self.queue), client=("127.0.0.1", 5))
+
+    def post(self, status: int = 202, **body: Any) -> dict[str, Any]:
+        answer = self.client.post("/studies", json=body)
+        assert answer.status_code == status, answer.text
+        return dict(answer.json())
+
+    def study(self, of: int = 1) -> dict[str, Any]:
+        document = get(self.client, f"/studies/{of}")
+        schemas.StudyDocument.model_validate(document)
+        return document
+
+    def work(
+        self,
+        gain: Callable[[Any], float] = lambda _: 0.0,
+        measured: Callable[[Any], list[dict[str, Any]]] = lambda _: [],
+        failing: Callable[[Any], bool] = lambda _: False,
+    ) -> None:
+        """Every worker trains to the end; ``gain`` is added to the accuracies of all epochs."""
+        self.queue.step()
+        for folder in list(self.executor.started):
+            if folder.result() is not None:
+                continue
+            assignment = folder.assignment()
+            for epoch in range(1, EPOCHS + 1):
+                told = record(epoch)
+                for name in ("x-valid", "ori-test"):
+                    told[name]["accuracy"] += gain(assignment)
+                folder.append_epoch(told)
+                if failing(assignment):
+                    break
+            lines = measured(assignment)
+            for place, line in enumerate(lines, 1):
+                folder.append_measured({"number": place, "of": len(lines), **line})
+            result = done()
+            if failing(assignment):
+                result = result.model_copy(
+                    update={"state": "failed", "error": "diverged at epoch 1", "details": {}}
+                )
+            folder.write_result(result)
+            self.executor.dies(number(folder))
+        self.queue.step()
+
+
+@pytest.fixture
+def lab(fresh: Library) -> Lab:
+    return Lab(fresh)
+
+
+def test_a_study_is_queued_once(lab: Lab) -> None:
+    first = lab.post(**CONVERGENCE, count=3, seeds=[1, 2])
+    schemas.StudyOf.model_validate(first)
+    assert (first["id"], first["state"]) == (1, "queued")
+    assert first["progress"] == {"ended": 0, "parts": (1 + 3 + 3) * 2}
+    jobs = get(lab.client, "/jobs")["counts"]
+    again = lab.post(**CONVERGENCE, count=3, seeds=[1, 2])
+    assert again["id"] == 1
+    assert get(lab.client, "/jobs")["counts"] == jobs
+    assert lab.post(**CONVERGENCE, count=4, seeds=[1, 2])["id"] == 2
+    page = get(lab.client, "/studies?limit=1")
+    schemas.StudyPage.model_validate(page)
+    assert [item["id"] for item in page["items"]] == [2]
+    assert [item["id"] for item in get(lab.client, page["next"])["items"]] == [1]
+
+
+def test_its_variants_are_those_that_the_api_draws(lab: Lab) -> None:
+    lab.post(**CONVERGENCE, count=3, draw=5)
+    cell = parse_cell("6111")
+    for kind in ("random-connections", "random-operations"):
+        drawn = [item["id"] for item in get(lab.client, "/variants", {"cell": "6111", "kind": kind, "count": 3, "seed": 5})["items"]]  # fmt: skip  # noqa: E501
+        assert drawn == [one.id for one in variants(cell, kind, 3, 5)]  # type: ignore[arg-type]
+        parts = [part["cell"] for part in lab.study()["parts"] if part["role"] == kind]
+        assert parts == drawn
+
+
+def test_measures_are_those_of_the_curves(lab: Lab) -> None:
+    """Curves of a straight rise: 29 + e + gain percent after epoch e, training loss 2/e."""
+    lab.post(**CONVERGENCE, count=2, seeds=[1, 2], epoch=4, threshold=33.5)
+    gains = {1: 0.0, 2: 3.0}
+    lab.work(lambda assignment: gains[assignment.seed])
+    study = lab.study()
+    assert study["state"] == "done"
+    (result,) = study["results"]
+    assert (result["learning_rate"], result["recipe"], result["epoch"]) == (0.05, "proxy", 4)
+    assert result["set"] == "x-valid"
+    (original,) = [row for row in result["cells"] if row["role"] == "original"]
+    assert (original["cell"], original["width"], original["n"]) == ("nb201-006111", 3, 2)
+    spread = 3 / np.sqrt(2)
+    harmonic = 2 * (1 + 1 / 2 + 1 / 3 + 1 / 4)
+    expected = {
+        "accuracy@4": (33 + 1.5, spread),
+        "accuracy@final": (41 + 1.5, spread),
+        "aulc@4": (31.5 + 1.5, spread),
+        "half_life": (7, 0),  # 30 to 41, half of it is passed after epoch 7
+        "sotl@4": (harmonic, 0),
+        "sotl_e@4": (0.5, 0),
+        "tse_ema@4": (2 * sum(0.999 ** (4 - e) / e for e in range(1, 5)), 0),
+        "epochs_to_33.5": (3.5, 3 / np.sqrt(2)),  # epoch 5 without the gain, 2 with it
+    }
+    assert original["measures"].keys() == expected.keys()
+    for name, (mean, std) in expected.items():
+        told = original["measures"][name]
+        assert (told["n"], told["mean"], told["std"]) == (
+            2, pytest.approx(mean), pytest.approx(std, abs=1e-9),
+        ), name  # fmt: skip
+
+
+def test_width_and_depth_are_correlated_with_each_measure(lab: Lab) -> None:
+    lab.post(**CONVERGENCE, count=20, epoch=3)
+    shift = {}
+
+    def gain(assignment: Any) -> float:
+        return shift.setdefault(assignment.cell, float(len(shift) * 7 % 11))
+
+    lab.work(gain)
+    (result,) = lab.study()["results"]
+    rows = {row["cell"]: row for row in result["cells"]}.values()
+    for item in result["correlations"]:
+        pairs = [
+            (row[item["x"]], row["measures"][item["y"]]["mean"])
+            for row in rows
+            if row[item["x"]] is not None
+        ]
+        x, y = zip(*pairs, strict=True)
+        assert item["n"] == len(pairs)
+        if len(set(x)) > 1 and len(set(y)) > 1:
+            expected = stats.spearmanr(x, y)
+            assert item["coefficient"] == pytest.approx(expected.statistic)
+            assert item["p_value"] == pytest.approx(expected.pvalue)
+        else:
+            assert item["coefficient"] is None
+            assert "is constant" in item["reason"]
+
+
+def test_what_varies_by_connections_alone_is_due_to_them(lab: Lab) -> None:
+    """Gains by cell among the random connections, none among the random operations."""
+    lab.post(**CONVERGENCE, count=4, seeds=[1, 2], epoch=2)
+    parts = lab.study()["parts"]
+    connected = sorted({p["cell"] for p in parts if p["role"] == "random-connections"})
+    gains = {name: 2.0 * place for place, name in enumerate(connected)}  # 0, 2, 4, 6
+
+    def gain(assignment: Any) -> float:
+        noise = 0.5 if assignment.seed == 1 else -0.5
+        return gains.get(parse_cell(assignment.cell).id, 0.0) + noise
+
+    lab.work(gain)
+    (result,) = lab.study()["results"]
+    (found,) = [one for one in result["components"] if one["measure"] == "aulc@2"]
+    # Between: variance of 0, 2, 4, 6 is 20/3, of which half of the variance over seeds is noise.
+    assert found["seeds"] == pytest.approx(0.5)
+    assert found["connections"] == pytest.approx(20 / 3 - 0.5 / 2)
+    assert found["operations"] == 0
+    assert found["shares"]["connections"] == pytest.approx(found["connections"] / (found["connections"] + 0.5))  # fmt: skip  # noqa: E501
+
+
+def test_learning_rates_are_recipes_of_their_own(lab: Lab) -> None:
+    lab.post(
+        kind="lr-robustness",
+        cells=["6111"],
+        dataset="digits",
+        recipe="proxy",
+        learning_rates=[0.005, 0.05, 50],
+        seeds=[1, 2],
+    )
+    lab.work(failing=lambda a: a.recipe.optimiser.learning_rate == 50 and a.seed == 2)
+    study = lab.study()
+    assert study["state"] == "done"  # that it diverged is a result
+    assert {part["recipe"] for part in study["parts"]} == {"proxy", "proxy@lr=0.005", "proxy@lr=50.0"}  # fmt: skip  # noqa: E501
+    told = [
+        (one["learning_rate"], one["cells"][0]["n"], one["cells"][0]["diverged_share"])
+        for one in study["results"]
+    ]
+    assert told == [(0.005, 2, 0), (0.05, 2, 0), (50, 1, 0.5)]
+    # The one at the recipe's own rate is the plain training, the others answer by their names.
+    for recipe, n in (("proxy", 1), ("proxy@lr=0.005", 1)):
+        answer = get(lab.client, "/cells", {"dataset": "digits", "recipe": recipe, "min_metric": "valid_accuracy@final:1"})  # fmt: skip  # noqa: E501
+        assert answer["total"] == n
+
+
+def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:
+    lab.post(
+        kind="generalisation",
+        cells=["DARTS-V2"],
+        datasets=["digits"],
+        recipe="proxy",
+        seeds=[1, 2, 3, 4],
+        confidence=0.9,
+    )
+    adapted = get(lab.client, "/cells/DARTS-V2-adapted")["id"]
+    gains = {1: 1.0, 2: 2.0, 3: 4.0, 4: 2.0}
+    lab.work(lambda a: gains[a.seed] if parse_cell(a.cell).id == adapted else 0.0)
+    (found,) = lab.study()["results"]
+    expected = stats.ttest_1samp([1.0, 2.0, 4.0, 2.0], 0)
+    interval = expected.confidence_interval(0.9)
+    assert (found["n"], found["mean"]) == (4, 2.25)
+    assert found["ci"] == pytest.approx([interval.low, interval.high])
+    assert found["t_p"] == pytest.approx(expected.pvalue)
+    assert found["verdict"] == "higher"
+    assert [pair["adapted"] - pair["original"] for pair in found["pairs"]] == [1, 2, 4, 2]
+
+
+def test_a_landscape_is_told_row_by_row(lab: Lab) -> None:
+    """A bowl of known curvature: loss 1 + 3x² + y²."""
+    axis = [-1, -0.5, 0, 0.5, 1]
+
+    def rows(assignment: Any) -> list[dict[str, Any]]:
+        return [
+            {"epoch": EPOCHS, "set": "ori-test", "images": 9, "row": row, "y": y,
+             "loss": [1 + 3 * x * x + y * y for x in axis], "accuracy": [50.0] * 5}
+            for row, y in enumerate(axis)
+        ]  # fmt: skip
+
+    lab.post(kind="landscape", cells=["6111", "284"], dataset="digits", recipe="proxy", points=5)
+    lab.queue.step()
+    folder = lab.executor.started[0]
+    folder.append_measured({"number": 1, "of": 5, **rows(None)[0]})
+    lab.queue.step()
+    begun = lab.study()["results"]["cells"]
+    assert [(row["rows_left"], row["summary"]) for row in begun] == [(4, None), (5, None)]
+    folder.measured_file.unlink()
+    lab.queue._running[1].measured_offset = 0
+    lab.work(measured=rows)
+    study = lab.study()
+    assert study["state"] == "done"
+    for row in study["results"]["cells"]:
+        assert row["axis"] == axis
+        assert (row["set"], row["images"], row["rows_left"]) == ("ori-test", 9, 0)
+        assert row["summary"]["curvature"] == pytest.approx([2, 6])
+        assert row["figures"]["mean_curvature"] == pytest.approx(4)
+        assert row["figures"]["convex_share"] == 1
+    table = pq.read_table(io.BytesIO(lab.client.get("/studies/1?format=parquet").content))
+    assert table.num_rows == 2 * 25
+    for point in table.to_pylist():
+        assert point["loss"] == pytest.approx(1 + 3 * point["x"] ** 2 + point["y"] ** 2)
+
+
+def test_gradient_variance_and_smoothness_are_told_by_epoch_and_block(lab: Lab) -> None:
+    about = {"set": "train", "images": 9}
+
+    def variance(assignment: Any) -> list[dict[str, Any]]:
+        group = {"variance": 1.5, "squared_mean": 0.5}
+        lines: list[dict[str, Any]] = [
+            {
+                **about,
+                "epoch": e,
+                "variance": 3.0 + e,
+                "squared_mean": 1.0,
+                "groups": {"stem": group},
+            }
+            for e in range(EPOCHS + 1)
+        ]
+        plane = {"variance": [1.0, 2.0, 6.0], "squared_mean": [0.0] * 3}
+        return lines + [
+            {**about, "epoch": EPOCHS, "row": r, "y": r - 1.0, **plane} for r in range(3)
+        ]
+
+    body = {"cells": ["6111"], "dataset": "digits", "recipe": "proxy"}
+    lab.post(**body, kind="gradient-variance", plane=3)
+    lab.work(measured=variance)
+    (row,) = lab.study()["results"]["cells"]
+    assert [one["epoch"] for one in row["epochs"]] == list(range(EPOCHS + 1))
+    assert (row["figures"]["variance@0"], row["figures"]["plane_mean"]) == (3.0, 3.0)
+
+    def blocks(assignment: Any) -> list[dict[str, Any]]:
+        found = {"residual": 1e-6, "products": 12, "converged": True, "parameters": 44}
+        values = {"stem": 2.0, "network": -8.0}
+        return [
+            {**about, "epoch": EPOCHS, "group": name, "eigenvalue": value, **found}
+            for name, value in values.items()
+        ]
+
+    lab.post(**body, kind="smoothness")
+    lab.work(measured=blocks)
+    (row,) = lab.study(2)["results"]["cells"]
+    assert [block["group"] for block in row["blocks"]] == ["stem", "network"]
+    assert row["figures"] == {f"network@{EPOCHS}": 8.0}  # largest in magnitude
+    for number_, rows in ((1, (EPOCHS + 1) * 2 + 9), (2, 2)):
+        text = lab.client.get(f"/studies/{number_}?format=csv").text
+        assert len(text.splitlines()) == 1 + rows
+
+
+def test_a_study_is_cancelled_and_goes_on(lab: Lab) -> None:
+    lab.post(**CONVERGENCE, count=2)
+    lab.queue.step()
+    answer = lab.client.delete("/studies/1")
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    assert get(lab.client, "/jobs")["counts"]["cancelled"] >= 5
+    answer = lab.client.post("/studies/1/resume")
+    assert (answer.status_code, answer.json()["state"]) == (200, "queued")
+    lab.executor.started.clear()
+    lab.work()
+    assert lab.study()["state"] == "done"
+    assert lab.client.post("/studies/1/resume").json()["state"] == "done"
+    assert lab.post(200, **CONVERGENCE, count=2)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "said"),
+    [
+        ({"kind": "landscap"}, "kind", "did you mean landscape?"),
+        ({"kind": 3}, "kind", "unknown kind"),
+        ({"kind": None}, "kind", "unknown kind"),
+        ({"cells": ["zzz"]}, "cells", "not a cell"),
+        ({"cells": []}, "cells", "at least 1"),
+        ({"dataset": "digit"}, "dataset", "unknown data set"),
+        ({"recipe": "prox"}, "recipe", "no recipe"),
+        ({"recipe": "proxy@lr=x"}, "recipe", "no learning rate"),
+        ({"dataset": "cifar100"}, "dataset", "not on this machine"),
+        ({"kind": "landscape", "points": 4}, "points", "even number"),
+        ({"kind": "landscape", "pointz": 5}, "pointz", "did you mean points?"),
+        ({"learning_rates": [0]}, "learning_rates.0", "greater than 0"),
+        ({"variants": ["none"]}, "variants.0", "random-connections"),
+        ({"seeds": list(range(1000)), "count": 1000}, "cells", "too many trainings"),
+        (
+            {"kind": "generalisation", "datasets": ["digits"], "dataset": None},
+            "dataset",
+            "unknown field",
+        ),
+    ],
+)
+def test_what_can_t_be_taken_is_refused_with_nothing_queued(
+    client: TestClient, change: dict[str, Any], name: str, said: str
+) -> None:
+    before = get(client, "/jobs")["counts"]
+    answer = client.post("/studies", json=CONVERGENCE | change)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    (error,) = [one for one in problem["errors"] if one["name"] == name]
+    assert said in error["problem"] + error["allowed"]
+    assert get(client, "/jobs")["counts"] == before
+    assert get(client, "/studies") == {"items": [], "next": None}
+
+
+def test_cells_that_have_no_other_form_are_refused(client: TestClient) -> None:
+    body = {"kind": "generalisation", "datasets": ["digits"], "recipe": "proxy"}
+    answer = client.post("/studies", json=body | {"cells": ["SNAS-mild-adapted"]})
+    assert answer.status_code == 422
+    assert "is itself adapted" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("call", ["/studies/9", "/studies/9?format=csv"])
+def test_there_is_no_such_study(client: TestClient, call: str) -> None:
+    answer = client.get(call)
+    assert (answer.status_code, answer.json()["title"]) == (404, "Nothing is here")
+    for method, path in (("DELETE", "/studies/9"), ("POST", "/studies/9/resume")):
+        assert client.request(method, path).status_code == 404
+
+
+def test_the_contract_s_kinds_are_there() -> None:
+    assert KINDS.keys() >= {"landscape", "gradient-variance", "smoothness", "variants", "lr-robustness"}  # fmt: skip  # noqa: E501
+
+
+def test_a_run_that_was_there_is_part_of_a_study(lab: Lab, fresh: Library) -> None:
+    """A table's own trainings need no images."""
+    imported = run(284, {epoch: 50.0 + epoch for epoch in range(1, 13)}, dataset="cifar100")
+    fresh.add_run(imported, source=LOCAL)
+    body = {"kind": "variants", "cells": ["284"], "dataset": "cifar100", "recipe": imported.recipe}
+    study = lab.post(200, **body, variants=[], seeds=[imported.seed])
+    assert study["state"] == "done"
+    (part,) = lab.study()["parts"]
+    assert part["job"] is None
+    (result,) = lab.study()["results"]
+    assert result["cells"][0]["measures"]["accuracy@final"]["mean"] == 62.0
+    # With another seed there is something to train, and then there must be images.
+    answer = lab.client.post("/studies", json=body | {"variants": [], "seeds": [1]})
+    assert (answer.status_code, answer.json()["errors"][0]["name"]) == (422, "dataset")
+    fresh.remove_source("local")
+    (part,) = lab.study()["parts"]
+    assert (part["state"], "was removed" in part["error"]) == ("failed", True)
