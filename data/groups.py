@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.components import Explained, explained
 from analysis.spaces import darts
 from analysis.spaces.nasbench201 import OPERATIONS
 from data.correlations import OPERATIONS_GROUP
@@ -107,8 +108,10 @@ class Group:
 
 def groups(
     view: View, filters: Filters, by: Sequence[str], metrics: Sequence[str], bins: int | None
-) -> tuple[list[Group], dict[str, int]]:
-    """Cells grouped by columns; returns the groups, and how many were left out why.
+) -> tuple[list[Group], dict[str, Explained], dict[str, int]]:
+    """Cells grouped by columns: the groups, what they explain, and how many were left out why.
+
+    What the groups explain is, for each metric, the share of its variance over the cells.
 
     Raises:
         QueryError: as :func:`group_key`; more groups than ``MOST_GROUPS``.
@@ -145,7 +148,13 @@ def groups(
                 {field.name: _distribution(view, field, inside) for field in fields},
             )
         )
-    return found, excluded
+    explains = {
+        field.name: explained(values[held], member.ravel()[held])
+        for field in fields
+        for values in [view.numbers(field)[rows]]
+        for held in [np.isfinite(values)]
+    }
+    return found, explains, excluded
 
 
 def _distribution(view: View, field: Field, rows: Rows) -> dict[str, Any]:

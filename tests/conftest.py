@@ -18,8 +18,11 @@ from analysis.spaces.nasbench201 import from_index
 from data.jobs import JobStore, NewJob
 from data.library import DEFAULTS, Library
 from data.sources import packaged_table, recognise
+from data.studies import Part, StudyStore
 from service.api.app import create_app
+from service.studies.kinds import VariantsStudy
 from service.training.recipes import builtin
+from tests.service.jobs.staged import record
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = Path(os.environ.get("CELLWISE_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -69,11 +72,38 @@ def home(default_home: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def library(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """The default table alone, and a cancelled job 1. Nobody imports anything into it."""
+    """The default table alone, a cancelled job 1 with two epochs, and study 1 that is made of it.
+
+    Nobody imports anything into it.
+    """
     with closing(Library.open(copied(default_home, tmp_path_factory))) as opened:
+        jobs = JobStore(opened.store)
         number = queued_job(opened)
-        JobStore(opened.store).update(number, state="cancelled")
+        jobs.take(number, [record(1), record(2)])
+        jobs.update(number, state="cancelled")
+        study_of(opened, number)
         yield opened
+
+
+def study_of(library: Library, number: int) -> None:
+    """Keeps a study of one job."""
+    job = JobStore(library.store).get(number)
+    asked = VariantsStudy(
+        kind="variants", cells=(job.cell,), dataset=job.dataset, recipe=job.recipe, variants=()
+    )
+    part = Part(
+        role="original",
+        original=job.cell_id,
+        cell=job.cell,
+        cell_id=job.cell_id,
+        dataset=job.dataset,
+        recipe=job.recipe,
+        learning_rate=0.05,
+        seed=job.seed,
+        job=number,
+        run=None,
+    )
+    StudyStore(library.store).put(asked.kind, asked.model_dump_json(exclude={"priority"}), [part])
 
 
 def queued_job(library: Library) -> int:

@@ -229,10 +229,23 @@ class CorrelationsByEpoch(Answer):
     context: CorrelationContext
 
 
+class ExplainedOf(Answer):
+    """The share of a metric's variance that a grouping explains; null with a reason."""
+
+    eta_squared: float | None = Field(description="in these cells")
+    omega_squared: float | None = Field(description="estimated with less bias; may lie below 0")
+    f: float | None
+    p: float | None = Field(description="of equal means in all groups")
+    n: int
+    groups: int
+    reasons: dict[str, str]
+
+
 class Groups(Answer):
     """Groups: their keys, `cells`, and `metrics` with the distribution of each."""
 
     items: list[Record]
+    explained: dict[str, ExplainedOf] = Field(description="what the groups explain of each metric")
     context: GroupContext
 
 

@@ -91,7 +91,6 @@ def _cell(
         for name, measure in measures.items()
     }
     width, depth = shape(arch)
-    ended = len(finished) + len(diverged)
     row = {
         "cell": group[0].part.cell_id,
         "arch": arch,
@@ -102,7 +101,7 @@ def _cell(
         "trainings": len(group),
         "n": len(finished),
         "diverged": len(diverged),
-        "diverged_share": len(diverged) / ended if ended else None,
+        "stability": _stability(group),
         "measures": {
             name: {
                 "n": len(values),
@@ -122,6 +121,15 @@ def _cell(
         ],
     }
     return row, found
+
+
+def _stability(group: list[Outcome]) -> dict[str, Any]:
+    """Spread of the final accuracy over seeds, and the share that diverged, of what has ended."""
+    ended = [one for one in group if one.diverged or np.isfinite(one.final)]
+    found = paired.stability(
+        [np.nan if one.diverged else one.final for one in ended], [one.diverged for one in ended]
+    )
+    return dict(plain(found))
 
 
 def _correlations(rows: list[dict[str, Any]], measures: Iterable[str]) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from tests.service.helpers import is_problem, refused, strict
 PLACES = {
     "cell": "284",
     "id": "hpo-bench:nb201-000000:cifar10-valid:nb201-200:777",
-    "job": "1",  # which the fixture `library` has
+    "job": "1",  # which the fixture `library` has, as the study
+    "study": "1",
 }
 # What must be given.
 REQUIRED = {

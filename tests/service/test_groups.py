@@ -165,3 +165,27 @@ def test_what_can_t_be_grouped(
     (error,) = refused(client, "/groups", parameters)
     assert error["name"] == name
     assert hint in error["allowed"]
+
+
+def test_what_a_grouping_explains_is_that_of_an_analysis_of_variance(client: TestClient) -> None:
+    """The groups' own figures, put together by hand, and scipy's test of the values."""
+    parameters = {"by": "width,depth", "metric": "valid_accuracy@final"}
+    answer = get(client, "/groups", parameters)
+    parts = [item["metrics"]["valid_accuracy@final"] for item in answer["items"]]
+    n = sum(part["n"] for part in parts)
+    mean = sum(part["n"] * part["mean"] for part in parts) / n
+    between = sum(part["n"] * (part["mean"] - mean) ** 2 for part in parts)
+    within = sum((part["n"] - 1) * part["std"] ** 2 for part in parts)
+    told = answer["explained"]["valid_accuracy@final"]
+    assert (told["n"], told["groups"], told["reasons"]) == (n, len(parts), {})
+    assert told["eta_squared"] == pytest.approx(between / (between + within))
+    error = within / (n - len(parts))
+    omega = (between - (len(parts) - 1) * error) / (between + within + error)
+    assert told["omega_squared"] == pytest.approx(omega)
+    assert told["f"] == pytest.approx(between / (len(parts) - 1) / error)
+
+
+def test_one_group_explains_nothing(client: TestClient) -> None:
+    told = get(client, "/groups", {"by": "width", "width": 3, "depth": 3})["explained"]
+    assert told["valid_accuracy@final"]["f"] is None
+    assert told["valid_accuracy@final"]["reasons"]["f"]
