@@ -90,14 +90,12 @@ def _cell(
         ]
         for name, measure in measures.items()
     }
-    width, depth = shape(arch)
     row = {
         "cell": group[0].part.cell_id,
         "arch": arch,
         "role": role,
         "original": original,
-        "width": width,
-        "depth": depth,
+        **shape(arch),
         "trainings": len(group),
         "n": len(finished),
         "diverged": len(diverged),
@@ -133,20 +131,33 @@ def _stability(group: list[Outcome]) -> dict[str, Any]:
 
 
 def _correlations(rows: list[dict[str, Any]], measures: Iterable[str]) -> list[dict[str, Any]]:
-    """Spearman of width and depth with the mean of each measure, a cell that comes twice once."""
-    once = list({row["cell"]: row for row in rows}.values())
-    return [
-        {"x": x, "y": measure}
-        | correlation(
-            [(row[x], row["measures"][measure]["mean"]) for row in once],
-        )
-        for measure in measures
-        for x in ("width", "depth")
-    ]
+    """Of the means over seeds, a cell that comes twice once."""
+    once = {row["cell"]: row for row in rows}.values()
+    return correlations(
+        [
+            row | {"values": {name: row["measures"][name]["mean"] for name in measures}}
+            for row in once
+        ]
+    )
 
 
-def correlation(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
-    """Spearman's coefficient over the complete pairs, with Fisher's 95 % interval."""
+def correlations(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spearman's, of width and depth with each of ``values``, with Fisher's 95 % interval.
+
+    Within a space: the widths of two spaces are not in one unit.
+    """
+    found = []
+    for space in dict.fromkeys(row["space"] for row in rows):
+        inside = [row for row in rows if row["space"] == space]
+        for name in dict.fromkeys(name for row in inside for name in row["values"]):
+            for x in ("width", "depth"):
+                pairs = [(row[x], row["values"].get(name)) for row in inside]
+                found.append({"space": space, "x": x, "y": name} | _spearman(pairs))
+    return found
+
+
+def _spearman(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
+    """The coefficient over the complete pairs."""
     complete = [(x, y) for x, y in pairs if x is not None and y is not None]
     x, y = np.array(complete, np.float64).reshape(-1, 2).T
     found = correlate(x, y, method="spearman")

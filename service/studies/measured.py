@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.landscape import summarise
-from service.studies.convergence import correlation
+from service.studies.convergence import correlations
 from service.studies.kinds import GradientVarianceStudy, LandscapeStudy, Measuring
 from service.studies.outcomes import Outcome, plain, shape
 
@@ -27,7 +27,6 @@ def results(asked: Measuring, told: Sequence[Outcome]) -> dict[str, Any]:
         summed = _smoothness
     rows = []
     for one in told:
-        width, depth = shape(one.part.cell)
         whole, figures = summed(one.measurements)
         rows.append(
             {
@@ -35,22 +34,16 @@ def results(asked: Measuring, told: Sequence[Outcome]) -> dict[str, Any]:
                 "arch": one.part.cell,
                 "seed": one.part.seed,
                 "state": one.state,
-                "width": width,
-                "depth": depth,
+                **shape(one.part.cell),
                 "set": one.measurements[0]["set"] if one.measurements else None,
                 "images": one.measurements[0]["images"] if one.measurements else None,
                 **whole,
                 "figures": figures,
             }
         )
-    names = dict.fromkeys(name for row in rows for name in row["figures"])
     return {
         "cells": rows,
-        "correlations": [
-            {"x": x, "y": name} | correlation((row[x], row["figures"].get(name)) for row in rows)
-            for name in names
-            for x in ("width", "depth")
-        ],
+        "correlations": correlations([row | {"values": row["figures"]} for row in rows]),
     }
 
 

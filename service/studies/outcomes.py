@@ -140,10 +140,11 @@ def state_of(told: Iterable[Outcome]) -> State:
     return "cancelled" if "cancelled" in states else "done"
 
 
-def shape(arch: str) -> tuple[float | None, float | None]:
-    """Width and depth of a cell, None where it is disconnected."""
-    columns = topology.columns(parse_cell(arch))
-    return columns["width"], columns["depth"]
+def shape(arch: str) -> dict[str, Any]:
+    """Space, width and depth of a cell; these two are None where it is disconnected."""
+    cell = parse_cell(arch)
+    columns = topology.columns(cell)
+    return {"space": cell.space, "width": columns["width"], "depth": columns["depth"]}
 
 
 def number(value: float) -> float | None:

@@ -14,20 +14,18 @@ Row = dict[str, Any]
 
 
 def table(asked: AnyStudy, told: Sequence[Outcome]) -> list[Row]:
-    """Rows that all name cell, width, depth, data set, learning rate and seed.
+    """Rows that all name cell, space, width, depth, data set, learning rate and seed.
 
     A landscape has a row a point, gradient variance one an epoch and layer group and one a point of
     the plane, smoothness one an epoch and block; what compares trainings has a row an epoch.
     """
     rows = []
     for one in told:
-        width, depth = shape(one.part.cell)
         about = {
             "cell": one.part.cell_id,
             "role": one.part.role,
             "original": one.part.original,
-            "width": width,
-            "depth": depth,
+            **shape(one.part.cell),
             "dataset": one.part.dataset,
             "learning_rate": one.part.learning_rate,
             "seed": one.part.seed,

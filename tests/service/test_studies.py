@@ -173,6 +173,18 @@ def test_width_and_depth_are_correlated_with_each_measure(lab: Lab) -> None:
             assert "is constant" in item["reason"]
 
 
+def test_cells_of_two_spaces_are_not_correlated_together(lab: Lab) -> None:
+    """Their widths are not in one unit."""
+    cells = ["6111", "284", "1", "DARTS-V2", "SNAS-mild", "NASNet-A", "ENAS"]
+    lab.post(**(CONVERGENCE | {"cells": cells, "variants": []}))
+    lab.work()
+    (result,) = lab.study()["results"]
+    assert {(item["space"], item["n"]) for item in result["correlations"]} == {
+        ("nasbench201", 3),
+        ("darts", 4),
+    }
+
+
 def test_what_varies_by_connections_alone_is_due_to_them(lab: Lab) -> None:
     """Gains by cell among the random connections, none among the random operations."""
     lab.post(**CONVERGENCE, count=4, seeds=[1, 2], epoch=2)
