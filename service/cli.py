@@ -299,10 +299,11 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator keeps what it once had; the system's gives it back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from service import cli_token, cli_training, cli_variants
+    from service import cli_studies, cli_token, cli_training, cli_variants
 
     cli_variants.add_to(app)
     cli_training.add_to(app)
+    cli_studies.add_to(app)
     cli_token.add_to(app)
     # The filters are read from the API's own model, whose import costs half a second: only
     # the command that needs them pays for it.

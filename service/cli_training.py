@@ -34,7 +34,7 @@ def train(
     ],
     dataset: Annotated[str, typer.Option(help="As `datasets` lists them.")] = "digits",
     recipe: Annotated[str, typer.Option(help="As `recipes` lists them, or a TOML file.")] = "proxy",
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable [default: 777].")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Repeatable (default: 777).")] = None,
     priority: Annotated[int, typer.Option(help="Higher ones run first.")] = 0,
     force: Annotated[bool, typer.Option(help="Train even what is known.")] = False,
     home: Home = None,

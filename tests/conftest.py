@@ -88,9 +88,8 @@ def library(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def study_of(library: Library, number: int) -> None:
     """Keeps a study of one job."""
     job = JobStore(library.store).get(number)
-    asked = VariantsStudy(
-        kind="variants", cells=(job.cell,), dataset=job.dataset, recipe=job.recipe, variants=()
-    )
+    settings = {"cells": [job.cell], "dataset": job.dataset, "recipe": job.recipe, "variants": []}
+    asked = VariantsStudy.model_validate({"kind": "variants", **settings})
     part = Part(
         role="original",
         original=job.cell_id,

@@ -12,12 +12,19 @@ from data.errors import blame
 from data.library import Library, Snapshot
 from data.queries import Field, Filters, View
 from service.api.params import ContextQuery
+from service.jobs.queue import Queue
 
 
 def library(request: Request) -> Library:
     """The app's open library."""
     opened: Library = request.app.state.library
     return opened
+
+
+def queue(request: Request) -> Queue:
+    """The app's queue of jobs."""
+    held: Queue = request.app.state.queue
+    return held
 
 
 def snapshot(request: Request) -> Snapshot:

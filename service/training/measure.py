@@ -14,12 +14,14 @@ At = Literal["end", "ends", "every-epoch"]
 first and after each."""
 
 
+_AT = "end: after the last epoch; ends: before the first too; every-epoch: after each too"
+_IMAGES = "which images, never augmented; test: ori-test, or x-valid"
+
+
 class _Measurement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    images: Literal["test", "train"] = Field(
-        default="test", description="which images, never augmented; test: ori-test, or x-valid"
-    )
+    images: Literal["test", "train"] = Field(default="test", description=_IMAGES)
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         default=0, description="of directions, batches and start vectors"
     )
@@ -38,8 +40,8 @@ class Landscape(_Measurement):
     """
 
     kind: Literal["landscape"] = "landscape"
-    at: Literal["end"] = "end"
-    dimensions: Literal[1, 2] = 2
+    at: Literal["end"] = Field(default="end", description="after the last epoch")
+    dimensions: Literal[1, 2] = Field(default=2, description="how many random directions")
     points: int = Field(default=21, ge=3, le=501, description="a side of the grid; odd")
     reach: float = Field(default=1.0, gt=0, le=100, description="the grid spans −reach … reach")
     sample: int | None = Field(
@@ -56,8 +58,8 @@ class GradientVariance(_Measurement):
     """
 
     kind: Literal["gradient-variance"] = "gradient-variance"
-    at: At = "every-epoch"
-    images: Literal["test", "train"] = "train"
+    at: At = Field(default="every-epoch", description=_AT)
+    images: Literal["test", "train"] = Field(default="train", description=_IMAGES)
     batch: int = Field(default=64, ge=1, le=65_536, description="images a batch")
     batches: int = Field(default=16, ge=2, le=10_000, description="of one fixed sample")
     statistics: Literal["batch", "running"] = Field(
@@ -78,8 +80,8 @@ class Smoothness(_Measurement):
     """The Hessian's eigenvalue of largest magnitude, by block and for the whole network."""
 
     kind: Literal["smoothness"] = "smoothness"
-    at: At = "end"
-    images: Literal["test", "train"] = "train"
+    at: At = Field(default="end", description=_AT)
+    images: Literal["test", "train"] = Field(default="train", description=_IMAGES)
     sample: int = Field(default=512, ge=1, description="at most so many images, all classes alike")
     statistics: Literal["batch", "running"] = Field(
         default="running", description="what batch normalisation uses; running: as evaluation does"

@@ -121,7 +121,7 @@ def test_the_contract_s_calls_are_there(document: dict[str, Any]) -> None:
         "/runs/{id}", "/correlations", "/correlations/by-epoch", "/groups", "/ranks", "/columns",
         "/sources", "/health", "/metrics", "/jobs", "/jobs/{job}", "/jobs/{job}/events",
         "/jobs/{job}/log", "/jobs/{job}/resume", "/recipes", "/datasets",
-        "/variants", "/studies", "/studies/{study}",
+        "/variants", "/studies", "/studies/{study}", "/studies/{study}/plot.svg",
     }  # fmt: skip
 
 

@@ -218,7 +218,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith("CELLWISE_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(cli.out, "width", 120)
     monkeypatch.chdir(tmp_path)
 
 

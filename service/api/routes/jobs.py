@@ -72,11 +72,6 @@ class JobsQuery(Query):
     )
 
 
-def _queue(request: Request) -> Queue:
-    queue: Queue = request.app.state.queue
-    return queue
-
-
 @router.post(
     "/jobs",
     status_code=202,
@@ -105,7 +100,7 @@ def _submit(request: Request, asked: JobRequest) -> list[dict[str, Any]]:
         raise QueryError(
             str(count), "too many trainings", f"cells × seeds up to {MOST_JOBS:,}", "cells"
         )
-    queue = _queue(request)
+    queue = deps.queue(request)
     checked = requests.checked(
         [_cell(request, text) for text in asked.cells],
         asked.dataset,
@@ -138,7 +133,7 @@ def _cell(request: Request, text: str) -> Cell:
 def list_jobs(request: Request) -> Response:
     """With their progress; `position` counts from 1, the next to run."""
     query = read(JobsQuery, request)
-    queue = _queue(request)
+    queue = deps.queue(request)
     jobs = queue.jobs.page(query.state, query.limit + 1, query.before)
     shown = jobs[: query.limit]
     places = queue.jobs.positions() if any(job.state == "queued" for job in shown) else {}
@@ -159,7 +154,7 @@ def list_jobs(request: Request) -> Response:
 def one_job(request: Request, number: Number) -> Response:
     """`epochs` and `measurements` grow while it runs; a finished one is a run, see `run`."""
     read(Query, request)
-    queue = _queue(request)
+    queue = deps.queue(request)
     job = _found(queue, number)
     places = queue.jobs.positions() if job.state == "queued" else {}
     return json_response(
@@ -181,8 +176,8 @@ def one_job(request: Request, number: Number) -> Response:
 def job_log(request: Request, number: Number) -> Response:
     """Plain text, over all attempts."""
     read(Query, request)
-    _found(_queue(request), number)
-    text = _queue(request).folder(number).log()
+    _found(deps.queue(request), number)
+    text = deps.queue(request).folder(number).log()
     return Response(text, media_type="text/plain; charset=utf-8")
 
 
@@ -203,7 +198,7 @@ async def job_events(request: Request, number: Number) -> Response:
     ask again.
     """
     read(Query, request)
-    queue = _queue(request)
+    queue = deps.queue(request)
     await to_thread.run_sync(_found, queue, number)
     seen = request.headers.get("last-event-id", "0")
     if seen == _ENDED:
@@ -218,7 +213,7 @@ async def job_events(request: Request, number: Number) -> Response:
 async def _events(
     request: Request, number: int, epochs: int, measured: int
 ) -> AsyncIterator[ServerSentEvent]:
-    queue = _queue(request)
+    queue = deps.queue(request)
     async with queue.changes.watch() as changed:
         while True:
             changed.clear()
@@ -269,7 +264,7 @@ def resume(request: Request, number: Number) -> Response:
 
 
 def _changed(request: Request, number: int, what: Literal["cancel", "resume"]) -> Response:
-    queue = _queue(request)
+    queue = deps.queue(request)
     _found(queue, number)
     try:
         job = queue.cancel(number) if what == "cancel" else queue.resume(number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import Field as Parameter
 from starlette.exceptions import HTTPException
@@ -20,9 +20,12 @@ from service.api import deps, schemas
 from service.api.access import may_write
 from service.api.body import read_kind
 from service.api.documentation import describes
+from service.api.errors import CONFLICT, ConflictError
 from service.api.formats import FILES, asked_format, columns_of, json_response, stream
-from service.api.params import Format, Query, read
-from service.jobs.queue import JobStateError, Queue
+from service.api.params import Format, Name, Query, openapi_parameters, read
+from service.jobs.queue import JobStateError
+from service.plots.render import render
+from service.plots.views import VIEWS, Form, NothingToShowError
 from service.studies import convergence, measured, planning
 from service.studies.kinds import KINDS, Convergence, GeneralisationStudy, StudyRequest, read_study
 from service.studies.outcomes import Outcome, outcomes, state_of
@@ -52,6 +55,25 @@ class StudyQuery(Query):
     )
 
 
+class PlotQuery(Query):
+    """Parameters of ``GET /studies/{study}/plot.svg`` and ``.png``."""
+
+    view: Name | None = Parameter(
+        None,
+        description="what is shown; by kind, the default first: "
+        + "; ".join(f"{kind}: {', '.join(views)}" for kind, views in VIEWS.items()),
+    )
+
+
+_DRAWING = CapacityLimiter(2)
+"""Pictures are drawn by processes of some 200 MB each: so many at a time, on their own threads."""
+
+
+def _picture(media_type: str) -> dict[int | str, dict[str, Any]]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"content": {media_type: binary}}, **CONFLICT}
+
+
 @router.post(
     "/studies",
     status_code=202,
@@ -69,7 +91,7 @@ async def submit(request: Request) -> Response:
     asked = await read_kind(KINDS, request)
 
     def take() -> tuple[Study, list[Outcome]]:
-        queue, store = _queue(request), _store(request)
+        queue, store = deps.queue(request), _store(request)
         study = planning.submit(asked, queue, store, lambda text: _cell(request, text))
         return study, outcomes(store.parts(study.number), queue.jobs, deps.snapshot(request))
 
@@ -105,15 +127,33 @@ def one_study(request: Request, number: Number) -> Response:
     if form != "json":
         rows = table(asked, told)
         return stream(columns_of(rows), range(len(rows)), form, f"study-{number}")
-    results: Any
-    if isinstance(asked, Convergence):
-        results = convergence.results(asked, told)
-    elif isinstance(asked, GeneralisationStudy):
-        results = convergence.generalisation(asked, told)
-    else:
-        results = measured.results(asked, told)
-    parts = [_part(one) for one in told]
-    return json_response(_summary(study, told) | {"parts": parts, "results": results})
+    return json_response(_document(study, told))
+
+
+@router.get(
+    "/studies/{study}/plot.svg",
+    summary="A picture of a study",
+    response_class=Response,
+    responses=_picture("image/svg+xml"),
+    openapi_extra={"parameters": openapi_parameters(PlotQuery)},
+)
+async def plot_svg(request: Request, number: Number) -> Response:
+    """Of its results so far, as SVG; 409 as long as there is nothing to show."""
+    drawn = await to_thread.run_sync(_plot, request, number, "svg", limiter=_DRAWING)
+    return Response(drawn, media_type="image/svg+xml")
+
+
+@router.get(
+    "/studies/{study}/plot.png",
+    summary="A picture of a study, in pixels",
+    response_class=Response,
+    responses=_picture("image/png"),
+    openapi_extra={"parameters": openapi_parameters(PlotQuery)},
+)
+async def plot_png(request: Request, number: Number) -> Response:
+    """Of its results so far, as PNG; 409 as long as there is nothing to show."""
+    drawn = await to_thread.run_sync(_plot, request, number, "png", limiter=_DRAWING)
+    return Response(drawn, media_type="image/png")
 
 
 @router.delete("/studies/{study}", summary="Cancel a study", dependencies=[Depends(may_write)])
@@ -125,7 +165,7 @@ def cancel(request: Request, number: Number) -> Response:
     """
     read(Query, request)
     study = _found(request, number)
-    queue = _queue(request)
+    queue = deps.queue(request)
     for job in _jobs(_told(request, study)):
         with contextlib.suppress(JobStateError):  # it ended by itself
             queue.cancel(job)
@@ -140,16 +180,11 @@ def resume(request: Request, number: Number) -> Response:
     """Queues its jobs again that were cancelled or failed; they go on where they were."""
     read(Query, request)
     study = _found(request, number)
-    queue = _queue(request)
+    queue = deps.queue(request)
     for job in _jobs(_told(request, study)):
         with contextlib.suppress(JobStateError):  # done, under way, or it would only fail again
             queue.resume(job)
     return json_response(_summary(study, _told(request, study)))
-
-
-def _queue(request: Request) -> Queue:
-    queue: Queue = request.app.state.queue
-    return queue
 
 
 def _store(request: Request) -> StudyStore:
@@ -174,11 +209,34 @@ def _found(request: Request, number: int) -> Study:
 
 def _told(request: Request, study: Study) -> list[Outcome]:
     parts = _store(request).parts(study.number)
-    return outcomes(parts, _queue(request).jobs, deps.snapshot(request))
+    return outcomes(parts, deps.queue(request).jobs, deps.snapshot(request))
 
 
 def _jobs(told: Sequence[Outcome]) -> list[int]:
     return sorted({one.part.job for one in told if one.part.job is not None})
+
+
+def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
+    asked = read_study(study.settings)
+    results: Any
+    if isinstance(asked, Convergence):
+        results = convergence.results(asked, told)
+    elif isinstance(asked, GeneralisationStudy):
+        results = convergence.generalisation(asked, told)
+    else:
+        results = measured.results(asked, told)
+    parts = [_part(one) for one in told]
+    return _summary(study, told) | {"parts": parts, "results": results}
+
+
+def _plot(request: Request, number: int, form: Form) -> bytes:
+    query = read(PlotQuery, request)
+    study = _found(request, number)
+    document = _document(study, _told(request, study))
+    try:
+        return render(document, query.view, form, folder=deps.queue(request).home / "plots")
+    except NothingToShowError as error:
+        raise ConflictError(str(error)) from None
 
 
 def _summary(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
@@ -193,6 +251,7 @@ def _summary(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
         "links": {
             "self": f"/studies/{study.number}",
             "table": f"/studies/{study.number}?format=csv",
+            "picture": f"/studies/{study.number}/plot.svg",
         },
     }
 

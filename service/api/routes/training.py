@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.api import schemas
+from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import json_response
 from service.api.params import Query, read
@@ -23,7 +23,7 @@ router = APIRouter(tags=["training"])
 def recipes(request: Request) -> Response:
     """Every recipe with all its settings, one's own included; and files that can't be taken."""
     read(Query, request)
-    queue: Queue = request.app.state.queue
+    queue = deps.queue(request)
     found, faults = available(queue.home)
     return json_response(
         {
@@ -47,7 +47,7 @@ def recipes(request: Request) -> Response:
 def list_datasets(request: Request) -> Response:
     """Whether the images are there, in which form, and how to get them."""
     read(Query, request)
-    queue: Queue = request.app.state.queue
+    queue = deps.queue(request)
     return json_response(
         {
             "items": described(queue),

@@ -1,0 +1,342 @@
+"""``cellwise study``: experiments of many trainings, followed to their end and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+import tomllib
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from service.cli import Home, Json, Url, err, fail, home_folder, out
+from service.cli_training import ASK_EVERY_S
+from service.study_tables import Document, say, show_list, show_study
+
+if TYPE_CHECKING:
+    from service.ask import Asked
+
+OWN_OPTIONS = ("kind", "cells", "dataset", "datasets", "recipe", "seeds")
+"""Settings of a kind that `run` doesn't take by ``--set``."""
+
+BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+
+Number = Annotated[int, typer.Argument(help="Number of the study, as `study list` has it.")]
+
+commands = typer.Typer(
+    name="study",
+    help="Study cells: landscapes, gradients, variants, learning rates, generalisation.",
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(commands)
+
+
+@commands.command()
+def run(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            help="landscape, gradient-variance, smoothness, variants, lr-robustness or "
+            "generalisation."
+        ),
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Argument(help="Id, string, official index, genotype or name.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="As `datasets` lists them; repeatable for generalisation (default: digits)."
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="As `recipes` lists them (default: proxy).")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Repeatable (default: 777).")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting of the kind, as points=31 or learning_rates=0.0025,0.25 (repeatable).",
+        ),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="A TOML file that holds the whole study instead.")
+    ] = None,
+    home: Home = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Study cells and wait for the results; what is known already isn't trained again.
+
+    `cellwise study kinds KIND` lists a kind's settings. Without a server the study runs from here.
+    Interrupted (Ctrl-C), the same command goes on where it was.
+    """
+    if settings is not None:
+        if any((kind, cell, dataset, recipe, seed, set_)):
+            fail("--settings holds the whole study; give no kind, cells or settings beside it")
+        body = _from_file(settings)
+    elif kind is None or not cell:
+        fail("say what to study: cellwise study run KIND CELL..., or --settings FILE")
+    else:
+        body = {"kind": kind, "cells": cell, "recipe": recipe or "proxy", "seeds": seed or [777]}
+        body |= _on(kind, dataset or ["digits"]) | _set(kind, set_ or [])
+    _wait(home, url, json_, lambda client: client.send("POST", "/studies", body))
+
+
+@commands.command()
+def resume(number: Number, home: Home = None, url: Url = None, json_: Json = False) -> None:
+    """Go on with what was cancelled or failed, and wait for the results."""
+    _wait(home, url, json_, lambda client: client.send("POST", f"/studies/{number}/resume"))
+
+
+@commands.command()
+def cancel(number: Number, home: Home = None, url: Url = None, json_: Json = False) -> None:
+    """Cancel what waits or runs, also where another study waits for it; what is done is kept."""
+    from service.ask import asking
+
+    async def once() -> Document:
+        async with asking(home_folder(home), url) as client:
+            return dict((await client.send("DELETE", f"/studies/{number}")).json())
+
+    summary = asyncio.run(once())
+    if json_:
+        out.print_json(data=summary)
+    else:
+        show_list([summary])
+
+
+@commands.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(help="At most so many, the latest first.")] = 20,
+    home: Home = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """List studies and how far they are."""
+    from service.ask import ask
+
+    body = ask(home_folder(home), url, "/studies", [("limit", str(limit))]).json()
+    if json_:
+        out.print_json(data=body)
+    elif body["items"]:
+        show_list(body["items"])
+    else:
+        out.print("no studies yet: cellwise study run KIND CELL")
+
+
+@commands.command()
+def show(
+    number: Number,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print every number, as CSV.")] = False,
+    home: Home = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Show the results of a study, as far as there are any."""
+    from service.ask import ask
+
+    if csv_ and json_:
+        fail("either --csv or --json")
+    parameters = [("format", "csv")] if csv_ else []
+    answer = ask(home_folder(home), url, f"/studies/{number}", parameters)
+    if csv_:
+        sys.stdout.buffer.write(answer.content)
+    elif json_:
+        out.print_json(data=answer.json())
+    else:
+        show_study(answer.json())
+
+
+@commands.command()
+def kinds(
+    kind: Annotated[str | None, typer.Argument(help="Only this kind, with its settings.")] = None,
+) -> None:
+    """List what can be studied, or a kind's settings with their defaults."""
+    from service.studies.kinds import KINDS
+
+    if kind is None:
+        table = Table("kind", "what")
+        for name, model in KINDS.items():
+            table.add_row(name, model.__doc__)
+        out.print(table)
+        out.print("the settings of one: cellwise study kinds KIND")
+        return
+    table = Table("setting", "default", "allowed", "meaning")
+    for name, schema in _settings(kind).items():
+        default = schema["default"]
+        if isinstance(default, list):
+            default = ", ".join(map(str, default)) or "none"
+        shown = "null" if default is None else str(default)
+        table.add_row(name, shown, _allowed(schema), schema.get("description", ""))
+    out.print(table)
+    say(f"cellwise study run {kind} CELL --set NAME=VALUE; several values are parted by commas")
+
+
+# --- what is asked for ------------------------------------------------------------------------
+
+
+def _from_file(path: Path) -> Document:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except ValueError as error:
+        fail(f"{path} is not TOML: {error}")
+    # A date, which JSON lacks, goes as text: no setting takes one, and the API says so.
+    return dict(json.loads(json.dumps(content, default=str)))
+
+
+def _finite(text: str) -> float | str:
+    """The number; where JSON has none for it, the text, which the API refuses."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _properties(kind: str) -> dict[str, Document]:
+    """The fields of a kind as JSON schemas."""
+    from data.errors import nearest
+    from service.studies.kinds import KINDS
+
+    if kind not in KINDS:
+        fail(f"unknown kind {kind}; {nearest(kind, KINDS) or 'allowed: ' + ', '.join(KINDS)}")
+    return dict(KINDS[kind].model_json_schema()["properties"])
+
+
+def _settings(kind: str) -> dict[str, Document]:
+    """What ``--set`` takes."""
+    return {
+        name: schema
+        for name, schema in _properties(kind).items()
+        if name not in OWN_OPTIONS and "const" not in schema
+    }
+
+
+def _on(kind: str, datasets: list[str]) -> Document:
+    if "datasets" in _properties(kind):
+        return {"datasets": datasets}
+    if len(datasets) > 1:
+        fail(f"a study of {kind} is on one dataset; came: {', '.join(datasets)}")
+    return {"dataset": datasets[0]}
+
+
+def _set(kind: str, given: Iterable[str]) -> Document:
+    """Settings as JSON values; whether they can be taken is for the API to say."""
+    from data.errors import nearest
+
+    settings = _settings(kind)
+    body: Document = {}
+    for item in given:
+        name, equals, text = item.partition("=")
+        if not equals:
+            fail(f"--set {item}: no value; allowed: NAME=VALUE, as points=31")
+        if name not in settings:
+            hint = nearest(name, settings) or f"allowed: {', '.join(settings)}"
+            fail(f"--set {item}: {kind} has no setting {name}; {hint}")
+        if settings[name].get("type") == "array":
+            body[name] = [_value(part.strip()) for part in text.split(",") if part.strip()]
+        else:
+            body[name] = _value(text)
+    return body
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=str)
+    except ValueError:
+        return text
+
+
+def _allowed(schema: Document) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_allowed(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if schema["type"] == "array":
+        return f"several of: {_allowed(schema['items'])}"
+    bounds = [f"{sign} {schema[name]:,}" for name, sign in BOUNDS.items() if name in schema]
+    return ", ".join([schema["type"], *bounds])
+
+
+# --- following a study ------------------------------------------------------------------------
+
+
+def _wait(
+    home: Path | None, url: str | None, json_: bool, start: Callable[[Asked], Awaitable[Any]]
+) -> None:
+    """Show the study that ``start`` is answered with, once it has ended."""
+    try:
+        document = asyncio.run(_ended(home_folder(home), url, start))
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on where it was")
+    if json_:
+        out.print_json(data=document)
+    else:
+        show_study(document)
+    if document["state"] != "done":
+        raise typer.Exit(1)
+
+
+async def _ended(home: Path, url: str | None, start: Callable[[Asked], Awaitable[Any]]) -> Document:
+    from service.ask import asking
+
+    async with asking(home, url, training=True) as client:
+        summary = (await start(client)).json()
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        ) as progress:
+            await _follow(client, summary, progress)
+        return dict((await client.get(summary["links"]["self"])).json())
+
+
+async def _follow(client: Asked, summary: Document, progress: Progress) -> None:
+    """A bar for the study and one for each part that runs."""
+    parts = (await client.get(summary["links"]["self"])).json()["parts"]
+    names = {part["job"]: f"{part['cell']} {part['recipe']} {part['seed']}" for part in parts}
+    whole = progress.add_task(f"study {summary['id']}", told="")
+    alone = [("before", str(summary["id"] + 1)), ("limit", "1")]
+    bars: dict[str, TaskID] = {}
+    while True:
+        done = summary["progress"]
+        told = f"{done['ended']}/{done['parts']} ended"
+        progress.update(whole, completed=done["ended"], total=done["parts"], told=told)
+        if done["ended"] == done["parts"]:
+            return
+        await asyncio.sleep(ASK_EVERY_S)
+        answer = await client.get("/jobs", [("state", "running"), ("limit", "1000")])
+        running = {job["links"]["self"]: job for job in answer.json()["items"]}
+        running = {address: job for address, job in running.items() if address in names}
+        # A study's state is read from all its curves: asked for only when it may have changed.
+        if not running or running.keys() != bars.keys():
+            summary = (await client.get("/studies", alone)).json()["items"][0]
+        for gone in bars.keys() - running.keys():
+            progress.remove_task(bars.pop(gone))
+        for address, job in running.items():
+            if address not in bars:
+                bars[address] = progress.add_task(names[address], total=None, told="starts")
+            if job["progress"] is not None:
+                progress.update(bars[address], **_part_told(job["progress"]))
+
+
+def _part_told(done: Document) -> Document:
+    if done["to_measure"] is not None:
+        now, total, what = done["measured"], done["to_measure"], "measured"
+    else:
+        now, total, what = done["epoch"], done["epochs"], "epoch"
+    return {"completed": now, "total": total, "told": f"{what} {now}/{total}"}

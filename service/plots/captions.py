@@ -1,0 +1,102 @@
+"""What stands above a picture: it says what is shown, of what, and from how many trainings."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import altair as alt
+
+from analysis.spaces.darts import NAMED
+
+Document = Mapping[str, Any]
+Rows = list[dict[str, Any]]
+Layers = alt.LayerChart | alt.FacetChart
+"""What ``alt.layer`` makes."""
+
+AnyChart = alt.Chart | Layers | alt.ConcatChart | alt.VConcatChart
+
+SETS = {
+    "train": "training images",
+    "x-valid": "validation images (x-valid)",
+    "x-test": "test images (x-test)",
+    "ori-test": "test images (ori-test)",
+}
+"""Sets of images in plain words."""
+
+_NAMES = {genotype.id: name for name, genotype in NAMED.items()}
+_WIDTH = 105
+"""Characters of a line of the subtitle."""
+
+_MOST_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A chart, with what its caption has to say beside what every caption says."""
+
+    chart: AnyChart
+    title: str
+    notes: list[str] = field(default_factory=list)
+
+
+def cell_name(cell: str) -> str:
+    """The published name of a cell, or its id."""
+    return _NAMES.get(cell, cell)
+
+
+def training_name(row: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """Of a training: its cell, and the seed where there are several."""
+    name = cell_name(row["cell"])
+    return f"{name}, seed {row['seed']}" if len(seeds) > 1 else name
+
+
+def shape(row: Mapping[str, Any]) -> str:
+    """``width 3.5, depth 3``, or that the cell is disconnected."""
+    if row["width"] is None:
+        return "disconnected"
+    return f"width {row['width']:g}, depth {row['depth']:g}"
+
+
+def listed(names: Iterable[Any], many: str) -> str:
+    """The names, or how many of them there are."""
+    texts = [str(name) for name in dict.fromkeys(names)]
+    return ", ".join(texts) if len(texts) <= _MOST_NAMED else f"{len(texts)} {many}"
+
+
+def title(document: Document, what: str, notes: list[str]) -> alt.TitleParams:
+    """A title and a subtitle that stand alone."""
+    settings, parts = document["settings"], document["parts"]
+    datasets = listed((part["dataset"] for part in parts), "data sets")
+    originals = listed(
+        (cell_name(part["original"]) for part in parts if part["role"] == "original"), "cells"
+    )
+    ended, diverged = document["progress"]["ended"], sum(part["diverged"] for part in parts)
+    seeds = listed(settings["seeds"], "seeds")
+    facts = [
+        f"cells: {originals}",
+        f"recipe: {settings['recipe']}",
+        f"seed{'s' if len(settings['seeds']) > 1 else ''}: {seeds}",
+        f"n = {len(parts)} training{'s' if len(parts) > 1 else ''}"
+        + (f", {ended} ended so far" if ended < len(parts) else "")
+        + (f", {diverged} diverged" if diverged else ""),
+        f"study {document['id']}, {document['state']}",
+    ]
+    lines = [
+        line
+        for text in ("; ".join(facts), *notes)
+        for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
+    ]
+    return alt.TitleParams(
+        f"{what} on {datasets}",
+        subtitle=lines,
+        anchor="start",
+        fontSize=16,
+        subtitleFontSize=12,
+        subtitleColor="black",
+        subtitleLineHeight=16,
+        subtitlePadding=6,
+        offset=16,
+    )

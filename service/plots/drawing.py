@@ -1,0 +1,85 @@
+"""Which chart a view is, and how a chart becomes bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import orjson
+import vl_convert
+
+from service.plots import captions, compared, curves, measured, planes, surfaces
+from service.plots.captions import Document, Drawn
+from service.plots.views import Form
+
+_DRAWN: dict[tuple[str, str], Callable[[Document], Drawn]] = {
+    ("landscape", "contour"): planes.loss_contours,
+    ("landscape", "surface"): surfaces.loss_surfaces,
+    ("landscape", "profile"): measured.profiles,
+    ("gradient-variance", "epochs"): measured.variance_by_epoch,
+    ("gradient-variance", "groups"): measured.variance_by_group,
+    ("gradient-variance", "plane"): planes.variance_contours,
+    ("smoothness", "blocks"): measured.eigenvalues,
+    ("variants", "curves"): curves.curves,
+    ("variants", "shape"): compared.shapes,
+    ("lr-robustness", "curves"): curves.curves,
+    ("lr-robustness", "shape"): compared.shapes,
+    ("generalisation", "pairs"): compared.pairs,
+}
+
+_SCALE = 2.0
+"""Pixels of a PNG for each of an SVG."""
+
+_CONFIG: dict[str, Any] = {
+    "background": "white",
+    "padding": 12,
+    "font": "Liberation Sans, Arial, sans-serif",
+    "view": {"stroke": "#bbb"},
+    "axis": {
+        "labelColor": "black",
+        "titleColor": "black",
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 11,
+        "gridColor": "#e4e4e4",
+    },
+    "legend": {
+        "labelColor": "black",
+        "titleColor": "black",
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 11,
+        "labelLimit": 0,
+        "titleLimit": 0,
+        "symbolLimit": 0,
+    },
+    "title": {"anchor": "start", "color": "black", "fontSize": 13, "limit": 0},
+}
+
+
+def chart(document: Document, view: str) -> dict[str, Any]:
+    """The Vega-Lite specification of a view.
+
+    Raises:
+        NothingToShowError: no results yet that it shows.
+    """
+    drawn = _DRAWN[document["kind"], view](document)
+    finished = drawn.chart.properties(title=captions.title(document, drawn.title, drawn.notes))
+    specification: dict[str, Any] = finished.to_dict()
+    return specification | {"config": _CONFIG}
+
+
+def picture(document: Document, view: str, form: Form) -> bytes:
+    """The bytes of a view; the same for the same input.
+
+    Raises:
+        NothingToShowError: no results yet that it shows.
+    """
+    specification = chart(document, view)
+    if form == "vega-lite":
+        return orjson.dumps(specification)
+    spoken = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    if form == "png":
+        return vl_convert.vegalite_to_png(specification, spoken, scale=_SCALE, allowed_base_urls=[])
+    return vl_convert.vegalite_to_svg(specification, spoken, allowed_base_urls=[]).encode()

@@ -1,0 +1,98 @@
+"""From the document of a study to the bytes of a picture, by a process of its own, and kept.
+
+Altair and the renderer take some 150 MB and half a second to start: neither belongs in the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import orjson
+
+from service.plots.views import Form, NothingToShowError, checked
+
+TIMEOUT_S = 60.0
+KEPT = 200
+"""How many pictures a folder holds; the oldest make room."""
+
+NOTHING = 3
+"""Exit status of the process where there is nothing to show; standard error says what."""
+
+
+class PlotError(RuntimeError):
+    """The picture couldn't be drawn: a defect, or a machine too busy; the message says which."""
+
+
+def render(
+    document: Mapping[str, Any],
+    view: str | None,
+    form: Form,
+    *,
+    folder: Path,
+    timeout_s: float = TIMEOUT_S,
+) -> bytes:
+    """The picture of a study, drawn or as ``folder`` keeps it.
+
+    Args:
+        document: of the study, as ``GET /studies/{study}`` answers.
+        view: one of :func:`service.plots.views.views_of`, or None for the first.
+        form: SVG and Vega-Lite are UTF-8.
+        folder: where pictures are kept by what they were drawn from; made if need be.
+        timeout_s: how long the drawing may take.
+
+    Raises:
+        QueryError: the study can't have such a view.
+        NothingToShowError: no results yet that the view shows.
+        PlotError: it took too long, or failed.
+    """
+    view = checked(document["kind"], document["settings"], view)
+    asked = orjson.dumps(
+        {"document": document, "view": view, "format": form}, option=orjson.OPT_SERIALIZE_NUMPY
+    )
+    # Another version may draw it differently.
+    drawn_from = hashlib.sha256(version("cellwise").encode() + b"\0" + asked)
+    place = folder / f"{drawn_from.hexdigest()}.{form}"
+    with contextlib.suppress(FileNotFoundError):
+        return place.read_bytes()
+    picture = _draw(asked, timeout_s)
+    _keep(place, picture)
+    return picture
+
+
+def _draw(asked: bytes, timeout_s: float) -> bytes:
+    command = [sys.executable, "-m", "service.plots"]
+    try:
+        answer = subprocess.run(  # noqa: S603  (what was asked comes by standard input alone)
+            command, input=asked, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise PlotError(f"the picture wasn't drawn within {timeout_s:g} s") from None
+    said = answer.stderr.decode(errors="replace").strip()
+    if answer.returncode == NOTHING:
+        raise NothingToShowError(said)
+    if answer.returncode != 0:
+        last = said.splitlines()[-1] if said else f"exit status {answer.returncode}"
+        raise PlotError(f"drawing the picture failed: {last}")
+    return answer.stdout
+
+
+def _keep(place: Path, picture: bytes) -> None:
+    folder = place.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+        file.write(picture)
+    Path(file.name).replace(place)  # whole, or not there
+    times = {}
+    for kept in folder.glob("[!.]*"):
+        with contextlib.suppress(FileNotFoundError):  # another request makes room too
+            times[kept] = kept.stat().st_mtime_ns
+    for old in sorted(times, key=times.__getitem__)[:-KEPT]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""Pictures of planes from the side: losses as a surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from service.plots.captions import Document, Drawn, Layers
+from service.plots.grids import Grid, Span
+from service.plots.planes import (
+    COLUMNS,
+    MOST_PANELS,
+    SIDE,
+    about,
+    common_scale,
+    fill_of,
+    heading,
+    landscapes,
+    of_loss,
+)
+
+_MOST_FACES = 12_000
+_RISE, _SLANT = 0.8, 0.55
+"""Of surfaces, in sides of the ground: height of the highest point, and how far the ground's far
+sides stand above the near ones."""
+
+
+def loss_surfaces(document: Document) -> Drawn:
+    """The loss as height over the plane, seen from one corner, a panel a training."""
+    grids = landscapes(document)
+    scale = common_scale(grids)
+    shown = grids[:MOST_PANELS]
+    most = min(41, int((_MOST_FACES / len(shown)) ** 0.5) + 1)
+    panels = [_surface(grid.thinned(most), scale) for grid in shown]
+    chart = alt.concat(*panels, columns=COLUMNS).resolve_scale(fill="shared")
+    notes = [of_loss(document), "height and colour: loss, both on a logarithmic scale"]
+    return Drawn(chart, "Loss around trained weights", [*notes, *about(grids, scale, most)])
+
+
+def _surface(grid: Grid, scale: Span) -> Layers:
+    """Faces between neighbouring points, those behind drawn first; none where a corner is NaN."""
+    side = len(grid.axis)
+    height = scale.share(grid.values) * _RISE
+    unit = (grid.axis - grid.axis[0]) / (grid.axis[-1] - grid.axis[0])
+    faces: list[dict[str, Any]] = []
+    corners = ((0, 0), (0, 1), (1, 1), (1, 0))
+    behind_first = sorted(
+        np.ndindex(side - 1, side - 1), key=lambda face: (-(face[0] + face[1]), face)
+    )
+    for number, (row, column) in enumerate(behind_first):
+        places = [(row + i, column + j) for i, j in corners]
+        if not all(np.isfinite(height[place]) for place in places):
+            continue
+        value = max(float(np.mean([grid.values[place] for place in places])), scale.low)
+        for order, (i, j) in enumerate(places):
+            across, up = _seen(unit[j], unit[i], height[i, j])
+            faces.append({"face": number, "order": order, "x": across, "y": up, "value": value})
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-1.05, 1.05], nice=False))
+    y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.05, 2 * _SLANT + _RISE], nice=False))
+    surface = (
+        alt.Chart(alt.InlineData(values=faces))
+        .mark_line(
+            filled=True, interpolate="linear-closed", stroke="black", strokeWidth=0.25, aria=False
+        )
+        .encode(x=x, y=y, detail="face:N", order="order:Q", fill=fill_of(scale, "loss (nats)"))
+    )
+    frame, words = _frame(grid, scale)
+    ground = (
+        alt.Chart(alt.InlineData(values=frame))
+        .mark_line(color="#888", strokeWidth=0.8)
+        .encode(x=x, y=y, detail="line:N", order="order:Q")
+    )
+    text = alt.Chart(alt.InlineData(values=words)).encode(x=x, y=y, text="text:N")
+    return alt.layer(
+        ground,
+        surface,
+        text.transform_filter("datum.right").mark_text(align="right", fontSize=10),
+        text.transform_filter("!datum.right").mark_text(align="center", fontSize=11),
+    ).properties(
+        width=SIDE * 1.25, height=SIDE, title=heading(grid), view=alt.ViewConfig(stroke=None)
+    )
+
+
+def _seen(x: float, y: float, height: float) -> tuple[float, float]:
+    """Where a point over the unit square stands on the paper: across and up.
+
+    The corner (0, 0) is nearest, at the bottom; heights go straight up.
+    """
+    return round(float(x - y), 6), round(float((x + y) * _SLANT + height), 6)
+
+
+def _frame(grid: Grid, scale: Span) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The ground, an upright scale at its left corner, and what is written at them."""
+    square = [(0, 0), (0, 1), (1, 1), (1, 0), (0, 0)]
+    outlines = [[_seen(x, y, 0) for x, y in square], [_seen(0, 1, 0), _seen(0, 1, _RISE)]]
+    words: list[dict[str, Any]] = []
+    for level in scale.levels():
+        across, up = _seen(0, 1, float(scale.share(np.array(level))) * _RISE)
+        outlines.append([(across, up), (across - 0.03, up)])
+        words.append({"x": across - 0.05, "y": up, "text": f"{level:g}", "right": True})
+    low, high = (f"{end:g}".replace("-", "−") for end in grid.axis[[0, -1]])
+    for x, y, text in (
+        (0.5, -0.16, f"α: {low} … {high}"),
+        (-0.16, 0.5, f"β: {low} … {high}"),
+    ):
+        across, up = _seen(x, y, 0)
+        words.append({"x": across, "y": up, "text": text, "right": False})
+    drawn = [
+        {"line": number, "order": order, "x": x, "y": y}
+        for number, outline in enumerate(outlines)
+        for order, (x, y) in enumerate(outline)
+    ]
+    return drawn, words

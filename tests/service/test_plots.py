@@ -1,0 +1,433 @@
+"""Pictures of studies: what documents written by hand look like, and the addresses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import orjson
+import pytest
+
+from analysis.spaces.darts import NAMED
+from analysis.spaces.nasbench201 import from_index
+from data.errors import QueryError
+from data.library import Library
+from data.studies import Part, StudyStore
+from service.plots import render as rendering
+from service.plots.drawing import picture
+from service.plots.render import PlotError, render
+from service.plots.views import VIEWS, NothingToShowError, views_of
+from service.studies.kinds import KINDS, VariantsStudy
+from tests.conftest import client_of
+from tests.service.helpers import is_problem, refused
+
+SVG = "{http://www.w3.org/2000/svg}"
+FIRST, SECOND = "nb201-000284", "nb201-006111"
+
+
+def document(kind: str, settings: dict[str, Any], results: Any) -> dict[str, Any]:
+    """Two trainings on digits, of which one diverged, as ``GET /studies/{study}`` has them."""
+    part = {"dataset": "digits", "recipe": "proxy", "seed": 777, "role": "original"}
+    return {
+        "id": 5,
+        "kind": kind,
+        "state": "running",
+        "settings": {"kind": kind, "recipe": "proxy", "seeds": [777], **settings},
+        "progress": {"ended": 1, "parts": 2},
+        "parts": [
+            {**part, "cell": cell, "original": cell, "diverged": cell != FIRST}
+            for cell in (FIRST, SECOND)
+        ],
+        "results": results,
+    }
+
+
+def measured(kind: str, settings: dict[str, Any], *fields: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        {
+            "cell": cell,
+            "seed": 777,
+            "width": width,
+            "depth": 2,
+            "set": "ori-test",
+            "images": 200,
+            **more,
+        }
+        for cell, width, more in zip((FIRST, SECOND), (1.5, None), fields, strict=True)
+    ]
+    return document(kind, settings, {"cells": rows, "correlations": []})
+
+
+def landscape(dimensions: int = 2) -> dict[str, Any]:
+    """Losses 1 at the centre, 10 beside it and 100 at the corners; the second's is incomplete."""
+    losses = [[100, 10, None], [10, 1, 10], [100, 10, 100]]
+    complete = {"axis": [-1, 0, 1], "loss": losses if dimensions == 2 else [[10, 1, 10]]}
+    return measured(
+        "landscape",
+        {"dimensions": dimensions, "points": 3},
+        {**complete, "rows_left": 0},
+        {"axis": [-1, 0, 1], "loss": [], "rows_left": 3 if dimensions == 2 else 1},
+    )
+
+
+def gradient_variance(plane: int | None = 3) -> dict[str, Any]:
+    def at(epoch: int, variance: float) -> dict[str, Any]:
+        groups = {"stem": {"variance": 0.5}, "cell 1": {"variance": 2.0}}
+        return {"epoch": epoch, "variance": variance, "groups": groups}
+
+    plane_rows = [{"y": y, "variance": [3.0, 2.0, 3.0]} for y in (-1, 0, 1)]
+    return measured(
+        "gradient-variance",
+        {"plane": plane, "reach": 1, "batch": 32, "batches": 8, "statistics": "batch"},
+        {"epochs": [at(0, 5.0), at(1, 0.0), at(2, 1.0)], "plane": plane_rows},
+        {"epochs": [at(0, 4.0)], "plane": plane_rows[:1]},
+    )
+
+
+def smoothness() -> dict[str, Any]:
+    def block(group: str, eigenvalue: float, converged: bool) -> dict[str, Any]:
+        return {"epoch": 4, "group": group, "eigenvalue": eigenvalue, "converged": converged}
+
+    return measured(
+        "smoothness",
+        {"statistics": "running"},
+        {"blocks": [block("stem", -20.0, True), block("network", 30.0, False)]},
+        {"blocks": [block("stem", 10.0, True), block("network", 40.0, True)]},
+    )
+
+
+def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
+    def cell(name: str, role: str, *accuracies: float) -> dict[str, Any]:
+        mean = sum(accuracies[:2]) / 2 if accuracies else None
+        return {
+            "cell": name,
+            "role": role,
+            "original": FIRST,
+            "width": 2,
+            "depth": 3,
+            "trainings": 1,
+            "n": int(bool(accuracies)),
+            "diverged": int(not accuracies),
+            "measures": {"aulc@2": {"n": 1, "mean": mean, "std": None}},
+            "curves": [{"seed": 777, "accuracy": list(accuracies)}] if accuracies else [],
+        }
+
+    cells = [cell(FIRST, "original", 20, 60, 80), cell(SECOND, "original")]
+    cells += [cell(f"nb201-00000{n}", role, 10, 50, 70) for n, role in enumerate(variants)]
+    found = {"coefficient": -0.5, "ci": [-0.9, 0.25], "n": 9, "reason": None}
+    result = {
+        "epoch": 2,
+        "set": "x-valid",
+        "cells": cells,
+        "correlations": [{"x": x, "y": "aulc@2", **found} for x in ("width", "depth")],
+    }
+    rates = [{"learning_rate": rate, **result} for rate in (0.025, 0.25)]
+    return document(kind, {"variants": list(variants)}, rates if not variants else rates[:1])
+
+
+def generalisation() -> dict[str, Any]:
+    pairs = [
+        {"dataset": "digits", "seed": 1, "original": 80.0, "adapted": 81.0},
+        {"dataset": "digits", "seed": 2, "original": 82.0, "adapted": 85.0},
+        {"dataset": "digits", "seed": 3, "original": 82.0, "adapted": None},
+    ]
+    compared = {"mean": 2.0, "ci": [-10.706, 14.706], "n": 2, "n_incomplete": 1, "reasons": {}}
+    result = {"original": FIRST, "pairs": pairs, **compared}
+    return document("generalisation", {"datasets": ["digits"], "confidence": 0.95}, [result])
+
+
+VARIANTS = convergence("variants", ("random-connections", "random-operations"))
+RATES = convergence("lr-robustness")
+
+# Document, view, what is written beside the caption, and how many marks of one kind there are.
+SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
+    (
+        landscape(),
+        "contour",
+        ["loss (nats)", "α (multiples of direction 1)", "β (multiples of direction 2)", "grey"],
+        ("rect", 9),
+    ),
+    # Three faces, as the fourth has a corner without a loss; the ground, the scale and its ticks
+    # at 2, 5, 10, 20 and 50.
+    (landscape(), "surface", ["loss (nats)", "α: −1 … 1", "β: −1 … 1"], ("line", 3 + 2 + 5)),
+    (
+        landscape(1),
+        "profile",
+        [
+            "loss (nats, logarithmic)",
+            "α (multiples of the direction)",
+            f"{FIRST} (width 1.5, depth 2)",
+        ],
+        ("symbol", 3),
+    ),
+    # A variance of 0 has no place on a logarithmic axis.
+    (
+        gradient_variance(),
+        "epochs",
+        ["epoch (0: before training)", "E‖g − ḡ‖²", f"{SECOND} (disconnected)", "8 batches of 32"],
+        ("symbol", 3),
+    ),
+    (
+        gradient_variance(),
+        "groups",
+        ["layer group, from the input to the output", "stem", "at epochs 0 to 2"],
+        ("symbol", 4),
+    ),
+    (gradient_variance(), "plane", ["variance", "α (multiples of direction 1)"], ("rect", 9)),
+    (
+        smoothness(),
+        "blocks",
+        ["|λ| of the Hessian", "block, from the input", "epoch 4", "running statistics", SECOND],
+        ("symbol", 4),
+    ),
+    (
+        VARIANTS,
+        "curves",
+        [
+            "accuracy (percent)",
+            "epoch",
+            f"{FIRST}, random-operations, learning rate 0.025",
+            "x-valid",
+        ],
+        ("line", 4),
+    ),
+    (
+        VARIANTS,
+        "shape",
+        [
+            "width (in units",
+            "depth (edges",
+            "ρ = −0.50 [−0.90, +0.25], n = 9",
+            "random-connections",
+        ],
+        ("symbol", 6),
+    ),
+    (RATES, "curves", ["learning rate 0.25", "1 of 2 trainings finished, 1 diverged"], ("line", 2)),
+    (RATES, "shape", ["aulc (percent)", "first 2 epochs"], ("symbol", 4)),
+    (
+        generalisation(),
+        "pairs",
+        ["+2.00 points [−10.71, +14.71], n = 2, 1 incomplete", "accuracy (percent)", "95 %"],
+        ("line", 2),
+    ),
+]
+
+
+def texts(svg: bytes) -> str:
+    return " ".join(
+        "".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")
+    )
+
+
+def marks(svg: bytes) -> Counter[str]:
+    """Shapes by the kind of mark they belong to, axes and legends left out."""
+    counts: Counter[str] = Counter()
+    for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
+        kind, _, rest = group.get("class", "").partition(" ")
+        if rest.startswith("role-mark"):
+            counts[kind.removeprefix("mark-")] += len(group)
+    return counts
+
+
+def test_every_view_of_every_kind_is_tried() -> None:
+    assert set(VIEWS) == set(KINDS)
+    assert {(drawn["kind"], view) for drawn, view, *_ in SHOWN} == {
+        (kind, view) for kind, views in VIEWS.items() for view in views
+    }
+
+
+@pytest.mark.parametrize(("drawn", "view", "written", "counted"), SHOWN)
+def test_what_a_picture_shows(
+    drawn: dict[str, Any], view: str, written: list[str], counted: tuple[str, int]
+) -> None:
+    svg = picture(drawn, view, "svg")
+    found = texts(svg)
+    caption = [FIRST, SECOND, "on digits", "recipe: proxy", "seed: 777", "study 5, running"]
+    for expected in [*caption, "n = 2 trainings, 1 ended so far, 1 diverged", *written]:
+        assert expected in found
+    kind, count = counted
+    assert marks(svg)[kind] == count
+
+
+def test_layer_groups_keep_the_order_of_the_network(tmp_path: Path) -> None:
+    found = texts(render(gradient_variance(), "groups", "svg", folder=tmp_path))
+    assert found.index("stem") < found.index("cell 1")
+
+
+def test_what_did_not_converge_is_hollow() -> None:
+    svg = ElementTree.fromstring(picture(smoothness(), "blocks", "svg"))
+    symbols = [
+        shape.get("fill")
+        for group in svg.iter(f"{SVG}g")
+        if group.get("class", "").startswith("mark-symbol role-mark")
+        for shape in group
+    ]
+    assert symbols.count("white") == 1
+
+
+def test_published_cells_are_named() -> None:
+    drawn = orjson.loads(
+        orjson.dumps(landscape()).replace(FIRST.encode(), NAMED["SNAS-mild"].id.encode())
+    )
+    assert "cells: SNAS-mild" in texts(picture(drawn, "contour", "svg"))
+
+
+def test_a_curve_of_one_epoch_is_a_point() -> None:
+    drawn = convergence("lr-robustness")
+    for rate in drawn["results"]:
+        rate["cells"][0]["curves"][0]["accuracy"] = [None, None, 80.0]
+    assert marks(picture(drawn, "curves", "svg"))["symbol"] == 2
+
+
+def test_large_grids_are_thinned_about_the_centre() -> None:
+    drawn = landscape()
+    side = 251
+    drawn["results"]["cells"][0] |= {
+        "axis": [(place - 125) / 125 for place in range(side)],
+        "loss": [[1.0 + abs(x - 125) + abs(y - 125) for x in range(side)] for y in range(side)],
+    }
+    # Of up to 12,000 tiles: every third point each way from the centre, 41 of them, and it.
+    written = orjson.loads(picture(drawn, "contour", "vega-lite"))
+    assert (2 * 41 + 1) ** 2 in map(len, written["datasets"].values())
+    assert "one point in 3 along each side is drawn" in written["title"]["subtitle"]
+
+
+def empty(kind: str) -> dict[str, Any]:
+    nothing: dict[str, list[Any]] = {"epochs": [], "plane": [], "blocks": []}
+    if kind == "landscape":
+        drawn = landscape()
+        drawn["results"]["cells"] = drawn["results"]["cells"][1:]
+        return drawn
+    if kind == "gradient-variance":
+        drawn = gradient_variance()
+    elif kind == "smoothness":
+        drawn = smoothness()
+    elif kind == "generalisation":
+        drawn = generalisation()
+        drawn["results"][0]["pairs"] = drawn["results"][0]["pairs"][2:]
+        return drawn
+    else:
+        drawn = convergence(kind)
+        for rate in drawn["results"]:
+            rate["cells"] = rate["cells"][1:]
+        return drawn
+    for row in drawn["results"]["cells"]:
+        row |= nothing
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("kind", "view", "missing"),
+    [
+        ("landscape", "contour", "at least 3 rows of its grid are left"),
+        ("landscape", "surface", "at least 3 rows of its grid are left"),
+        ("gradient-variance", "epochs", "measured yet in any of the 2 trainings"),
+        ("gradient-variance", "groups", "measured yet in any of the 2 trainings"),
+        ("gradient-variance", "plane", "at most 0 of its 3 rows"),
+        ("smoothness", "blocks", "no eigenvalue is measured yet"),
+        ("variants", "curves", "none of the 2 trainings has an accuracy"),
+        ("lr-robustness", "shape", "no connected cell has a finished training"),
+        ("generalisation", "pairs", "none of the 1 pairs"),
+    ],
+)
+def test_without_data_there_is_no_picture(kind: str, view: str, missing: str) -> None:
+    with pytest.raises(NothingToShowError, match=missing):
+        picture(empty(kind), view, "svg")
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = render(RATES, "curves", "svg", folder=tmp_path / "a")
+    assert render(RATES, "curves", "svg", folder=tmp_path / "b") == first
+    assert first.startswith(b"<svg")
+
+
+def test_other_forms(tmp_path: Path) -> None:
+    assert render(generalisation(), None, "png", folder=tmp_path).startswith(b"\x89PNG\r\n\x1a\n")
+    written = orjson.loads(picture(generalisation(), "pairs", "vega-lite"))
+    assert written["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+    assert written["title"]["text"] == "Adapted cells against their originals on digits"
+
+
+def test_pictures_are_kept_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[bytes] = []
+
+    def draw(asked: bytes, timeout_s: float) -> bytes:
+        drawn.append(asked)
+        return b"%d" % len(drawn)
+
+    monkeypatch.setattr(rendering, "_draw", draw)
+    monkeypatch.setattr(rendering, "KEPT", 2)
+    studies = [{**RATES, "id": number} for number in range(3)]
+    assert [render(study, None, "svg", folder=tmp_path) for study in studies] == [b"1", b"2", b"3"]
+    assert render(studies[2], "curves", "svg", folder=tmp_path) == b"3"
+    assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
+    assert render(studies[2], "shape", "png", folder=tmp_path) == b"5"
+    assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"5"]
+
+
+def test_views_that_a_study_has_not(tmp_path: Path) -> None:
+    for drawn, view, allowed in (
+        (landscape(), "profile", "contour, surface"),
+        (landscape(1), "contour", "profile"),
+        (gradient_variance(plane=None), "plane", "epochs, groups"),
+        (RATES, "pairs", "curves, shape"),
+    ):
+        with pytest.raises(QueryError) as caught:
+            render(drawn, view, "svg", folder=tmp_path)
+        assert (caught.value.name, caught.value.allowed) == ("view", allowed)
+    assert views_of("landscape", {"dimensions": 1}) == ("profile",)
+
+
+def test_faults_of_the_process(tmp_path: Path) -> None:
+    with pytest.raises(NothingToShowError, match="no eigenvalue is measured yet"):
+        render(empty("smoothness"), None, "svg", folder=tmp_path)
+    broken = {name: value for name, value in RATES.items() if name != "results"}
+    with pytest.raises(PlotError, match="KeyError: 'results'"):
+        render(broken, None, "svg", folder=tmp_path)
+    with pytest.raises(PlotError, match=r"within 0\.001 s"):
+        render(RATES, None, "svg", folder=tmp_path, timeout_s=0.001)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_server_stays_free_of_what_draws() -> None:
+    code = "import service.api.app, sys; print({'altair', 'vl_convert'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout == "set()\n"
+
+
+def test_the_addresses(home: Path) -> None:
+    """Study 1 has a run that is there, study 2 one that is gone."""
+    cell = from_index(6111)
+    with closing(Library.open(home)) as opened:
+        store = StudyStore(opened.store)
+        for seed, run in enumerate((f"hpo-bench:{cell.id}:cifar10-valid:nb201-200:777", "gone")):
+            asked = VariantsStudy.model_validate(
+                {
+                    "kind": "variants",
+                    "cells": ["6111"],
+                    "recipe": "proxy",
+                    "dataset": "digits",
+                    "seeds": [seed],
+                    "variants": [],
+                }
+            )
+            part = Part(
+                "original", cell.id, cell.arch, cell.id, "digits", "proxy", 0.1, seed, None, run
+            )
+            store.put("variants", asked.model_dump_json(exclude={"priority"}), [part])
+        client = client_of(opened)
+        answer = client.get("/studies/1/plot.svg")
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert "Validation accuracy by epoch on digits" in texts(answer.content)
+        answer = client.get("/studies/1/plot.png?view=curves")
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.content.startswith(b"\x89PNG")
+        (error,) = refused(client, "/studies/1/plot.svg?view=pairs")
+        assert (error["name"], error["allowed"]) == ("view", "curves, shape")
+        assert "accuracy yet" in is_problem(client.get("/studies/2/plot.svg"), 409)["detail"]
+        is_problem(client.get("/studies/3/plot.png"), 404)
