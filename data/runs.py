@@ -154,6 +154,15 @@ def one(snapshot: Snapshot, run_id: str) -> dict[str, Any] | None:
     return record
 
 
+def existing(snapshot: Snapshot, run_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these runs that there are."""
+    with snapshot.state.read() as cursor:
+        found = cursor.execute(
+            "SELECT id FROM runs WHERE id IN (SELECT unnest(?::VARCHAR[]))", [list(run_ids)]
+        ).fetchall()
+    return frozenset(run_id for (run_id,) in found)
+
+
 def known(
     snapshot: Snapshot, cells: Sequence[Cell], dataset: str, recipe: str
 ) -> dict[tuple[str, int], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from data.sources.base import EvalSet
 from data.studies import Part
 
 FloatArray = npt.NDArray[np.float64]
+
+Curves = dict[tuple[str, str], FloatArray]
+"""By set of images and measure, (epochs,)."""
 
 VALIDATION: tuple[EvalSet, ...] = ("x-valid", "ori-test")
 """The set that stands for validation: the first of these that was recorded."""
@@ -67,66 +70,78 @@ class Outcome:
 def outcomes(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[Outcome]:
     """What came of each part, in their order."""
     numbers = sorted({part.job for part in parts if part.job is not None})
-    found = jobs.some(numbers)
     epochs = jobs.records_of(numbers)
     measured = jobs.records_of(numbers, "measurements")
     told = []
-    for part in parts:
-        if part.job is not None and part.job in found:
-            job = found[part.job]
-            told.append(_of_job(part, job, epochs[part.job], measured[part.job]))
+    for one, job in _with_jobs(parts, jobs, snapshot):
+        if job is not None:
+            told.append(_of_job(one, job, epochs[job.number], measured[job.number]))
         else:
-            told.append(_of_run(part, snapshot))
+            told.append(_of_run(one, snapshot))
+    return told
+
+
+def states(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[Outcome]:
+    """The same without curves and measurements, which take the longest to read."""
+    return [one for one, _ in _with_jobs(parts, jobs, snapshot)]
+
+
+def _with_jobs(
+    parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot
+) -> list[tuple[Outcome, Job | None]]:
+    found = jobs.some([part.job for part in parts if part.job is not None])
+    there = runs.existing(snapshot, [part.run for part in parts if part.run is not None])
+    told = []
+    for part in parts:
+        job = found.get(part.job) if part.job is not None else None
+        if job is not None:
+            outcome = Outcome(part, job.state, job.error, job.epochs)
+        elif part.run in there:
+            outcome = Outcome(part, "done")
+        else:
+            why = f"run {part.run} was removed; ask for the study again"
+            outcome = Outcome(part, "failed", why)
+        told.append((outcome, job))
     return told
 
 
 def _of_job(
-    part: Part, job: Job, records: list[dict[str, Any]], measured: list[dict[str, Any]]
+    stands: Outcome, job: Job, records: list[dict[str, Any]], measured: list[dict[str, Any]]
 ) -> Outcome:
-    curves: dict[tuple[str, str], FloatArray] = {}
+    curves: Curves = {}
     for name in ("train", *VALIDATION):
         if records and name in records[0]:
             for measure in ("accuracy", "loss"):
                 curves[name, measure] = np.array(
                     [record[name][measure] for record in records], np.float64
                 )
-    return _told(part, job.state, job.error, job.epochs, curves, measured)
+    return replace(_with_curves(stands, job.epochs, curves), measurements=measured)
 
 
-def _of_run(part: Part, snapshot: Snapshot) -> Outcome:
-    run = runs.one(snapshot, part.run) if part.run is not None else None
+def _of_run(stands: Outcome, snapshot: Snapshot) -> Outcome:
+    run = runs.one(snapshot, stands.part.run) if stands.part.run is not None else None
     if run is None:
-        return Outcome(part, "failed", f"run {part.run} was removed; ask for the study again")
+        return stands
     epochs = int(run["schedule"])
-    curves: dict[tuple[str, str], FloatArray] = {}
+    curves: Curves = {}
     for one in run["recorded"]:
         curve = np.full(epochs, np.nan)
         curve[np.array(one["epochs"]) - 1] = one["values"]
         curves[one["set"], one["measure"]] = curve
-    return _told(part, "done", None, epochs, curves, [])
+    return _with_curves(stands, epochs, curves)
 
 
-def _told(
-    part: Part,
-    state: State,
-    error: str | None,
-    epochs: int,
-    curves: dict[tuple[str, str], FloatArray],
-    measured: list[dict[str, Any]],
-) -> Outcome:
+def _with_curves(stands: Outcome, epochs: int, curves: Curves) -> Outcome:
     nothing = np.empty(0)
     valid = next((name for name in VALIDATION if (name, "accuracy") in curves), None)
     test = curves.get(("ori-test", "accuracy"), nothing)
-    return Outcome(
-        part,
-        state,
-        error,
-        epochs,
-        valid,
-        curves[valid, "accuracy"] if valid is not None else nothing,
-        float(test[-1]) if len(test) == epochs and epochs else float("nan"),
-        curves.get(("train", "loss"), nothing),
-        measured,
+    return replace(
+        stands,
+        epochs=epochs,
+        set=valid,
+        accuracy=curves[valid, "accuracy"] if valid is not None else nothing,
+        test_accuracy=float(test[-1]) if len(test) == epochs and epochs else float("nan"),
+        train_loss=curves.get(("train", "loss"), nothing),
     )
 
 

@@ -424,3 +424,4 @@ def test_a_run_that_was_there_is_part_of_a_study(lab: Lab, fresh: Library) -> No
     fresh.remove_source("local")
     (part,) = lab.study()["parts"]
     assert (part["state"], "was removed" in part["error"]) == ("failed", True)
+    assert get(lab.client, "/studies")["items"][0]["state"] == "failed"

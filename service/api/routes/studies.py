@@ -28,7 +28,7 @@ from service.plots.render import render
 from service.plots.views import VIEWS, Form, NothingToShowError
 from service.studies import convergence, measured, planning
 from service.studies.kinds import KINDS, Convergence, GeneralisationStudy, StudyRequest, read_study
-from service.studies.outcomes import Outcome, outcomes, state_of
+from service.studies.outcomes import Outcome, outcomes, state_of, states
 from service.studies.tables import table
 
 router = APIRouter(tags=["studies"])
@@ -93,7 +93,7 @@ async def submit(request: Request) -> Response:
     def take() -> tuple[Study, list[Outcome]]:
         queue, store = deps.queue(request), _store(request)
         study = planning.submit(asked, queue, store, lambda text: _cell(request, text))
-        return study, outcomes(store.parts(study.number), queue.jobs, deps.snapshot(request))
+        return study, _states(request, study)
 
     study, told = await to_thread.run_sync(take)
     answer = json_response(_summary(study, told))
@@ -111,7 +111,7 @@ def list_studies(request: Request) -> Response:
     following = None
     if len(found) > query.limit:
         following = str(request.url.include_query_params(before=shown[-1].number))
-    items = [_summary(study, _told(request, study)) for study in shown]
+    items = [_summary(study, _states(request, study)) for study in shown]
     return json_response({"items": items, "next": following})
 
 
@@ -166,10 +166,10 @@ def cancel(request: Request, number: Number) -> Response:
     read(Query, request)
     study = _found(request, number)
     queue = deps.queue(request)
-    for job in _jobs(_told(request, study)):
+    for job in _jobs(request, study):
         with contextlib.suppress(JobStateError):  # it ended by itself
             queue.cancel(job)
-    return json_response(_summary(study, _told(request, study)))
+    return json_response(_summary(study, _states(request, study)))
 
 
 @router.post(
@@ -181,10 +181,10 @@ def resume(request: Request, number: Number) -> Response:
     read(Query, request)
     study = _found(request, number)
     queue = deps.queue(request)
-    for job in _jobs(_told(request, study)):
+    for job in _jobs(request, study):
         with contextlib.suppress(JobStateError):  # done, under way, or it would only fail again
             queue.resume(job)
-    return json_response(_summary(study, _told(request, study)))
+    return json_response(_summary(study, _states(request, study)))
 
 
 def _store(request: Request) -> StudyStore:
@@ -212,8 +212,14 @@ def _told(request: Request, study: Study) -> list[Outcome]:
     return outcomes(parts, deps.queue(request).jobs, deps.snapshot(request))
 
 
-def _jobs(told: Sequence[Outcome]) -> list[int]:
-    return sorted({one.part.job for one in told if one.part.job is not None})
+def _states(request: Request, study: Study) -> list[Outcome]:
+    parts = _store(request).parts(study.number)
+    return states(parts, deps.queue(request).jobs, deps.snapshot(request))
+
+
+def _jobs(request: Request, study: Study) -> list[int]:
+    parts = _store(request).parts(study.number)
+    return sorted({part.job for part in parts if part.job is not None})
 
 
 def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
