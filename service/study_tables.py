@@ -14,6 +14,9 @@ from service.cli import out
 
 Document = dict[str, Any]
 
+FEWEST = 3
+"""Cells, below which no correlation is defined."""
+
 
 def show_list(items: Iterable[Document]) -> None:
     """Studies, one a row."""
@@ -154,9 +157,12 @@ def _show_correlations(items: Sequence[Document]) -> None:
             table.add_row(*row, *texts, str(found["width"]["n"]))
     if table.rows:
         out.print(table)
+    too_few = {item["space"]: item["n"] for item in items if item["n"] < FEWEST}
+    for space, n in too_few.items():
+        say(f"no ρ within {space}: {n} of the {FEWEST} cells that it takes")
     undefined: dict[str, list[str]] = {}
     for item in items:
-        if item["coefficient"] is None:
+        if item["coefficient"] is None and item["space"] not in too_few:
             why = f"with x = {item['x']} within {item['space']}: {item['reason']}"
             undefined.setdefault(why, []).append(item["y"])
     for why, measures in undefined.items():

@@ -220,7 +220,7 @@ def test_landscapes(home: Path, workers: Instant) -> None:
     assert row[3].startswith("-0.50"), "1 − 6 (1 + 1 + 4) / (3 · 8), from ranks 2, 3, 1 and 1, 2, 3"
     assert row[4] == "3"
     assert "no ρ of y = centre, convex_share with x = width within darts: y is constant" in text
-    assert "with x = width within nasbench201: fewer than 3 rows" in text
+    assert "no ρ within nasbench201: 1 of the 3 cells that it takes" in text
 
 
 def test_gradient_variance(home: Path, workers: Instant) -> None:
