@@ -60,7 +60,7 @@ class Run:
 
     Attributes:
         cell: canonical cell string of its space.
-        dataset: name as in DOMAIN.md's table of what was recorded (``cifar10-valid``, ...).
+        dataset: name as in the benchmark's own files (``cifar10-valid``, ...).
         schedule: planned epochs.
         seed: the seed, or None where the table doesn't name it.
         replicate: None for a run with a seed. ``mean`` where values are means over an unknown

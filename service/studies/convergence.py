@@ -49,7 +49,7 @@ def _at_rate(asked: Convergence, rate: float, told: list[Outcome]) -> dict[str, 
 
 
 def _measures(upto: int, epochs: int, threshold: float | None) -> Measures:
-    """Those of DOMAIN, section 5."""
+    """Those of docs/concepts.md, of one run; accuracies are of validation."""
     measures: Measures = {
         f"accuracy@{upto}": lambda a, _: float(a[0, upto - 1]) if a.shape[1] >= upto else np.nan,
         "accuracy@final": lambda a, _: float(a[0, -1]) if a.shape[1] == epochs else np.nan,

@@ -39,12 +39,13 @@ def submit(asked: AnyStudy, queue: Queue, store: StudyStore, resolve: Resolve) -
         QueryError: a name that isn't known, images that aren't here, a recipe that doesn't train
             these cells, or too much at once; nothing was queued.
     """
-    members = list(_members(asked, [resolve(text) for text in asked.cells]))
+    members: list[Member] = []
+    for member in _members(asked, [resolve(text) for text in asked.cells]):
+        members.append(member)
+        _limit(len(members) * len(asked.seeds))  # before a million variants are drawn
     cells = tuple(dict.fromkeys(member.cell for member in members))
     wanted = list(_requests(asked, cells, queue))
-    parts = len(members) * len(asked.seeds) * len(wanted)
-    if parts > MOST_PARTS:
-        raise QueryError(str(parts), "too many trainings", f"up to {MOST_PARTS:,}", "cells")
+    _limit(len(members) * len(asked.seeds) * len(wanted))
     kept: list[Part] = []
     for request, submitted in zip(wanted, queue.submit_all(wanted), strict=True):
         answers = {(item.cell, item.seed): item for item in submitted}
@@ -54,6 +55,11 @@ def submit(asked: AnyStudy, queue: Queue, store: StudyStore, resolve: Resolve) -
             for seed in request.seeds
         ]
     return store.put(asked.kind, asked.model_dump_json(exclude={"priority"}), kept)
+
+
+def _limit(parts: int) -> None:
+    if parts > MOST_PARTS:
+        raise QueryError(f"{parts:,}", "too many trainings", f"up to {MOST_PARTS:,}", "cells")
 
 
 def _members(asked: AnyStudy, originals: list[Cell]) -> Iterator[Member]:

@@ -36,7 +36,7 @@ def _odd(points: int) -> int:
 class Landscape(_Measurement):
     """Loss and accuracy around trained weights, along filter-normalised random directions.
 
-    Li et al. 2018, arXiv 1712.09913; DOMAIN, section 6.
+    Li et al. 2018, arXiv 1712.09913; defined in docs/studies.md.
     """
 
     kind: Literal["landscape"] = "landscape"
@@ -52,7 +52,7 @@ class Landscape(_Measurement):
 
 
 class GradientVariance(_Measurement):
-    """E_i ‖g_i − ḡ‖² over the gradients g_i of mini-batches (DOMAIN, section 6).
+    """E_i ‖g_i − ḡ‖² over the gradients g_i of mini-batches (docs/studies.md).
 
     With ``plane``, over the plane of a landscape too, after the last epoch.
     """

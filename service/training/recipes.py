@@ -38,7 +38,7 @@ class _Settings(BaseModel):
 
 
 class NasBench201Network(_Settings):
-    """The skeleton for cells of NAS-Bench-201: three stages at C, 2C, 4C (DOMAIN, section 3)."""
+    """The skeleton for cells of NAS-Bench-201: three stages at C, 2C, 4C (arXiv 2001.00326)."""
 
     channels: int = Field(ge=1, le=512, description="C, channels of the first stage")
     cells: int = Field(ge=1, le=50, description="N, cells a stage")
