@@ -25,7 +25,8 @@ id=$(( $(ls "$SLURM_STAGE/jobs" | wc -l) + 1 ))
 export SLURM_JOB_ID=$id SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0
 export SLURM_LOCALID=0 SLURM_JOB_NODELIST=here
 grep '^#SBATCH' "$1" > "$SLURM_STAGE/options"
-setsid sh "$1" > "$SLURM_STAGE/$id.out" 2>&1 < /dev/null &
+cp "$1" "$SLURM_STAGE/$id.sh"  # as Slurm does: who submits moves the script away
+setsid sh "$SLURM_STAGE/$id.sh" > "$SLURM_STAGE/$id.out" 2>&1 < /dev/null &
 echo $! > "$SLURM_STAGE/jobs/$id"
 echo "Submitted batch job $id"
 """
