@@ -60,6 +60,11 @@ def shape(row: Mapping[str, Any]) -> str:
     return f"width {row['width']:g}, depth {row['depth']:g}"
 
 
+def spaces(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The spaces of cells, in their order; what isn't comparable between them gets a panel each."""
+    return list(dict.fromkeys(row["space"] for row in rows))
+
+
 def listed(names: Iterable[Any], many: str) -> str:
     """The names, or how many of them there are."""
     texts = [str(name) for name in dict.fromkeys(names)]

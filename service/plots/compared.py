@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from service.plots.captions import Document, Drawn, Layers, Rows, cell_name
+from service.plots.captions import SETS, Document, Drawn, Layers, Rows, cell_name, spaces
 from service.plots.scales import Ends, percents
 from service.plots.views import NothingToShowError
 
@@ -32,9 +32,11 @@ def shapes(document: Document) -> Drawn:
     found = []
     for rate in document["results"]:
         measure = f"aulc@{rate['epoch']}"
-        points = [point for row in rate["cells"] if (point := _point(row, measure)) is not None]
-        if points:
-            found.append((rate, measure, points))
+        for space in spaces(rate["cells"]):
+            cells = [row for row in rate["cells"] if row["space"] == space]
+            points = [point for row in cells if (point := _point(row, measure)) is not None]
+            if points:
+                found.append((rate, space, measure, points))
     if not found:
         raise NothingToShowError(
             "no connected cell has a finished training with accuracies of the first epochs yet"
@@ -43,8 +45,8 @@ def shapes(document: Document) -> Drawn:
         point[end] for *_, points in found for point in points for end in ("low", "high")
     )
     panels = [
-        _shape(points, x, _against(rate, x, measure), ends)
-        for rate, measure, points in found
+        _shape(points, x, _against(rate, space, x, measure), ends)
+        for rate, space, measure, points in found
         for x in ("width", "depth")
     ]
     epochs = sorted({rate["epoch"] for rate in document["results"]})
@@ -76,10 +78,11 @@ def pairs(document: Document) -> Drawn:
     if not drawn:
         count = sum(len(one["pairs"]) for one in found)
         raise NothingToShowError(f"none of the {count} pairs has both trainings ended yet")
+    sets = sorted({SETS[pair["set"]] for one in found for pair in one["pairs"] if pair["set"]})
     notes = [
-        "accuracy after the last epoch, on ori-test or, where that was not recorded, on the "
-        "validation images; a line a pair of one data set and seed; differences are adapted − "
-        f"original, with {100 * settings['confidence']:g} % t intervals"
+        f"accuracy on {' or '.join(sets)} after the last epoch; a line a pair of one data set and "
+        "seed; differences are adapted − original, with "
+        f"{100 * settings['confidence']:g} % t intervals"
     ]
     ends = percents(point["accuracy"] for points, _ in drawn for point in points)
     panels = [_pairs(points, one, datasets, ends) for points, one in drawn[:MOST_PANELS]]
@@ -106,15 +109,19 @@ def _point(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
     }
 
 
-def _against(rate: Mapping[str, Any], x: str, measure: str) -> alt.TitleParams:
-    """What a panel shows, and the correlation that the study found."""
-    found = next(one for one in rate["correlations"] if (one["x"], one["y"]) == (x, measure))
+def _against(rate: Mapping[str, Any], space: str, x: str, measure: str) -> alt.TitleParams:
+    """What a panel shows, and the correlation that the study found within the space."""
+    found = next(
+        one
+        for one in rate["correlations"]
+        if (one["space"], one["x"], one["y"]) == (space, x, measure)
+    )
     if found["coefficient"] is None:
         told = f"no ρ: {found['reason']}"
     else:
         told = f"ρ = {_signed(found['coefficient'])}{_interval(found['ci'])}, n = {found['n']}"
     return alt.TitleParams(
-        f"learning rate {rate['learning_rate']:g}: {measure} by {x}", subtitle=told
+        f"{space}, learning rate {rate['learning_rate']:g}: {measure} by {x}", subtitle=told
     )
 
 

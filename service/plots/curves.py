@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Layers, Rows, cell_name
+from service.plots.captions import SETS, Document, Drawn, Layers, Rows, cell_name, spaces
 from service.plots.scales import Ends, percents
 from service.plots.views import NothingToShowError
 
@@ -20,7 +20,7 @@ _APART = 0.05
 
 
 def curves(document: Document) -> Drawn:
-    """Validation accuracy by epoch, a line a training, a panel a learning rate.
+    """Validation accuracy by epoch, a line a training, a panel a space and learning rate.
 
     Where there are variants, each original has a panel for each kind of its own.
     """
@@ -46,6 +46,8 @@ def curves(document: Document) -> Drawn:
         notes[0] += "; bold: the original, faint: its variants"
     if len(widths) < len(cells):
         notes[0] += "; grey: disconnected cells"
+    if len(spaces(cells)) > 1:
+        notes[0] += "; widths of different spaces are not in one unit"
     if len(groups) > len(shown):
         notes.append(f"the first {len(shown)} of {len(groups)} panels are shown")
     if step > 1:
@@ -55,10 +57,13 @@ def curves(document: Document) -> Drawn:
 
 
 def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Rows]]:
-    """Titles and rows: of all originals, or of one with its variants of one kind."""
+    """Titles and rows: of all originals of a space, or of one with its variants of one kind."""
     name = f"learning rate {rate['learning_rate']:g}"
     if not kinds:
-        return [(name, rate["cells"])]
+        return [
+            (f"{space}, {name}", [row for row in rate["cells"] if row["space"] == space])
+            for space in spaces(rate["cells"])
+        ]
     families: dict[str, Rows] = {}
     for row in rate["cells"]:
         families.setdefault(row["original"], []).append(row)
@@ -140,7 +145,13 @@ def _by_width(span: Ends) -> alt.Color:
             domain=[low, high] if high > low else [low - 1, low + 1],
             range=["#0d0887", "#9c179e", "#ed7953"],
         ),
-        legend=alt.Legend(title="width", gradientLength=120, gradientOpacity=1, format=".3~g"),
+        legend=alt.Legend(
+            title="width",
+            gradientLength=120,
+            gradientOpacity=1,
+            format=".3~g",
+            values=[low] if low == high else alt.Undefined,
+        ),
     )
 
 

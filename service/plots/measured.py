@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Rows, shape, training_name
+from service.plots.captions import SETS, Document, Drawn, Rows, shape, spaces, training_name
 from service.plots.views import NothingToShowError
 
 MOST_TRAININGS = 60
@@ -80,18 +81,28 @@ def variance_by_group(document: Document) -> Drawn:
     """Variance of each layer group at the last epoch measured, a line a training."""
     rows = [row for row in _rows(document) if row["epochs"]]
     points = [
-        {"training": _label(row, document["settings"]), "x": group, "y": values["variance"]}
+        {
+            "training": _label(row, document["settings"]),
+            "space": row["space"],
+            "x": group,
+            "y": values["variance"],
+        }
         for row in rows[:MOST_TRAININGS]
         for group, values in row["epochs"][-1]["groups"].items()
         if values["variance"]
     ]
     if not points:
         raise NothingToShowError(_nothing(_rows(document), "epochs", "gradient variance"))
-    chart = _lines(
-        points,
-        _in_order(points, "layer group, from the input to the output"),
-        alt.Y("y:Q", title=_VARIANCE, scale=_log()),
-    )
+    panels = []
+    for space in spaces(points):
+        here = [point for point in points if point["space"] == space]
+        lines = _lines(
+            here,
+            _in_order(here, "layer group, from the input to the output"),
+            alt.Y("y:Q", title=_VARIANCE, scale=_log()),
+        )
+        panels.append(lines.properties(title=f"skeleton of {space}"))
+    chart = alt.vconcat(*panels).resolve_scale(color="independent")
     epochs = sorted({row["epochs"][-1]["epoch"] for row in rows})
     told = f"at epoch {epochs[0]}" if len(epochs) == 1 else f"at epochs {epochs[0]} to {epochs[-1]}"
     notes = [_of_variance(document), f"{told}, the last that is measured of each training"]
@@ -105,6 +116,7 @@ def eigenvalues(document: Document) -> Drawn:
     points = [
         {
             "training": _label(row, settings),
+            "space": row["space"],
             "x": block["group"],
             "y": abs(block["eigenvalue"]),
             "epoch": block["epoch"],
@@ -119,8 +131,8 @@ def eigenvalues(document: Document) -> Drawn:
     names = list(dict.fromkeys(point["training"] for point in points))
     low, high = (end(point["y"] for point in points) for end in (min, max))
     panels = []
-    for epoch in sorted({point["epoch"] for point in points}):
-        here = [point for point in points if point["epoch"] == epoch]
+    for space, epoch in product(spaces(points), sorted({point["epoch"] for point in points})):
+        here = [point for point in points if (point["space"], point["epoch"]) == (space, epoch)]
         base = alt.Chart(alt.InlineData(values=here)).encode(
             x=_in_order(here, "block, from the input to the output; network: all parameters"),
             y=alt.Y(
@@ -141,12 +153,12 @@ def eigenvalues(document: Document) -> Drawn:
                 base.transform_filter("!datum.converged").mark_point(
                     filled=False, fill="white", size=70, opacity=1
                 ),
-            ).properties(width=_WIDTH, height=_HEIGHT, title=f"epoch {epoch}")
+            ).properties(width=_WIDTH, height=_HEIGHT, title=f"skeleton of {space}, epoch {epoch}")
         )
     found = next(row for row in rows if row["images"] is not None)
     note = (
-        "the eigenvalue of largest magnitude by power iteration on Hessian-vector products of the "
-        f"mean cross-entropy over {found['images']} {SETS[found['set']]}, batch normalisation "
+        "the eigenvalue of largest magnitude by Lanczos iteration on Hessian-vector products of "
+        f"the mean cross-entropy over {found['images']} {SETS[found['set']]}, batch normalisation "
         f"by {settings['statistics']} statistics; hollow: the iteration did not converge"
     )
     return Drawn(
@@ -189,8 +201,25 @@ def _log() -> alt.Scale:
 
 
 def _in_order(points: Sequence[Mapping[str, Any]], title: str) -> alt.X:
-    order = list(dict.fromkeys(point["x"] for point in points))
+    by_training: dict[str, list[str]] = {}
+    for point in points:
+        by_training.setdefault(point["training"], []).append(point["x"])
+    order = _merged(by_training.values())
     return alt.X("x:N", title=title, sort=order, axis=alt.Axis(labelAngle=-40, labelLimit=0))
+
+
+def _merged(sequences: Iterable[Sequence[str]]) -> list[str]:
+    """All names in an order that keeps that of each; a skeleton leaves out what has no weights."""
+    order: list[str] = []
+    for names in sequences:
+        place = 0
+        for name in names:
+            if name in order:
+                place = order.index(name)
+            else:
+                order.insert(place, name)
+            place += 1
+    return order
 
 
 def _colour(names: Sequence[str]) -> alt.Color:

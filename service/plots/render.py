@@ -10,6 +10,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -57,14 +58,23 @@ def render(
     asked = orjson.dumps(
         {"document": document, "view": view, "format": form}, option=orjson.OPT_SERIALIZE_NUMPY
     )
-    # Another version may draw it differently.
-    drawn_from = hashlib.sha256(version("cellwise").encode() + b"\0" + asked)
-    place = folder / f"{drawn_from.hexdigest()}.{form}"
+    place = folder / f"{hashlib.sha256(_drawing() + asked).hexdigest()}.{form}"
     with contextlib.suppress(FileNotFoundError):
         return place.read_bytes()
     picture = _draw(asked, timeout_s)
     _keep(place, picture)
     return picture
+
+
+@cache
+def _drawing() -> bytes:
+    """What tells this way of drawing from others: the code here, and the libraries' versions."""
+    digest = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    for library in ("altair", "contourpy", "vl-convert-python"):
+        digest.update(f"{library} {version(library)}\n".encode())
+    return digest.digest()
 
 
 def _draw(asked: bytes, timeout_s: float) -> bytes:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -23,7 +27,7 @@ from service.plots.drawing import picture
 from service.plots.render import PlotError, render
 from service.plots.views import VIEWS, NothingToShowError, views_of
 from service.studies.kinds import KINDS, VariantsStudy
-from tests.conftest import client_of
+from tests.conftest import ROOT, client_of
 from tests.service.helpers import is_problem, refused
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,6 +56,7 @@ def measured(kind: str, settings: dict[str, Any], *fields: dict[str, Any]) -> di
         {
             "cell": cell,
             "seed": 777,
+            "space": "nasbench201",
             "width": width,
             "depth": 2,
             "set": "ori-test",
@@ -108,6 +113,7 @@ def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
             "cell": name,
             "role": role,
             "original": FIRST,
+            "space": "nasbench201",
             "width": 2,
             "depth": 3,
             "trainings": 1,
@@ -124,7 +130,9 @@ def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
         "epoch": 2,
         "set": "x-valid",
         "cells": cells,
-        "correlations": [{"x": x, "y": "aulc@2", **found} for x in ("width", "depth")],
+        "correlations": [
+            {"space": "nasbench201", "x": x, "y": "aulc@2", **found} for x in ("width", "depth")
+        ],
     }
     rates = [{"learning_rate": rate, **result} for rate in (0.025, 0.25)]
     return document(kind, {"variants": list(variants)}, rates if not variants else rates[:1])
@@ -132,9 +140,9 @@ def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def generalisation() -> dict[str, Any]:
     pairs = [
-        {"dataset": "digits", "seed": 1, "original": 80.0, "adapted": 81.0},
-        {"dataset": "digits", "seed": 2, "original": 82.0, "adapted": 85.0},
-        {"dataset": "digits", "seed": 3, "original": 82.0, "adapted": None},
+        {"dataset": "digits", "set": "ori-test", "seed": 1, "original": 80.0, "adapted": 81.0},
+        {"dataset": "digits", "set": "ori-test", "seed": 2, "original": 82.0, "adapted": 85.0},
+        {"dataset": "digits", "set": "ori-test", "seed": 3, "original": 82.0, "adapted": None},
     ]
     compared = {"mean": 2.0, "ci": [-10.706, 14.706], "n": 2, "n_incomplete": 1, "reasons": {}}
     result = {"original": FIRST, "pairs": pairs, **compared}
@@ -182,7 +190,14 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
     (
         smoothness(),
         "blocks",
-        ["|λ| of the Hessian", "block, from the input", "epoch 4", "running statistics", SECOND],
+        [
+            "|λ| of the Hessian",
+            "block, from the input",
+            "epoch 4",
+            "running statistics",
+            "Lanczos",
+            SECOND,
+        ],
         ("symbol", 4),
     ),
     (
@@ -257,6 +272,44 @@ def test_what_a_picture_shows(
 def test_layer_groups_keep_the_order_of_the_network(tmp_path: Path) -> None:
     found = texts(render(gradient_variance(), "groups", "svg", folder=tmp_path))
     assert found.index("stem") < found.index("cell 1")
+
+
+def test_a_block_that_only_some_have_keeps_its_place(tmp_path: Path) -> None:
+    """A cell without weights has no block: those that do come later in the rows."""
+    drawn = smoothness()
+    second = drawn["results"]["cells"][1]
+    block = second["blocks"][0]
+    second["blocks"] = [block, {**block, "group": "cell 1"}, {**block, "group": "network"}]
+    found = texts(render(drawn, "blocks", "svg", folder=tmp_path))
+    assert found.index("stem") < found.index("cell 1") < found.index("network")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "view"),
+    [
+        (smoothness(), "blocks"),
+        (gradient_variance(), "groups"),
+        (RATES, "shape"),
+        (RATES, "curves"),
+    ],
+)
+def test_cells_of_two_spaces_have_panels_of_their_own(drawn: dict[str, Any], view: str) -> None:
+    """Neither their widths nor the blocks of their networks can be compared."""
+    both = copy.deepcopy(drawn)
+    results = both["results"]
+    for one in results if isinstance(results, list) else [results]:
+        one["cells"][1] |= {"space": "darts", "curves": one["cells"][0].get("curves", [])}
+        one["cells"][1] |= {"measures": one["cells"][0].get("measures", {})}
+        elsewhere = [
+            {**found, "space": "darts", "coefficient": 0.125} for found in one["correlations"]
+        ]
+        one["correlations"] += elsewhere
+    before, after = (texts(picture(given, view, "svg")) for given in (drawn, both))
+    assert "darts" not in before
+    assert "darts" in after
+    if view == "shape":  # each with its own coefficient
+        assert "ρ = −0.50" in after
+        assert "ρ = +0.12" in after
 
 
 def test_what_did_not_converge_is_hollow() -> None:
@@ -368,6 +421,29 @@ def test_pictures_are_kept_up_to_a_number(tmp_path: Path, monkeypatch: pytest.Mo
     assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
     assert render(studies[2], "shape", "png", folder=tmp_path) == b"5"
     assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"5"]
+
+
+def test_what_other_code_drew_is_drawn_anew(tmp_path: Path) -> None:
+    """In a process of its own each: the code is read once in the life of a server."""
+    pictures = tmp_path / "pictures"
+    code = (
+        "import sys, json; from pathlib import Path; from service.plots import render as r\n"
+        "folder, name, document = sys.argv[1:]; r._draw = lambda *_: name.encode()\n"
+        "print(r.render(json.loads(document), None, 'svg', folder=Path(folder)).decode())"
+    )
+    copied = shutil.copytree(ROOT / "service", tmp_path / "service")
+
+    def drawn(name: str) -> str:
+        command = [sys.executable, "-c", code, str(pictures), name, json.dumps(RATES)]
+        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert [drawn("first"), drawn("second")] == ["first", "first"]
+    with (copied / "plots" / "scales.py").open("a") as module:
+        module.write("# changed\n")
+    assert drawn("third") == "third"
 
 
 def test_views_that_a_study_has_not(tmp_path: Path) -> None:
