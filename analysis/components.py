@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.bootstrap import percentile_interval, resample_rows
-from analysis.strata import NEARLY_CONSTANT, FloatArray, Strata, centred
+from analysis.strata import FloatArray, Strata
+from analysis.variance import Groups, squares_between
 
 Cells = Sequence[Sequence[float]]
 """For each cell its values, one for each seed; a cell without values is left out."""
@@ -90,28 +90,9 @@ class Components:
     reasons: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """The share of the variance of `n` values that a grouping into `groups` groups explains.
-
-    `eta_squared` = SSB / SST is the share in these values. `omega_squared` = (SSB − (a − 1) MSW) /
-    (SST + MSW) estimates the share in the population with less bias, and may lie below 0 (Hays,
-    "Statistics for Psychologists", 1963). `f` and `p` test whether the groups' means differ.
-    `reasons` says, by name of the field, why one is None.
-    """
-
-    eta_squared: float | None
-    omega_squared: float | None
-    f: float | None
-    p: float | None
-    n: int
-    groups: int
-    reasons: Mapping[str, str]
-
-
 def spread(cells: Cells) -> Spread:
     """The variance components of one kind of variants. Raises ValueError on NaN and infinities."""
-    return _spread(_Groups.of_cells(cells))
+    return _spread(_of_cells(cells))
 
 
 def components(
@@ -137,7 +118,7 @@ def components(
         raise ValueError(f"resamples must lie in 100..10,000, not {resamples}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
-    kinds = [_Groups.of_cells(random_connections), _Groups.of_cells(random_operations)]
+    kinds = [_of_cells(random_connections), _of_cells(random_operations)]
     by_connections, by_operations = (_spread(kind) for kind in kinds)
     connections, operations = by_connections.between, by_operations.between
     shares = ratio = interval = f = p = None
@@ -189,96 +170,13 @@ def components(
     )
 
 
-def explained(values: npt.ArrayLike, groups: npt.ArrayLike) -> Explained:
-    """What the grouping by `groups` (n,), labels of any type that sorts, explains of `values` (n,).
-
-    Raises ValueError on NaN, infinities and unequal lengths.
-    """
-    labels = np.asarray(groups)
-    if labels.dtype.kind in "fc" and np.isnan(labels).any():
-        raise ValueError("groups holds NaN")
-    table = _Groups.of(values, labels, "group")
-    f, p, reasons = table.test()
-    between, within = table.squares_between, table.squares_within
-    eta = omega = None
-    if between + within == 0:
-        reasons["eta_squared"] = reasons["omega_squared"] = "the values do not vary"
-    else:
-        eta = between / (between + within)
-        if table.degrees_within:
-            error = within / table.degrees_within
-            omega = (between - (len(table) - 1) * error) / (between + within + error)
-        else:
-            reasons["omega_squared"] = "no group has 2 values"
-    return Explained(eta, omega, f, p, int(table.sizes.sum()), len(table), reasons)
+def _of_cells(cells: Cells) -> Groups:
+    values = [value for cell in cells for value in cell]
+    labels = np.repeat(np.arange(len(cells)), [len(cell) for cell in cells])
+    return Groups.of(values, labels, "cell")
 
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """What the analysis of variance needs of a groups, each (a,): how many values a group has,
-    their mean, and `squares` Σ (y_ij − ȳ_i)², 0 where that is no more than rounding error."""
-
-    sizes: FloatArray
-    means: FloatArray
-    squares: FloatArray
-    name: str
-
-    @classmethod
-    def of(cls, values: npt.ArrayLike, labels: npt.NDArray[np.generic], name: str) -> "_Groups":
-        """The values by equal label; `name` is what messages call a group."""
-        column = np.asarray(values, dtype=np.float64)
-        if column.ndim != 1 or column.shape != labels.shape:
-            raise ValueError(
-                "values and groups must have one axis and the same length,"
-                f" not the shapes {column.shape} and {labels.shape}"
-            )
-        if not np.isfinite(column).all():
-            raise ValueError("values holds NaN or infinities")
-        if not column.size:
-            return cls(np.empty(0), np.empty(0), np.empty(0), name)
-        strata, order = Strata.sorting(labels)
-        column = column[order]
-        _, norms = centred(column, strata)
-        return cls(strata.sizes.astype(np.float64), strata.means(column), norms**2, name)
-
-    @classmethod
-    def of_cells(cls, cells: Cells) -> "_Groups":
-        values = [value for cell in cells for value in cell]
-        return cls.of(values, np.repeat(np.arange(len(cells)), [len(c) for c in cells]), "cell")
-
-    def __len__(self) -> int:
-        return self.sizes.size
-
-    @property
-    def degrees_within(self) -> int:
-        return int(self.sizes.sum()) - len(self)
-
-    @property
-    def squares_within(self) -> float:
-        return float(self.squares.sum())
-
-    @property
-    def squares_between(self) -> float:
-        return float(_squares_between(self.sizes, self.means)) if len(self) else 0.0
-
-    def test(self) -> tuple[float | None, float | None, dict[str, str]]:
-        """F = MSB / MSW, its p, and by these names why they are None."""
-        from scipy import special
-
-        if len(self) < 2:
-            why = f"fewer than 2 {self.name}s have values"
-        elif not self.degrees_within:
-            why = f"no {self.name} has 2 values"
-        elif not self.squares_within:
-            why = f"the values do not vary within any {self.name}"
-        else:
-            degrees = len(self) - 1
-            f = self.squares_between / degrees / (self.squares_within / self.degrees_within)
-            return f, float(special.fdtrc(degrees, self.degrees_within, f)), {}
-        return None, None, dict.fromkeys(("f", "p"), why)
-
-
-def _spread(cells: _Groups) -> Spread:
+def _spread(cells: Groups) -> Spread:
     f, p, reasons = cells.test()
     within = between = unclipped = intraclass = None
     if cells.degrees_within:
@@ -310,20 +208,13 @@ def _spread(cells: _Groups) -> Spread:
     )
 
 
-def _squares_between(sizes: FloatArray, means: FloatArray) -> FloatArray:
-    """Σ n_i (ȳ_i − ȳ)² over the last axis, 0 where it is no more than rounding error."""
-    mean = np.vecdot(sizes, means) / sizes.sum(axis=-1)
-    squares = np.vecdot(sizes, (means - mean[..., np.newaxis]) ** 2)
-    return np.where(squares > NEARLY_CONSTANT**2 * mean**2, squares, 0.0)
-
-
 def _between(sizes: FloatArray, means: FloatArray, squares: FloatArray) -> FloatArray:
     """The unclipped component between a ≥ 2 cells, (..., a) → (...).
 
     Where each cell has one value nothing is taken off for the seeds.
     """
     a, total = sizes.shape[-1], sizes.sum(axis=-1)
-    between = _squares_between(sizes, means) / (a - 1)
+    between = squares_between(sizes, means) / (a - 1)
     within = squares.sum(axis=-1) / np.maximum(total - a, 1)
     n_0 = (total - np.vecdot(sizes, sizes) / total) / (a - 1)
     component: FloatArray = (between - within) / n_0
@@ -331,7 +222,7 @@ def _between(sizes: FloatArray, means: FloatArray, squares: FloatArray) -> Float
 
 
 def _ratio_interval(
-    kinds: list[_Groups], resamples: int, confidence: float, seed: int
+    kinds: list[Groups], resamples: int, confidence: float, seed: int
 ) -> tuple[tuple[float, float | None] | None, dict[str, str]]:
     """The interval of connections / operations, and by name why it or its upper end is None."""
     n_cells = np.array([len(kind) for kind in kinds])
@@ -361,8 +252,8 @@ def _ratio_interval(
     return (low, high), {}
 
 
-def _distances_from_median(kinds: list[_Groups]) -> _Groups:
+def _distances_from_median(kinds: list[Groups]) -> Groups:
     """How far the cells' means lie from the median of their kind, by kind."""
     distances = [np.abs(kind.means - np.median(kind.means)) for kind in kinds]
     labels = np.repeat(np.arange(len(kinds)), [len(kind) for kind in kinds])
-    return _Groups.of(np.concatenate(distances), labels, "kind")
+    return Groups.of(np.concatenate(distances), labels, "kind")

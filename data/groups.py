@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.components import Explained, explained
 from analysis.spaces import darts
 from analysis.spaces.nasbench201 import OPERATIONS
+from analysis.variance import Explained, explained
 from data.correlations import OPERATIONS_GROUP
 from data.errors import QueryError
 from data.frame import Mask, Rows, tidy

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from service.cli import Home, Json, Url, err, fail, home_folder, out
+from service.cli_study_tables import Document, say, show_list, show_study
 from service.cli_training import ASK_EVERY_S
-from service.study_tables import Document, say, show_list, show_study
 
 if TYPE_CHECKING:
     from service.ask import Asked

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
 from service.jobs.changes import Changes
+from service.jobs.crashes import Crashes, oom_kills, what_ended
 from service.jobs.executors import Executor, ExecutorError
 from service.jobs.requests import Request, require_images
 from service.jobs.results import LOCAL, run_of
@@ -43,15 +43,11 @@ from service.training.measure import read_measurement
 from service.training.recipes import Recipe
 
 LOOK_EVERY_S = 0.25
-MOST_CRASHES = 4
-"""How often in a row a job may crash without an epoch gained before it counts as failed."""
-FIRST_PAUSE_S = 1.0
 LOG_LINES = 20
 
 BEGIN_WITHIN_S = 10.0
 """A worker that was just started may not hold its folder yet."""
 STUMBLED_S = 5.0
-FULL_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +85,7 @@ class Queue:
         self._wake = threading.Event()
         self._ending = False
         self._running: dict[int, _Running] = {}
-        self._crashes: dict[int, _Crashes] = {}
+        self._crashes = Crashes()
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -183,7 +179,7 @@ class Queue:
                 )
             if (job.error or "").startswith(FINAL):
                 raise JobStateError(f"job {number} {job.error}; it would again")
-            self._crashes.pop(number, None)
+            self._crashes.forget(number)
             self.folder(number).result_file.unlink(missing_ok=True)
             self.jobs.update(number, state="queued", error=None, finished_at=None)
         self._nudge()
@@ -258,11 +254,11 @@ class Queue:
                 self.jobs.take(number, measured, "measurements")
                 place.measured_offset = measured_end
             if records or measured:
-                self._crashes.pop(number, None)
+                self._crashes.forget(number)
             if result is not None:
                 self._end(number, result)
             elif not alive and time.monotonic() >= place.patience:
-                self._crashed(number, folder, _killed(folder, place.oom_kills))
+                self._crashed(number, folder, what_ended(folder, place.oom_kills))
             else:
                 return bool(records or measured)
             self._running.pop(number, None)
@@ -292,7 +288,7 @@ class Queue:
             known = runs.known(self._library.snapshot, cells, job.dataset, job.recipe)
             run = known.get((job.cell, job.seed))
         records = self.jobs.records(job.number)
-        if run is None and len(records) == job.epochs:
+        if job.measurement is None or (run is None and len(records) == job.epochs):
             self._library.add_run(run_of(job, records, result), source=LOCAL, job=job.number)
         else:
             images = result.details["images"]["rendering"]
@@ -302,20 +298,12 @@ class Queue:
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
         """Queue it again after a pause, or give up."""
-        count = self._crashes.get(number, _Crashes()).count + 1
-        if count >= MOST_CRASHES:
-            self.jobs.update(
-                number,
-                state="failed",
-                error=f"{told}\n{folder.log_tail(LOG_LINES)}".strip(),
-                finished_at=_now(),
-            )
-            self._crashes.pop(number, None)
-            return
-        pause = FIRST_PAUSE_S * 2 ** (count - 1)
-        self._crashes[number] = _Crashes(count, time.monotonic() + pause)
-        folder.result_file.unlink(missing_ok=True)
-        self.jobs.update(number, state="queued", error=told)
+        if self._crashes.again(number):
+            folder.result_file.unlink(missing_ok=True)
+            self.jobs.update(number, state="queued", error=told)
+        else:
+            error = f"{told}\n{folder.log_tail(LOG_LINES)}".strip()
+            self.jobs.update(number, state="failed", error=error, finished_at=_now())
 
     def _fill_slots(self) -> bool:
         free = list(self.slots)
@@ -328,7 +316,7 @@ class Queue:
         for job in self.jobs.queued():
             if not free:
                 break
-            if self._crashes.get(job.number, _Crashes()).not_before > now:
+            if self._crashes.pausing(job.number, now):
                 continue
             if job.attempts and self.folder(job.number).busy():
                 continue  # its last worker was told to end and hasn't yet
@@ -370,7 +358,7 @@ class Queue:
             self._crashed(job.number, folder, str(error))
         else:
             self._running[job.number] = _Running(
-                slot, time.monotonic() + BEGIN_WITHIN_S, oom_kills=_oom_kills()
+                slot, time.monotonic() + BEGIN_WITHIN_S, oom_kills=oom_kills()
             )
 
     def _weights(self, job: Job) -> Path | None:
@@ -391,33 +379,6 @@ class _Running:
     offset: int = 0
     measured_offset: int = 0
     oom_kills: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Crashes:
-    count: int = 0
-    not_before: float = 0.0
-
-
-def _killed(folder: JobFolder, oom_kills: int | None) -> str:
-    """What is likely to have ended a worker that could say nothing."""
-    free = shutil.disk_usage(folder.path).free
-    if free < FULL_BYTES:
-        return f"disk full: {free:,} bytes are free in {folder.path}"
-    now = _oom_kills()
-    if oom_kills is not None and now is not None and now > oom_kills:
-        return "out of memory: the system killed the worker, or another process of this machine"
-    return "the worker was killed, or crashed without a word"
-
-
-def _oom_kills() -> int | None:
-    """How many processes the system has killed since it runs because memory was short."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return None
-    counts = dict(line.split() for line in lines)
-    return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
 def _now() -> datetime:

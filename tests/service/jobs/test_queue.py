@@ -16,7 +16,8 @@ from data.jobs import UnknownJobError
 from data.library import Library
 from data.runs import one
 from service.jobs import queue as queues
-from service.jobs.queue import MOST_CRASHES, JobStateError, Queue
+from service.jobs.crashes import FIRST_PAUSE_S, MOST_CRASHES
+from service.jobs.queue import JobStateError, Queue
 from service.jobs.requests import Request, checked
 from service.jobs.slots import Slot
 from service.training.folder import Result
@@ -171,7 +172,7 @@ def test_a_worker_that_dies_is_followed_by_another(stage: Stage, patient: list[f
     assert stage.queue.jobs.get(1).done_epochs == 3
     stage.queue.step()
     assert stage.executor.numbers == [1]  # after a pause
-    patient[0] += queues.FIRST_PAUSE_S
+    patient[0] += FIRST_PAUSE_S
     stage.queue.step()
     assert stage.executor.numbers == [1, 1]
     stage.finishes(1)
@@ -521,3 +522,15 @@ def test_weights_are_kept_only_if_the_operator_wants(fresh: Library) -> None:
     stage.finishes(1)
     stage.queue.step()
     assert not stage.queue.folder(1).weights_file.exists()
+
+
+def test_a_training_that_is_done_is_a_run_whatever_was_lost_of_its_curve(stage: Stage) -> None:
+    """Only what was measured without training has no run of its own."""
+    stage.submit(6111)
+    stage.queue.step()
+    stage.works(1, *range(1, EPOCHS))
+    stage.queue.folder(1).write_result(done())
+    stage.executor.dies(1)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.run) == ("done", "local:nb201-006111:digits:proxy@12:777")
