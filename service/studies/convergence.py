@@ -192,12 +192,17 @@ def _components(
 def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[dict[str, Any]]:
     """For each original, and for all together: adapted − original over data sets and seeds."""
     pairs: dict[str, dict[tuple[str, int], dict[str, float]]] = {}
+    sets: dict[str, str | None] = {}
     for one in told:
         part: Part = one.part
         sides = pairs.setdefault(part.original, {}).setdefault((part.dataset, part.seed), {})
+        tested = bool(np.isfinite(one.test_accuracy))
         sides["original" if part.role == ORIGINAL else "adapted"] = (
-            one.test_accuracy if np.isfinite(one.test_accuracy) else one.final
+            one.test_accuracy if tested else one.final
         )
+        sets.setdefault(part.dataset, None)
+        if tested or np.isfinite(one.final):
+            sets[part.dataset] = "ori-test" if tested else one.set
     alpha = round(1 - asked.confidence, 12)
     groups = dict(pairs)
     if len(groups) > 1:
@@ -215,6 +220,7 @@ def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[
         listed = [
             {
                 "dataset": dataset,
+                "set": sets[dataset],
                 "seed": seed,
                 "original": number(sides["original"]),
                 "adapted": number(sides["adapted"]),

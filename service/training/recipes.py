@@ -138,10 +138,14 @@ class Recipe(_Settings):
         """The same at another learning rate, under a name of its own: ``proxy@lr=0.25``.
 
         Raises:
-            RecipeError: the rate is out of range.
+            RecipeError: the rate is out of range, or this is another recipe at a rate already.
         """
         if rate == self.optimiser.learning_rate:
             return self
+        if _AT_RATE in self.name:
+            raise RecipeError(
+                f"recipe {self.name} names its rate already: ask with the recipe itself"
+            )
         settings = self.model_dump()
         settings["optimiser"]["learning_rate"] = rate
         settings["name"] = f"{self.name}{_AT_RATE}{float(rate)!r}"

@@ -250,6 +250,8 @@ def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:
     assert found["t_p"] == pytest.approx(expected.pvalue)
     assert found["verdict"] == "higher"
     assert [pair["adapted"] - pair["original"] for pair in found["pairs"]] == [1, 2, 4, 2]
+    assert {pair["set"] for pair in found["pairs"]} == {"ori-test"}
+    assert found["pairs"][0]["original"] == 40.0  # what the last epoch has on ori-test
 
 
 def test_a_landscape_is_told_row_by_row(lab: Lab) -> None:
@@ -358,6 +360,8 @@ def test_a_study_is_cancelled_and_goes_on(lab: Lab) -> None:
         ({"dataset": "digit"}, "dataset", "unknown data set"),
         ({"recipe": "prox"}, "recipe", "no recipe"),
         ({"recipe": "proxy@lr=x"}, "recipe", "no learning rate"),
+        ({"recipe": "proxy@lr=nan"}, "recipe", "learning_rate"),
+        ({"recipe": "proxy@lr=0.1", "learning_rates": [0.2]}, "learning_rates", "names its rate"),
         ({"dataset": "cifar100"}, "dataset", "not on this machine"),
         ({"kind": "landscape", "points": 4}, "points", "even number"),
         ({"kind": "landscape", "pointz": 5}, "pointz", "did you mean points?"),
