@@ -378,7 +378,9 @@ class JobOf(Answer):
     device: str | None
     attempts: int = Field(description="how often a worker was started")
     error: str | None = Field(description="what went wrong, with the last lines of the log")
-    run: str | None = Field(description="address of the run that it became")
+    run: str | None = Field(
+        description="address of the run that it became, or that was there when its turn came"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -9,7 +9,8 @@ at all of it a few times a second:
 * a ``result.json`` ends a job, and its run is written in the same transaction;
 * a worker that is gone without a result left a crash: the job is started again from its
   checkpoint, after a pause that doubles each time, unless it got nowhere several times in a row;
-* a free slot takes the queued job of highest priority, the oldest first.
+* a free slot takes the queued job of highest priority, the oldest first; one whose run is there by
+  then, from another job or a table, is done without a worker.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ from service.training.recipes import Recipe
 
 LOOK_EVERY_S = 0.25
 LOG_LINES = 20
+
+KNOWN_AT_ONCE = 50
+"""So many queued jobs whose runs are known end in one look, so that requests needn't wait long."""
 
 BEGIN_WITHIN_S = 10.0
 """A worker that was just started may not hold its folder yet."""
@@ -284,9 +288,7 @@ class Queue:
         run = None
         if job.measurement is not None:
             self.jobs.update(job.number, details=json.dumps(result.details))
-            cells = [parse_cell(job.cell)]
-            known = runs.known(self._library.snapshot, cells, job.dataset, job.recipe)
-            run = known.get((job.cell, job.seed))
+            run = self._known(job)
         records = self.jobs.records(job.number)
         if job.measurement is None or (run is None and len(records) == job.epochs):
             self._library.add_run(run_of(job, records, result), source=LOCAL, job=job.number)
@@ -295,6 +297,12 @@ class Queue:
             self.jobs.update(
                 job.number, state="done", run=run, images=images, error=None, finished_at=_now()
             )
+
+    def _known(self, job: Job) -> str | None:
+        """The run of just this training, whatever it came from; None where there is none."""
+        cells = [parse_cell(job.cell)]
+        known = runs.known(self._library.snapshot, cells, job.dataset, job.recipe)
+        return known.get((job.cell, job.seed))
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
         """Queue it again after a pause, or give up."""
@@ -312,17 +320,29 @@ class Queue:
                 free.remove(place.slot)
         if not free:
             return False
-        now, started = time.monotonic(), False
+        now, started, ended = time.monotonic(), False, 0
         for job in self.jobs.queued():
-            if not free:
+            if not free or ended == KNOWN_AT_ONCE:
                 break
             if self._crashes.pausing(job.number, now):
                 continue
             if job.attempts and self.folder(job.number).busy():
                 continue  # its last worker was told to end and hasn't yet
-            self._start(job, free.pop(0))
-            started = True
-        return started
+            plain = job.measurement is None and not job.forced
+            run = self._known(job) if plain else None
+            if run is not None:
+                self._end_known(job, run)
+                ended += 1
+            else:
+                self._start(job, free.pop(0))
+                started = True
+        return started or ended > 0
+
+    def _end_known(self, job: Job, run: str) -> None:
+        """End a job that waited while its training became known otherwise."""
+        self.jobs.update(job.number, state="done", run=run, error=None, finished_at=_now())
+        self._crashes.forget(job.number)
+        self.folder(job.number).checkpoint_file.unlink(missing_ok=True)
 
     def _start(self, job: Job, slot: Slot) -> None:
         folder = self.folder(job.number)

@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.cells import Cell
 from data.errors import QueryError, nearest
 from service.training import datasets
-from service.training.measure import AnyMeasurement
+from service.training.measure import AnyMeasurement, GradientVariance
 from service.training.recipes import Recipe, RecipeError, find
 
 
@@ -41,8 +41,8 @@ def checked(
     """A request whose every name is known. What is known already can be asked for without images.
 
     Raises:
-        QueryError: names the field (``dataset``, ``recipe``, ``cells``), what is wrong with it and
-            what would do.
+        QueryError: names the field (``dataset``, ``recipe``, ``cells``, ``batches``), what is wrong
+            with it and what would do.
     """
     places = datasets.places(home, images)
     known = datasets.known(places)
@@ -59,6 +59,8 @@ def checked(
             found.skeleton(cell.space)
         except RecipeError as error:
             raise QueryError(cell.id, str(error), "cells of these spaces", "cells") from None
+    if isinstance(measurement, GradientVariance):
+        _require_enough(measurement, spelled, found)
     return Request(
         tuple(dict.fromkeys(cells)),
         spelled,
@@ -68,6 +70,25 @@ def checked(
         force,
         measurement,
     )
+
+
+def _require_enough(asked: GradientVariance, dataset: str, recipe: Recipe) -> None:
+    """Raises `QueryError` where its batches take more images than there can be.
+
+    Other measurements take all images where there are fewer than they ask for.
+    """
+    limits = recipe.images
+    there = datasets.most_images(
+        dataset, asked.images, train=limits.train, evaluate=limits.evaluate
+    )
+    if there is not None and asked.needed > there:
+        raise QueryError(
+            str(asked.batches),
+            f"{asked.batches:,} batches of {asked.batch:,} images take {asked.needed:,}, and the "
+            f"{asked.images} images of {dataset} under recipe {recipe.name} are {there:,} at most",
+            f"batches × batch up to {there:,}",
+            "batches",
+        )
 
 
 def require_images(dataset: str, places: Sequence[Path]) -> None:

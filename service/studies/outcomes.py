@@ -74,10 +74,12 @@ def outcomes(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[
     measured = jobs.records_of(numbers, "measurements")
     told = []
     for one, job in _with_jobs(parts, jobs, snapshot):
-        if job is not None:
-            told.append(_of_job(one, job, epochs[job.number], measured[job.number]))
+        if job is None:
+            told.append(_of_run(one, one.part.run, snapshot))
+        elif _took_a_run(job):
+            told.append(_of_run(one, job.run, snapshot))
         else:
-            told.append(_of_run(one, snapshot))
+            told.append(_of_job(one, job, epochs[job.number], measured[job.number]))
     return told
 
 
@@ -94,15 +96,21 @@ def _with_jobs(
     told = []
     for part in parts:
         job = found.get(part.job) if part.job is not None else None
-        if job is not None:
+        if job is not None and not (_took_a_run(job) and job.run is None):
             outcome = Outcome(part, job.state, job.error, job.epochs)
-        elif part.run in there:
+        elif job is None and part.run in there:
             outcome = Outcome(part, "done")
         else:
-            why = f"run {part.run} was removed; ask for the study again"
+            which = f"run {part.run}" if job is None else f"the run of job {job.number}"
+            why = f"{which} was removed; ask for the study again"
             outcome = Outcome(part, "failed", why)
         told.append((outcome, job))
     return told
+
+
+def _took_a_run(job: Job) -> bool:
+    """Whether a job is done by a run that was there when its turn came: the curve is the run's."""
+    return job.state == "done" and job.measurement is None and job.done_epochs < job.epochs
 
 
 def _of_job(
@@ -118,8 +126,8 @@ def _of_job(
     return replace(_with_curves(stands, job.epochs, curves), measurements=measured)
 
 
-def _of_run(stands: Outcome, snapshot: Snapshot) -> Outcome:
-    run = runs.one(snapshot, stands.part.run) if stands.part.run is not None else None
+def _of_run(stands: Outcome, run_id: str | None, snapshot: Snapshot) -> Outcome:
+    run = runs.one(snapshot, run_id) if run_id is not None else None
     if run is None:
         return stands
     epochs = int(run["schedule"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from service.training.image_files import folders
 from service.training.image_files.base import Dataset as Dataset
@@ -227,6 +227,32 @@ def status(dataset: str | Dataset, places: Sequence[Path]) -> Status:
     if found is None:
         return Status(False, None, None, None, detail)
     return Status(True, found.path, found.format, found.rendering, detail)
+
+
+def most_images(
+    dataset: str | Dataset,
+    images: Literal["test", "train"],
+    *,
+    train: int | None = None,
+    evaluate: int | None = None,
+) -> int | None:
+    """How many images there can be to measure on, None where that isn't known without reading them.
+
+    Exact for `DATASETS`; of one's own data sets only the limits are known.
+
+    Args:
+        images: those to train on, or those of ori-test.
+        train, evaluate: limits, as `images.load` takes them.
+    """
+    about = DATASETS.get(dataset) if isinstance(dataset, str) else dataset
+    limit = train if images == "train" else evaluate
+    if about is None:
+        return limit
+    parts = ["train"] if images == "train" else ["ori-test"]
+    if images == "test" and about.divided == "test":  # ori-test is both of them together
+        parts = ["x-valid", "x-test"]
+    sizes = [about.sizes[part] for part in parts]
+    return sum(sizes if limit is None else (min(size, limit) for size in sizes))
 
 
 def mirrored(name: str) -> bool:

@@ -70,6 +70,11 @@ class GradientVariance(_Measurement):
     )
     reach: float = Field(default=1.0, gt=0, le=100, description="of the plane")
 
+    @property
+    def needed(self) -> int:
+        """How many images its batches take, none of them twice."""
+        return self.batch * self.batches
+
     @field_validator("plane")
     @classmethod
     def _centred(cls, points: int | None) -> int | None:

@@ -159,6 +159,30 @@ def test_a_log_is_plain_text(ran: Server) -> None:
     assert ran.client.get("/jobs/3/log").text == ""
 
 
+def test_a_job_that_became_known_while_it_waited_tells_its_run(server: Server) -> None:
+    server.post()
+    server.queue.step()
+    server.queue.folder(1).append_epoch(record(1))
+    server.queue.step()
+    server.client.delete("/jobs/1")
+    server.post(force=True)
+    server.queue.step()
+    server.client.post("/jobs/1/resume")
+    server.finish(2)
+    job = get(server.client, "/jobs/1")
+    schemas.JobDocument.model_validate(job)
+    assert (job["state"], job["run"], job["position"]) == (
+        "done",
+        get(server.client, "/jobs/2")["run"],
+        None,
+    )
+    assert (job["progress"]["epoch"], job["progress"]["seconds_left"]) == (1, 0)
+    *epochs, end = events(server.client.get("/jobs/1/events").text)
+    assert [data for _, _, data in epochs] == [record(1)]
+    assert (end[1], end[2]["state"], end[2]["run"]) == ("end", "done", job["run"])
+    assert server.client.delete("/jobs/1").status_code == 409
+
+
 def events(text: str) -> list[tuple[str, str, Any]]:
     """(id, event, data) of every event."""
     found = []

@@ -365,6 +365,7 @@ def test_a_study_is_cancelled_and_goes_on(lab: Lab) -> None:
         ({"dataset": "cifar100"}, "dataset", "not on this machine"),
         ({"kind": "landscape", "points": 4}, "points", "even number"),
         ({"kind": "landscape", "pointz": 5}, "pointz", "did you mean points?"),
+        ({"kind": "gradient-variance", "batches": 17}, "batches", "1,079 at most"),
         ({"learning_rates": [0]}, "learning_rates.0", "greater than 0"),
         ({"variants": ["none"]}, "variants.0", "random-connections"),
         ({"seeds": list(range(1000)), "count": 1000}, "cells", "too many trainings"),
@@ -392,6 +393,33 @@ def test_cells_that_have_no_other_form_are_refused(client: TestClient) -> None:
     answer = client.post("/studies", json=body | {"cells": ["SNAS-mild-adapted"]})
     assert answer.status_code == 422
     assert "is itself adapted" in answer.json()["detail"]
+
+
+def test_a_training_that_another_study_did_meanwhile_is_taken_as_it_is(
+    lab: Lab, fresh: Library
+) -> None:
+    """It waited behind a measurement that trains the same; its curve is that of the run."""
+    body: dict[str, Any] = {"cells": ["6111"], "dataset": "digits", "recipe": "proxy"}
+    plain = body | {"kind": "variants", "variants": [], "epoch": 4}
+    del lab.queue.slots[1:]
+    lab.post(**body, kind="gradient-variance")
+    lab.post(**plain)
+    lab.work(lambda _: 1.5)
+    study = lab.study(2)
+    assert study["state"] == "done"
+    assert [(part["job"], part["state"], part["epochs"]) for part in study["parts"]] == [
+        ("/jobs/2", "done", EPOCHS)
+    ]
+    assert lab.executor.numbers == [1]
+    (row,) = study["results"][0]["cells"]
+    told = [row["measures"][name]["mean"] for name in ("accuracy@4", "accuracy@final")]
+    assert told == [33 + 1.5, 41 + 1.5]
+    fresh.remove_source("local")
+    (part,) = lab.study(2)["parts"]
+    assert (part["state"], "was removed" in part["error"]) == ("failed", True)
+    lab.post(**plain)
+    lab.work()
+    assert lab.study(2)["state"] == "done"
 
 
 @pytest.mark.parametrize("call", ["/studies/9", "/studies/9?format=csv"])

@@ -317,7 +317,8 @@ def _progress(job: Job) -> dict[str, Any] | None:
     if job.last is not None:
         seconds = job.last["seconds"]
         rate = job.last["images_per_s"]
-        left = round((job.epochs - job.done_epochs) * (seconds["train"] + seconds["evaluate"]), 1)
+        epochs = 0 if job.state == "done" else job.epochs - job.done_epochs
+        left = round(epochs * (seconds["train"] + seconds["evaluate"]), 1)
     return {
         "epoch": job.done_epochs,
         "epochs": job.epochs,

@@ -56,7 +56,7 @@ class Measuring:
         if not isinstance(asked, GradientVariance):
             if asked.sample is not None:
                 problem = problem.sample(asked.sample, asked.seed)
-        elif asked.batch * asked.batches > len(labels):
+        elif asked.needed > len(labels):
             raise MeasurementError(
                 f"{asked.batches} batches of {asked.batch} images of {self._set}, which has "
                 f"{len(labels):,}; allowed: fewer or smaller batches"
@@ -90,7 +90,7 @@ class Measuring:
     @property
     def _n_images(self) -> int:
         if isinstance(self._asked, GradientVariance):
-            return self._asked.batch * self._asked.batches
+            return self._asked.needed
         return len(self._problem.labels)
 
     def _steps(self, epoch: int) -> list[Step]:

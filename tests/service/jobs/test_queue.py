@@ -19,11 +19,14 @@ from service.jobs import queue as queues
 from service.jobs.crashes import FIRST_PAUSE_S, MOST_CRASHES
 from service.jobs.queue import JobStateError, Queue
 from service.jobs.requests import Request, checked
+from service.jobs.results import LOCAL
 from service.jobs.slots import Slot
 from service.training.folder import Result
 from service.training.measure import GradientVariance, Landscape, Smoothness
 from service.training.recipes import builtin
 from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, record
+from tests.service.training.image_writers import put, tree
+from tests.store.sources import run as run_of
 
 CPU = Slot("cpu", None, 1)
 
@@ -385,6 +388,93 @@ def test_services_killed_at_random_moments_lose_and_repeat_nothing(
         assert stage.queue.jobs.records(job) == [record(e) for e in range(1, EPOCHS + 1)]
     (source,) = fresh.snapshot.sources
     assert (source.name, source.runs, source.cells) == ("local", 3, 3)
+
+
+def test_what_became_known_while_it_waited_is_not_trained_again(stage: Stage) -> None:
+    """A measurement at every epoch trains as well, and its run is that of the plain training."""
+    stage.submit(6111, measurement=GradientVariance())
+    assert stage.submit(6111, 284) == [("queued", 2), ("queued", 3)]
+    stage.queue.step()
+    stage.finishes(1)
+    assert stage.queue.step()
+    job = stage.queue.jobs.get(2)
+    assert (job.state, job.run) == ("done", "local:nb201-006111:digits:proxy@12:777")
+    assert (job.attempts, job.started_at, job.done_epochs) == (0, None, 0)
+    assert job.finished_at is not None
+    assert stage.executor.numbers == [1, 3]  # it took no slot
+    assert stage.submit(6111) == [("existing", 2)]
+
+
+def test_of_two_that_are_the_same_one_is_trained(stage: Stage) -> None:
+    """Even one that had begun ends once its training is known, unless it was to be done anew."""
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1, 2)
+    stage.queue.step()
+    stage.queue.folder(1).checkpoint_file.write_bytes(b"after epoch 2")
+    stage.queue.cancel(1)
+    assert stage.submit(1, force=True) == [("queued", 2)]
+    stage.queue.step()
+    stage.queue.resume(1)
+    stage.finishes(2)
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.run) == ("done", stage.queue.jobs.get(2).run)
+    assert stage.queue.jobs.records(1) == [record(1), record(2)]
+    assert not stage.queue.folder(1).checkpoint_file.exists()
+    assert stage.executor.numbers == [1, 2]
+    assert stage.submit(1, force=True) == [("queued", 3)]
+    stage.queue.step()
+    assert stage.executor.numbers == [1, 2, 3]
+
+
+def test_many_that_became_known_end_some_at_a_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients aren't kept waiting for all of them."""
+    monkeypatch.setattr(queues, "KNOWN_AT_ONCE", 2)
+    cells = [str(index) for index in range(3)]
+    stage.submit(9)
+    stage.submit(*cells)
+    stage.submit(8)
+    stage.queue.step()
+    for cell in cells:
+        known = run_of(int(cell), {12: 50.0}, dataset="digits", recipe="proxy")
+        stage.library.add_run(known, source=LOCAL)
+    stage.finishes(1)
+    stage.queue.step()
+    assert [stage.state(job) for job in (2, 3, 4, 5)] == ["done", "done", "queued", "queued"]
+    stage.queue.step()
+    assert [stage.state(job) for job in (2, 3, 4, 5)] == ["done", "done", "done", "running"]
+
+
+def test_a_measurement_takes_no_more_images_than_there_can_be(stage: Stage, tmp_path: Path) -> None:
+    def asked(dataset: str, images: str, batches: int) -> Request:
+        measurement = GradientVariance.model_validate(
+            {"images": images, "batch": 50, "batches": batches}
+        )
+        cells, home = [parse_cell("1")], stage.queue.home
+        return checked(
+            cells, dataset, "proxy", [1], home=home, images=[tmp_path], measurement=measurement
+        )
+
+    put(tmp_path / "flowers", tree({"train/a": 1, "train/b": 1}))
+    # Digits have 1,079 images to train on and 359 of ori-test; proxy takes up to 4,000 and 1,500
+    # of a set, which is all that is known of one's own images and of cifar100's two halves.
+    for dataset, images, most in (
+        ("digits", "train", 1079),
+        ("digits", "test", 359),
+        ("flowers", "train", 4000),
+        ("flowers", "test", 1500),
+        ("cifar100", "test", 3000),
+    ):
+        assert asked(dataset, images, most // 50).measurement is not None
+        batches = most // 50 + 1
+        with pytest.raises(QueryError) as caught:
+            asked(dataset, images, batches)
+        assert (caught.value.name, caught.value.value) == ("batches", str(batches))
+        assert f"take {batches * 50:,}, and the {images} images of {dataset}" in str(caught.value)
+        assert f"are {most:,} at most" in str(caught.value)
 
 
 def test_genotypes_are_trained_and_found_afterwards(stage: Stage) -> None:

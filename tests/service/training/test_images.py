@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.training.datasets import SYSTEM_PLACES, Dataset
+from service.training.datasets import SYSTEM_PLACES, Dataset, most_images
 from service.training.image_files.division import held_out
 from service.training.images import Images, ImagesError, ImageSet, load
 from tests.conftest import SHARED_DATA, need
@@ -271,6 +271,23 @@ def test_the_original_test_set_stays_both_halves(limit: int | None, tmp_path: Pa
     assert [len(part.labels) for part in halves] == [limit or 100] * 2
     assert np.array_equal(whole.images, np.concatenate([part.images for part in halves]))
     assert np.array_equal(whole.labels, np.concatenate([part.labels for part in halves]))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("limits", [{}, {"train": 25, "evaluate": 7}])
+def test_how_many_there_are_to_measure_on_is_known_without_reading(
+    name: str, limits: dict[str, int], tmp_path: Path
+) -> None:
+    images, _ = loaded(name, tmp_path, **limits)
+    dataset, _ = FORMATS[name]
+    assert most_images(dataset, "train", **limits) == len(images.sets["train"].labels)
+    assert most_images(dataset, "test", **limits) == len(images.sets["ori-test"].labels)
+
+
+def test_of_images_of_ones_own_only_the_limits_are_known() -> None:
+    assert most_images("flowers", "train") is None
+    assert most_images("flowers", "train", train=9, evaluate=5) == 9
+    assert most_images("flowers", "test", train=9, evaluate=5) == 5
 
 
 label_lists = st.lists(st.integers(0, 6), min_size=1, max_size=120)
