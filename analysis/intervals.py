@@ -135,3 +135,28 @@ def _z_p_values(r: FloatArray, z_variance: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * special.ndtr(-np.abs(np.arctanh(r)) / np.sqrt(z_variance))
     return np.where((np.abs(r) == 1) & np.isfinite(z_variance), 0.0, p)
+
+
+def difference_interval(
+    first: float,
+    first_ci: tuple[float, float],
+    second: float,
+    second_ci: tuple[float, float],
+    between: float,
+) -> tuple[float, float]:
+    """Confidence interval of `first` − `second`, correlations of one variable over one sample.
+
+    `between` is the correlation of the two variables that are not shared. From the intervals of the
+    two, of equal confidence: Zou, "Toward using confidence intervals to compare correlations",
+    Psychological Methods 12, 2007, section "Overlapping correlations".
+    """
+    squares = first**2 + second**2 + between**2
+    numerator = (between - first * second / 2) * (1 - squares) + between**3
+    denominator = (1 - first**2) * (1 - second**2)
+    # Rounding, or coefficients that no three variables can have, would leave [-1, 1].
+    c = float(np.clip(numerator / denominator, -1, 1)) if denominator else 1.0
+    below, above = first - first_ci[0], second_ci[1] - second
+    low = first - second - np.sqrt(max(below**2 + above**2 - 2 * c * below * above, 0))
+    above, below = first_ci[1] - first, second - second_ci[0]
+    high = first - second + np.sqrt(max(above**2 + below**2 - 2 * c * above * below, 0))
+    return float(low), float(high)

@@ -7,7 +7,7 @@ with what belongs to it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import chain
@@ -64,7 +64,8 @@ class Job:
     Attributes:
         images: rendering of the data set's images, None until it is known.
         attempts: how often a worker was started.
-        run: public id of the run that it became, None until then and once that was removed.
+        run: public id of the run that it became, or that was there when its turn came; None until
+            then and once that was removed.
         details: of one that measured, what it was done with, as JSON; None before its end.
         done_epochs: how many epochs are recorded.
         last: the last one's record, None before the first.
@@ -124,6 +125,27 @@ _TOLD = 4
 _COLUMNS = ["job", *(field.name for field in fields(Job) if field.name != "number")][:-_TOLD]
 """In the table's order, which is that of :class:`Job`."""
 _MARKS = ", ".join("?" * len(_COLUMNS))
+
+_TYPES: dict[str, pa.DataType] = {
+    "job": pa.int32(),
+    "seed": pa.int64(),
+    "priority": pa.int32(),
+    "attempts": pa.int32(),
+    "forced": pa.bool_(),
+    "created_at": pa.timestamp("us"),
+    "started_at": pa.timestamp("us"),
+    "finished_at": pa.timestamp("us"),
+    "epochs": pa.int32(),
+}
+_MAY_BE_NULL = {"images", "device", "error", "run", "started_at", "finished_at"}
+_MAY_BE_NULL |= {"measurement", "details"}
+SCHEMA = pa.schema(
+    [
+        pa.field(name, _TYPES.get(name, pa.string()), nullable=name in _MAY_BE_NULL)
+        for name in _COLUMNS
+    ]
+)
+"""The table's columns in its order."""
 
 
 Records = Literal["epochs", "measurements"]
@@ -225,29 +247,50 @@ def append(cursor: duckdb.DuckDBPyConnection, requests: Sequence[NewJob]) -> lis
         )
         for number, new in enumerate(requests, first)
     ]
-    insert(cursor, "jobs", _table(jobs))
+    write(cursor, jobs)
     return jobs
 
 
-def _table(jobs: Sequence[Job]) -> pa.Table:
-    names = ["number", *_COLUMNS[1:]]
-    types: dict[str, pa.DataType] = {
-        "number": pa.int32(),
-        "seed": pa.int64(),
-        "priority": pa.int32(),
-        "attempts": pa.int32(),
-        "forced": pa.bool_(),
-        "created_at": pa.timestamp("us"),
-        "started_at": pa.timestamp("us"),
-        "finished_at": pa.timestamp("us"),
-        "epochs": pa.int32(),
-    }
-    return pa.table(
-        {
-            name: pa.array([getattr(job, name) for job in jobs], types.get(name, pa.string()))
-            for name in names
-        }
-    )
+def write(cursor: duckdb.DuckDBPyConnection, jobs: Sequence[Job]) -> None:
+    """Insert jobs under their numbers, without their records."""
+    insert(cursor, "jobs", pa.Table.from_pylist([as_row(job) for job in jobs], SCHEMA))
+
+
+def as_row(job: Job) -> dict[str, Any]:
+    """A job's row, by column."""
+    values = (getattr(job, name) for name in ("number", *_COLUMNS[1:]))
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def texts(
+    cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int], kind: Records
+) -> dict[int, list[str]]:
+    """The records of several jobs as they are kept, JSON, by number; from the first on."""
+    table, column = RECORDS[kind]
+    rows = cursor.execute(
+        f"SELECT job, record FROM {table} "  # noqa: S608  (constants)
+        f"WHERE job IN (SELECT unnest(?::INTEGER[])) ORDER BY job, {column}",
+        [list(numbers)],
+    ).fetchall()
+    found: dict[int, list[str]] = {number: [] for number in numbers}
+    for number, record in rows:
+        found[number].append(record)
+    return found
+
+
+def write_texts(
+    cursor: duckdb.DuckDBPyConnection, records: Mapping[int, Sequence[str]], kind: Records
+) -> None:
+    """Insert records of jobs that have none yet, as :func:`texts` tells them."""
+    table, column = RECORDS[kind]
+    rows = [
+        {"job": number, column: place, "record": text}
+        for number, told in records.items()
+        for place, text in enumerate(told, 1)
+    ]
+    types = {"job": pa.int32(), column: pa.int32(), "record": pa.string()}
+    schema = pa.schema([pa.field(name, kind) for name, kind in types.items()])
+    insert(cursor, table, pa.Table.from_pylist(rows, schema))
 
 
 def _now() -> datetime:

@@ -196,17 +196,9 @@ class JobStore:
         self, numbers: Sequence[int], kind: Records = "epochs"
     ) -> dict[int, list[dict[str, Any]]]:
         """The same of several jobs, by number."""
-        table, column = RECORDS[kind]
         with self._read() as cursor:
-            rows = cursor.execute(
-                f"SELECT job, record FROM {table} "  # noqa: S608  (constants)
-                f"WHERE job IN (SELECT unnest(?::INTEGER[])) ORDER BY job, {column}",
-                [list(numbers)],
-            ).fetchall()
-        found: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
-        for number, record in rows:
-            found[number].append(json.loads(record))
-        return found
+            found = job_rows.texts(cursor, numbers, kind)
+        return {number: [json.loads(text) for text in texts] for number, texts in found.items()}
 
     @contextmanager
     def _read(self) -> Iterator[duckdb.DuckDBPyConnection]:

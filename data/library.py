@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +20,16 @@ from data.vectors import Vectors
 if TYPE_CHECKING:
     from data.importer import Outcome
     from data.sources.base import Description, Run, Source
+    from data.study_files import Check, Imported
 
 
-DEFAULTS = {"hpo-bench": "default table", "local-bundle": "default local-bundle"}
-"""What every home starts with, and the note under which it remembers that."""
+DEFAULTS = {
+    "hpo-bench": "default table",
+    "local-bundle": "default local-bundle",
+    "local-studies": "default local-studies",
+}
+"""What every home starts with, and the note under which it remembers that: tables, and studies,
+which are made of runs of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,14 @@ class Library:
                 self._snapshot = Snapshot(self.store, self._snapshot)
             return outcome
 
+    def import_studies(self, path: Path, check: Check | None = None) -> Imported:
+        """Take in a file of studies; see :func:`data.study_files.import_studies`."""
+        from data import study_files
+
+        # No run comes or goes meanwhile; readers of jobs and studies see new ones as they are.
+        with self._lock:
+            return study_files.import_studies(self.store, self._snapshot, path, check)
+
     def add_run(self, run: Run, *, source: Description, job: int | None = None) -> str:
         """Add one training that was done here, and show the new state; returns the run's public id.
 
@@ -167,24 +182,29 @@ class Library:
             importer.remove_source(self.store, name)
             self._snapshot = Snapshot(self.store, self._snapshot)
 
-    def load_default(self, report: Report = silent) -> list[Outcome]:
+    def load_default(self, report: Report = silent) -> list[Outcome | Imported]:
         """Import what comes with Cellwise, once in the life of a home: who removes it means it.
 
+        Studies of runs that were removed before they could be loaded are left out.
+
         Raises:
-            SourceError: a table is missing or damaged; those before it are loaded.
+            SourceError: a file is missing or damaged; those before it are loaded.
         """
         missing = {name: note for name, note in DEFAULTS.items() if self.store.note(note) is None}
         if not missing:
             return []
-        from data.sources import bundled_table, packaged_table, recognise
+        from data.sources import bundled_studies, bundled_table, packaged_table, recognise
+        from data.study_files import UnknownTrainingError
 
-        found = {
-            "hpo-bench": lambda: recognise(packaged_table()),
-            "local-bundle": bundled_table,
+        load: dict[str, Callable[[], Outcome | Imported]] = {
+            "hpo-bench": lambda: self.import_source(recognise(packaged_table()), report),
+            "local-bundle": lambda: self.import_source(bundled_table(), report),
+            "local-studies": lambda: self.import_studies(bundled_studies()),
         }
         outcomes = []
         for name, note in missing.items():
-            outcomes.append(self.import_source(found[name](), report))
+            with suppress(UnknownTrainingError):
+                outcomes.append(load[name]())
             self.store.set_note(note, name)
         return outcomes
 

@@ -1,7 +1,8 @@
 """Studies: what was asked, and the trainings and measurements that each is made of.
 
 A study's state and results follow from its parts, which are jobs or runs that were there already;
-nothing of them is kept here. Times are UTC.
+nothing of them is kept here. Methods of :class:`StudyStore` are a transaction each; functions take
+part in one that somebody else began. Times are UTC.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from data.store import Store, first_row, next_number
+from data.store import Store, next_number
 
 
 class UnknownStudyError(LookupError):
@@ -72,21 +73,10 @@ class StudyStore:
         One of this kind with equal settings keeps its number and gets these parts.
         """
         with self._store.write() as cursor:
-            row = first_row(
-                cursor,
-                "SELECT study, kind, settings, created_at FROM studies "
-                "WHERE kind = ? AND settings = ?",
-                [kind, settings],
-            )
-            if row is None:
-                number = max(1, next_number(cursor, "studies", "study"))
-                row = (number, kind, settings, datetime.now(UTC).replace(tzinfo=None))
-                cursor.execute("INSERT INTO studies VALUES (?, ?, ?, ?)", row)
-            study = Study(*row)
-            cursor.execute("DELETE FROM study_parts WHERE study = ?", [study.number])
-            rows = [(study.number, place, *astuple(part)) for place, part in enumerate(parts, 1)]
-            if rows:
-                cursor.executemany(f"INSERT INTO study_parts VALUES ({_MARKS})", rows)  # noqa: S608
+            study = find(cursor, kind, settings)
+            if study is None:
+                study = append(cursor, kind, settings, datetime.now(UTC).replace(tzinfo=None))
+            write_parts(cursor, study.number, parts)
         return study
 
     def get(self, number: int) -> Study:
@@ -113,14 +103,49 @@ class StudyStore:
     def parts(self, number: int) -> list[Part]:
         """The parts of a study in their order; none for one that doesn't exist."""
         with self._store.read() as cursor:
-            rows = cursor.execute(
-                f"SELECT {_COLUMNS} FROM study_parts WHERE study = ? ORDER BY part",  # noqa: S608
-                [number],
-            ).fetchall()
-        return [Part(*row) for row in rows]
+            return read_parts(cursor, number)
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, where: str, values: list[int | None]) -> list[Study]:
+def every(cursor: duckdb.DuckDBPyConnection) -> list[Study]:
+    """All studies, by number."""
+    return _read(cursor, "ORDER BY study", [])
+
+
+def find(cursor: duckdb.DuckDBPyConnection, kind: str, settings: str) -> Study | None:
+    """The study of this kind with just these settings."""
+    found = _read(cursor, "WHERE kind = ? AND settings = ?", [kind, settings])
+    return found[0] if found else None
+
+
+def append(
+    cursor: duckdb.DuckDBPyConnection, kind: str, settings: str, created_at: datetime
+) -> Study:
+    """Insert a study without parts; its number follows those that are there, from 1."""
+    study = Study(max(1, next_number(cursor, "studies", "study")), kind, settings, created_at)
+    cursor.execute("INSERT INTO studies VALUES (?, ?, ?, ?)", astuple(study))
+    return study
+
+
+def read_parts(cursor: duckdb.DuckDBPyConnection, number: int) -> list[Part]:
+    """The parts of a study in their order; none for one that doesn't exist."""
+    rows = cursor.execute(
+        f"SELECT {_COLUMNS} FROM study_parts WHERE study = ? ORDER BY part",  # noqa: S608
+        [number],
+    ).fetchall()
+    return [Part(*row) for row in rows]
+
+
+def write_parts(cursor: duckdb.DuckDBPyConnection, number: int, parts: Sequence[Part]) -> None:
+    """Give a study these parts, in place of those that it has."""
+    cursor.execute("DELETE FROM study_parts WHERE study = ?", [number])
+    rows = [(number, place, *astuple(part)) for place, part in enumerate(parts, 1)]
+    if rows:
+        cursor.executemany(f"INSERT INTO study_parts VALUES ({_MARKS})", rows)  # noqa: S608
+
+
+def _read(
+    cursor: duckdb.DuckDBPyConnection, where: str, values: Sequence[int | str | None]
+) -> list[Study]:
     rows = cursor.execute(
         f"SELECT study, kind, settings, created_at FROM studies {where}",  # noqa: S608  (constants)
         values,

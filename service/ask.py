@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from anyio import from_thread
 
+from analysis.client import TIMEOUT_S, TOKEN, Client
 from service.cli import fail, opened, settings
-
-TIMEOUT_S = 300.0
-TOKEN = "CELLWISE_TOKEN"  # noqa: S105  (the name of a variable)
-"""Environment variable that holds the token to write with, or to read a closed server."""
 
 
 class Asked:
@@ -29,6 +27,10 @@ class Asked:
         """The answer to a GET."""
         return self._checked(await self._client.get(path, params=list(parameters)))
 
+    def client(self) -> Client:
+        """The same for programs that wait for each answer: to be used on a thread of anyio's."""
+        return Client(self._address, transport=_Bridge(self._client))
+
     async def send(self, method: str, path: str, body: Any = None) -> httpx2.Response:
         """The answer to a request that writes, with ``body`` as JSON where there is one."""
         return self._checked(await self._client.request(method, path, json=body))
@@ -40,6 +42,28 @@ class Asked:
             except (ValueError, KeyError, TypeError):
                 fail(f"{self._address} answers {answer.status_code}, which is not Cellwise's")
         return answer
+
+
+class _Bridge(httpx2.BaseTransport):
+    """Carries a thread's calls to a client of the event loop that started the thread."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """The answer, read to its end."""
+        answer = from_thread.run(self._send, request)
+        # Without what was said of the transfer, which is over.
+        headers = {"content-type": answer.headers.get("content-type", "")}
+        return httpx2.Response(answer.status_code, headers=headers, content=answer.content)
+
+    async def _send(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._client.request(
+            request.method,
+            request.url.raw_path.decode(),
+            content=request.read(),
+            headers={"content-type": request.headers.get("content-type", "application/json")},
+        )
 
 
 @asynccontextmanager
@@ -66,7 +90,7 @@ async def asking(home: Path, url: str | None, *, training: bool = False) -> Asyn
                 yield Asked(client, address)
         else:
             async with _here(home, training) as client:
-                yield Asked(client, "the application")
+                yield Asked(client, str(client.base_url))
     except httpx2.HTTPError as error:
         fail(f"no answer from {address}: {error}")
     except StoreLockedError as error:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -17,6 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from data.importer import Outcome
+    from data.study_files import Imported
 
 app = typer.Typer(
     name="cellwise",
@@ -82,7 +86,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
-    """The library in ``home``, with the default table loaded on the first opening."""
+    """The library in ``home``, with what comes with Cellwise loaded on the first opening."""
     from data.library import Library
     from data.sources.base import SourceError
 
@@ -92,13 +96,21 @@ def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
             outcomes = library.load_default(report)
         except SourceError as error:
             library.close()
-            fail(f"the default tables can't be loaded: {error}")
+            fail(f"the default tables and studies can't be loaded: {error}")
     for outcome in outcomes:
-        err.print(f"loaded the default table {outcome.name}: {outcome.runs:,} runs")
+        err.print(f"loaded the default {_loaded(outcome)}")
     try:
         yield library
     finally:
         library.close()
+
+
+def _loaded(outcome: Outcome | Imported) -> str:
+    from data.importer import Outcome
+
+    if isinstance(outcome, Outcome):
+        return f"table {outcome.name}: {outcome.runs:,} runs"
+    return f"studies: {outcome.new:,} studies"
 
 
 @app.command()
@@ -135,7 +147,7 @@ def serve(
         fail(str(error))
 
 
-def _carry_out(home: Path, command: dict[str, Any]) -> dict[str, Any]:
+def carry_out(home: Path, command: dict[str, Any]) -> dict[str, Any]:
     """Do a command here, or let the server that holds the home do it."""
     from data.sources.base import SourceError
     from data.store import StoreError, StoreLockedError
@@ -178,7 +190,7 @@ def import_(
     """
     if not path.exists():
         fail(f"{path} does not exist")
-    outcome = _carry_out(
+    outcome = carry_out(
         home_folder(home),
         {
             "command": "import",
@@ -202,7 +214,7 @@ def remove(
     home: Home = None,
 ) -> None:
     """Take a source and all its runs out of the database."""
-    _carry_out(home_folder(home), {"command": "remove", "name": source})
+    carry_out(home_folder(home), {"command": "remove", "name": source})
     out.print(f"{source}: removed")
 
 
@@ -215,7 +227,7 @@ def export(
     home: Home = None,
 ) -> None:
     """Write cells, sources and one long table a source as Parquet; `import` takes these again."""
-    outcome = _carry_out(
+    outcome = carry_out(
         home_folder(home),
         {"command": "export", "path": str(folder.resolve()), "names": source},
     )
@@ -299,11 +311,12 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator keeps what it once had; the system's gives it back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from service import cli_studies, cli_token, cli_training, cli_variants
+    from service import cli_report, cli_studies, cli_token, cli_training, cli_variants
 
     cli_variants.add_to(app)
     cli_training.add_to(app)
     cli_studies.add_to(app)
+    cli_report.add_to(app)
     cli_token.add_to(app)
     # The filters are read from the API's own model, whose import costs half a second: only
     # the command that needs them pays for it.

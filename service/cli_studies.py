@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from service.cli import Home, Json, Url, err, fail, home_folder, out
+from service.cli import Home, Json, Url, carry_out, err, fail, home_folder, out
 from service.cli_study_tables import Document, say, show_list, show_study
 from service.cli_training import ASK_EVERY_S
 
@@ -182,6 +183,44 @@ def kinds(
         table.add_row(name, shown, _allowed(schema), schema.get("description", ""))
     out.print(table)
     say(f"cellwise study run {kind} CELL --set NAME=VALUE; several values are parted by commas")
+
+
+@commands.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A new Parquet file.")],
+    study: Annotated[
+        list[int] | None, typer.Option(help="Only this study (repeatable); all by default.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write studies that have ended to a file, which `study import` takes into another home."""
+    outcome = carry_out(
+        home_folder(home),
+        {"command": "export-studies", "path": str(file.resolve()), "numbers": study},
+    )
+    out.print(f"{escape(str(file))}: {len(outcome['studies']):,} studies", soft_wrap=True)
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file that `study export` wrote.")],
+    home: Home = None,
+    json_: Json = False,
+) -> None:
+    """Take in the studies of a file; those that are there already stay as they are."""
+    if not file.exists():
+        fail(f"{file} does not exist")
+    outcome = carry_out(
+        home_folder(home), {"command": "import-studies", "path": str(file.resolve())}
+    )
+    if json_:
+        out.print_json(data=outcome)
+    else:
+        out.print(
+            f"{escape(outcome['file'])}: {outcome['new']:,} studies new, "
+            f"{outcome['known']:,} known already, {outcome['jobs']:,} jobs",
+            soft_wrap=True,
+        )
 
 
 # --- what is asked for ------------------------------------------------------------------------

@@ -45,6 +45,8 @@ def execute(library: Library, command: dict[str, Any], report: Report) -> dict[s
     # Imported here, since a server that starts has no use for them yet.
     from data.export import export
     from data.sources import recognise
+    from data.study_files import export_studies
+    from service.studies.filed import Checker
 
     kind = command.get("command")
     if kind == "import":
@@ -63,6 +65,12 @@ def execute(library: Library, command: dict[str, Any], report: Report) -> dict[s
             library.snapshot, Path(command["path"]), command.get("names") or None, report
         )
         return {"files": files}
+    if kind == "export-studies":
+        path = Path(command["path"])
+        numbers = export_studies(library.store, path, command.get("numbers") or None)
+        return {"file": path.name, "studies": numbers}
+    if kind == "import-studies":
+        return asdict(library.import_studies(Path(command["path"]), Checker(library)))
     raise SourceError(f"unknown command {kind!r}")
 
 

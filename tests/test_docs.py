@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import pytest
 from starlette.testclient import TestClient
 
+from analysis.client import Client
 from analysis.scripts import examples, findings
 from data.columns import COLUMNS, SAMENESS
 from service.settings import Settings
@@ -149,16 +150,8 @@ def test_the_image_takes_the_steps_of_make() -> None:
 def test_the_findings_are_what_the_tables_say(tables_client: TestClient) -> None:
     """The report's tables, but for what was loaded, come out again from the real tables."""
 
-    class Server(findings.Server):
-        def __init__(self) -> None:
-            pass
-
-        def get(self, path: str, parameters: findings.Parameters = ()) -> Any:
-            answer = tables_client.get(path, params=list(parameters))
-            assert answer.status_code == 200, answer.text
-            return answer.json()
-
+    server = Client(transport=tables_client._transport)
     text = (ROOT / "docs" / "findings.md").read_text()
-    for part in (*findings.shape_against_accuracy(Server()), *findings.named_cells(Server())):
+    for part in (*findings.shape_against_accuracy(server), *findings.named_cells(server)):
         for line in part.splitlines():
             assert line in text

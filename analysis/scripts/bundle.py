@@ -12,18 +12,16 @@ and started again: what is trained, or queued, is asked for no second time::
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
-import httpx2
 from rich.progress import Progress
 
 from analysis.cells import Cell
+from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.spaces.darts import NAMED, Genotype
 from analysis.spaces.sampling import stratified
 from analysis.spaces.variants import random_connections
@@ -62,14 +60,7 @@ def drawn(cells: int = CELLS, variants: int = VARIANTS) -> Iterator[tuple[Cell, 
         yield genotype, FIRST_SEED
 
 
-def _ask(client: httpx2.Client, method: str, path: str, body: Any = None) -> Any:
-    answer = client.request(method, path, json=body)
-    if answer.status_code >= 400:
-        sys.exit(f"{method} {path}: {answer.json()['detail']}")
-    return answer.json()
-
-
-def _submit(client: httpx2.Client, dataset: str, recipe: str, cells: int) -> list[str]:
+def _submit(client: Client, dataset: str, recipe: str, cells: int) -> list[str]:
     """Ask for everything; the addresses of the jobs that are to be waited for."""
     trainings = list(drawn(cells))
     jobs = []
@@ -82,7 +73,7 @@ def _submit(client: httpx2.Client, dataset: str, recipe: str, cells: int) -> lis
                 "recipe": recipe,
                 "seeds": [seed],
             }
-            answer = _ask(client, "POST", "/jobs", body)
+            answer = client.post("/jobs", body)
             jobs += [item["job"] for item in answer["items"] if item["status"] == "queued"]
     return jobs
 
@@ -90,29 +81,36 @@ def _submit(client: httpx2.Client, dataset: str, recipe: str, cells: int) -> lis
 def main() -> None:
     """Submit, then wait with a progress bar."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="of the server that trains")
+    parser.add_argument("--url", default=DEFAULT_URL, help="of the server that trains")
     parser.add_argument("--dataset", default="cifar10-valid")
     parser.add_argument("--recipe", default="proxy")
     parser.add_argument("--cells", type=int, default=CELLS, help="of NAS-Bench-201")
     arguments = parser.parse_args()
-    token = os.environ.get("CELLWISE_TOKEN")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx2.Client(base_url=arguments.url, headers=headers, timeout=120) as client:
-        jobs = _submit(client, arguments.dataset, arguments.recipe, arguments.cells)
-        left = set(jobs)
-        ended: Counter[str] = Counter()
-        with Progress() as progress:
-            task = progress.add_task("training", total=len(jobs))
-            while left:
-                for job in sorted(left):
-                    state = _ask(client, "GET", job)["state"]
-                    if state not in ("queued", "running"):
-                        left.discard(job)
-                        ended[state] += 1
-                progress.update(task, completed=len(jobs) - len(left))
-                if left:
-                    time.sleep(ASK_EVERY_S)
+    try:
+        with Client(arguments.url) as client:
+            jobs = _submit(client, arguments.dataset, arguments.recipe, arguments.cells)
+            ended = _waited(client, jobs)
+    except ClientError as error:
+        sys.exit(str(error))
     print(", ".join(f"{count} {state}" for state, count in ended.items()) or "nothing to train")
+
+
+def _waited(client: Client, jobs: list[str]) -> Counter[str]:
+    """How the jobs ended, by state."""
+    left = set(jobs)
+    ended: Counter[str] = Counter()
+    with Progress() as progress:
+        task = progress.add_task("training", total=len(jobs))
+        while left:
+            for job in sorted(left):
+                state = client.get(job)["state"]
+                if state not in ("queued", "running"):
+                    left.discard(job)
+                    ended[state] += 1
+            progress.update(task, completed=len(jobs) - len(left))
+            if left:
+                time.sleep(ASK_EVERY_S)
+    return ended
 
 
 if __name__ == "__main__":

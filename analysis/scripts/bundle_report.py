@@ -9,12 +9,14 @@ with its early and final accuracy. Needs a server with the benchmark's tables (d
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
 
 from scipy import stats
 
+from analysis.client import DEFAULT_URL, Client, ClientError
+from analysis.report.answers import correlations
+from analysis.report.text import figure, markdown
 from analysis.scripts.bundle import CELLS, VARIANTS, VARIED, drawn
-from analysis.scripts.findings import Server, markdown
 from analysis.spaces.darts import NAMED
 
 PROXY = (("dataset", "cifar10-valid"), ("recipe", "proxy"), ("images", "jpeg"))
@@ -56,16 +58,19 @@ training that it lacks, and may be stopped at any time.
 def main() -> None:
     """Ask, and write to standard output."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    server = Server(parser.parse_args().url)
-    print(INTRODUCTION)
-    print(_state(server))
-    print(_agreement(server))
-    print(_shapes(server))
-    print(_named(server))
+    parser.add_argument("--url", default=DEFAULT_URL, help="server to ask")
+    try:
+        with Client(parser.parse_args().url) as server:
+            print(INTRODUCTION)
+            print(_state(server))
+            print(_agreement(server))
+            print(_shapes(server))
+            print(_named(server))
+    except ClientError as error:
+        sys.exit(str(error))
 
 
-def _state(server: Server) -> str:
+def _state(server: Client) -> str:
     runs = server.get("/runs", [("source", "local-bundle"), ("limit", "1000")])
     planned = len(list(drawn()))
     hours = sum(run["train_time_s"] for run in runs["items"]) / 3600
@@ -78,19 +83,14 @@ def _state(server: Server) -> str:
     )
 
 
-def _accuracies(server: Server, metric: str, *context: tuple[str, str]) -> dict[str, float]:
+def _accuracies(server: Client, metric: str, *context: tuple[str, str]) -> dict[str, float]:
     """Mean over seeds of every cell of NAS-Bench-201 that has it."""
-    found: dict[str, float] = {}
     parameters = [*context, ("fields", f"id,{metric}"), ("min_metric", f"{metric}:0")]
-    page = server.get("/cells", [*parameters, ("limit", "1000")])
-    while True:
-        found |= {item["id"]: item[metric] for item in page["items"]}
-        if page["next"] is None:
-            return found
-        page = server.get(page["next"])
+    items = server.items("/cells", [*parameters, ("limit", "1000")])
+    return {item["id"]: item[metric] for item in items}
 
 
-def _agreement(server: Server) -> str:
+def _agreement(server: Client) -> str:
     proxy = {epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *PROXY) for epoch in EPOCHS}
     rows = []
     for name, (metric, recipe) in TABLE.items():
@@ -109,9 +109,9 @@ def _agreement(server: Server) -> str:
     )
 
 
-def _shapes(server: Server) -> str:
+def _shapes(server: Client) -> str:
     ys = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
-    answer = server.correlations(SHAPES, ys, *PROXY)
+    answer = correlations(server, SHAPES, ys, *PROXY)
     text = (
         "## Width and depth\n\n"
         "Spearman with the validation accuracy of NAS-Bench-201's cells after so many of 12\n"
@@ -119,7 +119,8 @@ def _shapes(server: Server) -> str:
         "space: these coefficients are the sample's, not the space's.\n\n"
     )
     text += answer.table(SHAPES, ys)
-    within = server.correlations(
+    within = correlations(
+        server,
         ("width", "depth"),
         (ys[1], ys[-1]),
         *PROXY,
@@ -130,7 +131,7 @@ def _shapes(server: Server) -> str:
     return text + within.table(("width", "depth"), (ys[1], ys[-1]))
 
 
-def _named(server: Server) -> str:
+def _named(server: Client) -> str:
     metrics = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
     fields = ["id", "name", "width", "depth", *metrics, "test_accuracy@12of12"]
     page = server.get(
@@ -145,7 +146,7 @@ def _named(server: Server) -> str:
         ],
     )
     rows = [
-        [item["name"] or item["id"], *(_figure(item[f]) for f in fields[2:])]
+        [item["name"] or item["id"], *(figure(item[f]) for f in fields[2:])]
         for item in page["items"]
     ]
     text = "## Genotypes\n\n"
@@ -154,12 +155,8 @@ def _named(server: Server) -> str:
         ["cell", "width", "depth", *(f"`{m}`" for m in (*metrics, "test_accuracy@12of12"))], rows
     )
     xs = ("width", "depth")
-    answer = server.correlations(xs, (metrics[1], metrics[-1]), *PROXY, ("space", "darts"))
+    answer = correlations(server, xs, (metrics[1], metrics[-1]), *PROXY, ("space", "darts"))
     return text + "\n" + answer.table(xs, (metrics[1], metrics[-1]))
-
-
-def _figure(value: Any) -> str:
-    return "–" if value is None else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
+from analysis.client import DEFAULT_URL, Client, ClientError
+from analysis.report.answers import correlations
+from analysis.report.text import markdown, shown
 
 EARLY = ("valid_accuracy@3of200", "valid_accuracy@8of200", "valid_accuracy@23of200")
 SHORT = "valid_accuracy@12of12"
@@ -22,62 +24,7 @@ FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
 SHAPES = ("width", "depth", "node_width", "effective_depth")
 NAMED = ("NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild")
 
-Parameters = Sequence[tuple[str, str]]
 Row = dict[str, Any]
-
-
-class Server:
-    """A server that is asked; a refusal ends the script with the server's own words."""
-
-    def __init__(self, url: str) -> None:
-        self._client = httpx2.Client(base_url=url, timeout=120)
-
-    def get(self, path: str, parameters: Parameters = ()) -> Any:
-        """The JSON answer."""
-        # Empty parameters would replace those that stand in the path.
-        answer = self._client.get(path, params=list(parameters) or None)
-        if answer.status_code != 200:
-            sys.exit(f"{answer.url}\n{answer.json()['detail']}")
-        return answer.json()
-
-    def correlations(self, xs: Iterable[str], ys: Iterable[str], *more: tuple[str, str]) -> Answer:
-        """Every x with every y."""
-        parameters = [*(("x", x) for x in xs), *(("y", y) for y in ys), *more]
-        return Answer(parameters, self.get("/correlations", parameters)["items"])
-
-
-class Answer:
-    """Correlations by (x, y), with the call that gave them."""
-
-    def __init__(self, parameters: Parameters, items: list[Row]) -> None:
-        self.call = f"GET /correlations?{urlencode(parameters, safe='@/:')}"
-        self.by_pair = {(item["x"], item["y"]): item for item in items}
-
-    def table(self, xs: Sequence[str], ys: Sequence[str]) -> str:
-        """A row a y, a column an x."""
-        rows = []
-        for y in ys:
-            found = [self.by_pair[x, y] for x in xs]
-            numbers = sorted({item["n"] for item in found})
-            cells = f"{numbers[0]:,}" + (f"–{numbers[-1]:,}" if len(numbers) > 1 else "")
-            rows.append([f"`{y}`", *(shown(item) for item in found), cells])
-        return markdown(["", *(f"`{x}`" for x in xs), "n"], rows) + f"\n`{self.call}`\n"
-
-
-def shown(item: Row) -> str:
-    """``0.24 (0.22, 0.25)``: the coefficient with its interval."""
-    if item["coefficient"] is None:
-        return f"– ({item['reason']})"
-    if item["ci"] is None:
-        return f"{item['coefficient']:+.3f}"
-    low, high = item["ci"]
-    return f"{item['coefficient']:+.3f} ({low:+.3f}, {high:+.3f})"
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def compared(early: Row, late: Row, what: str) -> str:
@@ -94,7 +41,7 @@ def compared(early: Row, late: Row, what: str) -> str:
     return f"* {what}: {shown(early)} against {shown(late)}, {verdict}."
 
 
-def report(server: Server) -> Iterable[str]:
+def report(server: Client) -> Iterable[str]:
     """The report, part by part."""
     sources = server.get("/sources")["items"]
     yield "# Findings on the tables\n"
@@ -116,14 +63,14 @@ def report(server: Server) -> Iterable[str]:
     yield from named_cells(server)
 
 
-def shape_against_accuracy(server: Server) -> Iterable[str]:
+def shape_against_accuracy(server: Client) -> Iterable[str]:
     """Width and depth against accuracy along training."""
     ys = [*EARLY, SHORT, *FINAL]
-    everything = server.correlations(SHAPES, ys)
+    everything = correlations(server, SHAPES, ys)
     yield "\n## Does width go with early accuracy? With final accuracy?\n"
     yield "CIFAR-10, every cell that has the value:\n"
     yield everything.table(SHAPES, ys)
-    same = server.correlations(SHAPES, ys, ("min_metric", f"{EARLY[0]}:0"))
+    same = correlations(server, SHAPES, ys, ("min_metric", f"{EARLY[0]}:0"))
     yield (
         "\nThe points at epochs 3, 8 and 23 were logged for cells that optimisers chose, so rows "
         "above rest on different cells. On the same cells throughout, those with a value at "
@@ -137,18 +84,18 @@ def shape_against_accuracy(server: Server) -> Iterable[str]:
             yield compared(*pair, f"`{x}` with `{EARLY[0]}` against `{late}`, same cells")
         pair = everything.by_pair[x, SHORT], everything.by_pair[x, FINAL[0]]
         yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`, all cells")
-    partial = server.correlations(("width", "depth"), ys, ("control", "params_m"))
+    partial = correlations(server, ("width", "depth"), ys, ("control", "params_m"))
     yield "\nHolding the number of parameters fixed (partial correlation):\n"
     yield partial.table(("width", "depth"), ys)
-    shape = server.correlations(("width",), ys, ("control", "depth"))
+    shape = correlations(server, ("width",), ys, ("control", "depth"))
     yield "\nWidth, holding depth fixed:\n"
     yield shape.table(("width",), ys)
 
 
-def within_operations(server: Server) -> Iterable[str]:
+def within_operations(server: Client) -> Iterable[str]:
     """The same among cells of equal operations."""
     ys = [*EARLY, SHORT, *FINAL]
-    answer = server.correlations(("width", "depth"), ys, ("group_by", "ops"))
+    answer = correlations(server, ("width", "depth"), ys, ("group_by", "ops"))
     yield "\n## Among cells of the same operations\n"
     yield (
         "The mean of the coefficients inside groups with the same multiset of operations, so that "
@@ -161,7 +108,7 @@ def within_operations(server: Server) -> Iterable[str]:
         yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`")
 
 
-def other_datasets(server: Server) -> Iterable[str]:
+def other_datasets(server: Client) -> Iterable[str]:
     """CIFAR-100 and ImageNet16-120."""
     yield "\n## CIFAR-100 and ImageNet16-120\n"
     for dataset in ("cifar100", "ImageNet16-120"):
@@ -171,16 +118,16 @@ def other_datasets(server: Server) -> Iterable[str]:
             "valid_accuracy@200of200",
             "test_accuracy@200of200",
         ]
-        answer = server.correlations(("width", "depth"), ys, ("dataset", dataset))
+        answer = correlations(server, ("width", "depth"), ys, ("dataset", dataset))
         yield f"\n{dataset} (at epochs 3, 8 and 23 validation and test images together):\n"
         yield answer.table(("width", "depth"), ys)
 
 
-def early_against_final(server: Server) -> Iterable[str]:
+def early_against_final(server: Client) -> Iterable[str]:
     """How well early accuracy tells final accuracy."""
     xs = [*EARLY, SHORT]
     yield "\n## Does early accuracy tell final accuracy?\n"
-    plain = server.correlations(xs, FINAL)
+    plain = correlations(server, xs, FINAL)
     yield markdown(
         ["", *(f"`{y}`" for y in FINAL), "n"],
         [
@@ -193,7 +140,7 @@ def early_against_final(server: Server) -> Iterable[str]:
         ],
     )
     yield f"\n`{plain.call}`\n"
-    within = server.correlations(xs, FINAL[:1], ("group_by", "ops"))
+    within = correlations(server, xs, FINAL[:1], ("group_by", "ops"))
     yield "\nAmong cells of the same operations:\n"
     yield markdown(
         ["", f"`{FINAL[0]}`", "n"],
@@ -205,7 +152,7 @@ def early_against_final(server: Server) -> Iterable[str]:
     yield f"\n`{within.call}`\n"
 
 
-def by_shape(server: Server) -> Iterable[str]:
+def by_shape(server: Client) -> Iterable[str]:
     """Accuracy by width and depth."""
     parameters = [("by", "width,depth"), ("metric", SHORT), ("metric", FINAL[0])]
     groups = server.get("/groups", parameters)["items"]
@@ -228,7 +175,7 @@ def by_shape(server: Server) -> Iterable[str]:
     yield f"\n`GET /groups?{urlencode(parameters, safe='@,')}`\n"
 
 
-def named_cells(server: Server) -> Iterable[str]:
+def named_cells(server: Client) -> Iterable[str]:
     """Where the published cells stand."""
     parameters = [("cell", name) for name in NAMED]
     items = server.get("/ranks", parameters)["items"]
@@ -254,9 +201,13 @@ def named_cells(server: Server) -> Iterable[str]:
 def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(description="What the tables say of width and depth.")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="server to ask")
-    for part in report(Server(parser.parse_args().url)):
-        print(part)
+    parser.add_argument("--url", default=DEFAULT_URL, help="server to ask")
+    try:
+        with Client(parser.parse_args().url) as client:
+            for part in report(client):
+                print(part)
+    except ClientError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

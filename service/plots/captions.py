@@ -71,31 +71,15 @@ def listed(names: Iterable[Any], many: str) -> str:
     return ", ".join(texts) if len(texts) <= _MOST_NAMED else f"{len(texts)} {many}"
 
 
-def title(document: Document, what: str, notes: list[str]) -> alt.TitleParams:
+def title(document: Document, drawn: Drawn) -> alt.TitleParams:
     """A title and a subtitle that stand alone."""
-    settings, parts = document["settings"], document["parts"]
-    datasets = listed((part["dataset"] for part in parts), "data sets")
-    originals = listed(
-        (cell_name(part["original"]) for part in parts if part["role"] == "original"), "cells"
-    )
-    ended, diverged = document["progress"]["ended"], sum(part["diverged"] for part in parts)
-    seeds = listed(settings["seeds"], "seeds")
-    facts = [
-        f"cells: {originals}",
-        f"recipe: {settings['recipe']}",
-        f"seed{'s' if len(settings['seeds']) > 1 else ''}: {seeds}",
-        f"n = {len(parts)} training{'s' if len(parts) > 1 else ''}"
-        + (f", {ended} ended so far" if ended < len(parts) else "")
-        + (f", {diverged} diverged" if diverged else ""),
-        f"study {document['id']}, {document['state']}",
-    ]
-    lines = [
-        line
-        for text in ("; ".join(facts), *notes)
-        for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
-    ]
+    heading, notes = drawn.title, drawn.notes
+    if "parts" in document:
+        datasets = listed((part["dataset"] for part in document["parts"]), "data sets")
+        heading, notes = f"{heading} on {datasets}", [_facts(document), *notes]
+    lines = [line for text in notes for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)]
     return alt.TitleParams(
-        f"{what} on {datasets}",
+        heading,
         subtitle=lines,
         anchor="start",
         fontSize=16,
@@ -104,4 +88,25 @@ def title(document: Document, what: str, notes: list[str]) -> alt.TitleParams:
         subtitleLineHeight=16,
         subtitlePadding=6,
         offset=16,
+    )
+
+
+def _facts(document: Document) -> str:
+    """What a study is of, and how far it is."""
+    settings, parts = document["settings"], document["parts"]
+    originals = listed(
+        (cell_name(part["original"]) for part in parts if part["role"] == "original"), "cells"
+    )
+    ended, diverged = document["progress"]["ended"], sum(part["diverged"] for part in parts)
+    seeds = listed(settings["seeds"], "seeds")
+    return "; ".join(
+        (
+            f"cells: {originals}",
+            f"recipe: {settings['recipe']}",
+            f"seed{'s' if len(settings['seeds']) > 1 else ''}: {seeds}",
+            f"n = {len(parts)} training{'s' if len(parts) > 1 else ''}"
+            + (f", {ended} ended so far" if ended < len(parts) else "")
+            + (f", {diverged} diverged" if diverged else ""),
+            f"study {document['id']}, {document['state']}",
+        )
     )

@@ -9,9 +9,9 @@ import altair as alt
 import orjson
 import vl_convert
 
-from service.plots import captions, compared, curves, measured, planes, surfaces
+from service.plots import captions, compared, correlated, curves, measured, planes, surfaces
 from service.plots.captions import Document, Drawn
-from service.plots.views import Form
+from service.plots.views import BY_EPOCH, Form
 
 _DRAWN: dict[tuple[str, str], Callable[[Document], Drawn]] = {
     ("landscape", "contour"): planes.loss_contours,
@@ -26,6 +26,7 @@ _DRAWN: dict[tuple[str, str], Callable[[Document], Drawn]] = {
     ("lr-robustness", "curves"): curves.curves,
     ("lr-robustness", "shape"): compared.shapes,
     ("generalisation", "pairs"): compared.pairs,
+    (BY_EPOCH, "lines"): correlated.by_epoch,
 }
 
 _SCALE = 2.0
@@ -65,7 +66,7 @@ def chart(document: Document, view: str) -> dict[str, Any]:
         NothingToShowError: no results yet that it shows.
     """
     drawn = _DRAWN[document["kind"], view](document)
-    finished = drawn.chart.properties(title=captions.title(document, drawn.title, drawn.notes))
+    finished = drawn.chart.properties(title=captions.title(document, drawn))
     specification: dict[str, Any] = finished.to_dict()
     return specification | {"config": _CONFIG}
 

@@ -1,4 +1,4 @@
-"""From the document of a study to the bytes of a picture, by a process of its own, and kept.
+"""From a document to the bytes of a picture, by a process of its own, and kept.
 
 Altair and the renderer take some 150 MB and half a second to start: neither belongs in the server.
 """
@@ -40,21 +40,21 @@ def render(
     folder: Path,
     timeout_s: float = TIMEOUT_S,
 ) -> bytes:
-    """The picture of a study, drawn or as ``folder`` keeps it.
+    """The picture of a study or an answer, drawn or as ``folder`` keeps it.
 
     Args:
-        document: of the study, as ``GET /studies/{study}`` answers.
+        document: of the study, as ``GET /studies/{study}`` answers; or an answer with its ``kind``.
         view: one of :func:`service.plots.views.views_of`, or None for the first.
         form: SVG and Vega-Lite are UTF-8.
         folder: where pictures are kept by what they were drawn from; made if need be.
         timeout_s: how long the drawing may take.
 
     Raises:
-        QueryError: the study can't have such a view.
+        QueryError: there is no such view of it.
         NothingToShowError: no results yet that the view shows.
         PlotError: it took too long, or failed.
     """
-    view = checked(document["kind"], document["settings"], view)
+    view = checked(document["kind"], document.get("settings", {}), view)
     asked = orjson.dumps(
         {"document": document, "view": view, "format": form}, option=orjson.OPT_SERIALIZE_NUMPY
     )

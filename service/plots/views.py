@@ -1,4 +1,4 @@
-"""Which pictures there are of a study; free of everything that draws."""
+"""Which pictures there are of studies and answers; free of everything that draws."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ VIEWS: dict[str, tuple[str, ...]] = {
 }
 """By kind of study, the default first."""
 
+BY_EPOCH = "correlations-by-epoch"
+_OF_ANSWERS: dict[str, tuple[str, ...]] = {BY_EPOCH: ("lines",)}
+"""By the kind of answer."""
+
 
 class NothingToShowError(LookupError):
-    """The study has no results yet that the picture shows; the message says what is missing."""
+    """There are no results yet that the picture shows; the message says what is missing."""
 
 
 def views_of(kind: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those that a study of these settings can have, the default first.
+    """Those that a study of these settings, or an answer, can have, the default first.
 
     A landscape over a line has a profile, one over a plane the others; the plane of gradient
     variance has to have been asked for.
@@ -36,7 +40,7 @@ def views_of(kind: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(view for view in VIEWS[kind] if (view == "profile") == line)
     if kind == "gradient-variance" and settings["plane"] is None:
         return tuple(view for view in VIEWS[kind] if view != "plane")
-    return VIEWS[kind]
+    return (VIEWS | _OF_ANSWERS)[kind]
 
 
 def checked(kind: str, settings: Mapping[str, Any], view: str | None) -> str:

@@ -14,6 +14,9 @@ from service.studies.kinds import Convergence, GeneralisationStudy
 from service.studies.outcomes import FloatArray, Outcome, number, plain, shape
 from service.studies.planning import ORIGINAL
 
+ALL = "all"
+"""What a comparison over all originals is named by."""
+
 Measures = dict[str, Callable[[FloatArray, FloatArray], float]]
 """By name, from the accuracies and training losses of one run, (1, epochs) each, to a number."""
 
@@ -211,24 +214,22 @@ def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[
             for original, found in pairs.items()
             for (dataset, seed), sides in found.items()
         }
-        groups["all"] = together
+        groups[ALL] = together
     answers = []
     for original, found in groups.items():
         before = np.array([sides["original"] for sides in found.values()])
         after = np.array([sides["adapted"] for sides in found.values()])
         compared = paired.compare(before, after, confidence=asked.confidence, alpha=alpha)
-        listed = [
-            {
-                "dataset": dataset,
-                "set": sets[dataset],
-                "seed": seed,
-                "original": number(sides["original"]),
-                "adapted": number(sides["adapted"]),
-            }
-            for (dataset, seed), sides in found.items()
-        ]
-        answers.append(
-            {"original": original, **plain(compared)}
-            | ({"pairs": listed} if original != "all" else {})
-        )
+        answers.append({"original": original, **plain(compared)})
+        if original != ALL:
+            answers[-1]["pairs"] = [
+                {
+                    "dataset": dataset,
+                    "set": sets[dataset],
+                    "seed": seed,
+                    "original": number(sides["original"]),
+                    "adapted": number(sides["adapted"]),
+                }
+                for (dataset, seed), sides in found.items()
+            ]
     return answers

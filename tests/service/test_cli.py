@@ -148,6 +148,7 @@ def test_import_and_remove(empty_home: Path, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["name"] == "other"
     for table_name in ("hpo-bench", "local-bundle"):
         assert f"loaded the default table {table_name}" in done.stderr, "on the first opening"
+    assert "loaded the default studies: " in done.stderr
     assert "can't name a source" in refused
     assert "other: removed" in ok("remove", "other", "--home", home)
     assert "no source 'other'" in failed("remove", "other", "--home", home)

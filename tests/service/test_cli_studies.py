@@ -143,6 +143,54 @@ def test_a_server_is_asked_where_one_runs(studied: Path) -> None:
         assert "study 1: landscape" in ok("run", *LANDSCAPE, "--home", studied)
 
 
+# --- as files ---------------------------------------------------------------------------------
+
+
+def shown(home: Path) -> Any:
+    """Study 1 with the curves and figures of its jobs, without addresses."""
+    document = json.loads(ok("show", 1, "--home", home, "--json"))
+    for part in document["parts"]:
+        del part["job"], part["run"]
+    return document
+
+
+def test_studies_go_to_another_home(studied: Path, home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "[my] studies.parquet"
+    assert ok("export", file, "--home", studied) == f"{file}: 1 studies\n"
+    told = ok("import", file, "--home", home)
+    assert told == "[my] studies.parquet: 1 studies new, 0 known already, 1 jobs\n"
+    assert shown(home) == shown(studied)
+    again = json.loads(ok("import", file, "--home", home, "--json"))
+    assert again == {"file": file.name, "new": 0, "known": 1, "jobs": 0}
+    assert "exists already" in failed("export", file, "--home", studied)
+    assert "there is no study 7; there are: 1" in failed(
+        "export", tmp_path / "x", "--study", 7, "--home", studied
+    )
+    assert f"{tmp_path / 'none'} does not exist" in failed(
+        "import", tmp_path / "none", "--home", home
+    )
+    (tmp_path / "table.csv").write_text("a,b\n")
+    assert "no Parquet file" in failed("import", tmp_path / "table.csv", "--home", home)
+
+
+def test_servers_write_and_take_studies(studied: Path, home: Path, tmp_path: Path) -> None:
+    """What came in is there at once; what can't be done is said by the command."""
+    file = tmp_path / "studies.parquet"
+    with serving(studied):
+        assert "1 studies" in ok("export", file, "--study", 1, "--home", studied)
+        assert "exists already" in failed("export", file, "--home", studied)
+    with serving(home) as server:
+        assert server.get("/studies")["items"] == []
+        assert "1 studies new" in ok("import", file, "--home", home)
+        (item,) = server.get("/studies")["items"]
+        assert (item["id"], item["state"]) == (1, "done")
+        assert server.get("/jobs")["counts"]["done"] == 1
+        assert len(server.get("/jobs/1")["measurements"]) == 3
+        assert "1 known already" in ok("import", file, "--home", home)
+        file.write_bytes(file.read_bytes()[:-100])
+        assert "no Parquet file" in failed("import", file, "--home", home)
+
+
 # --- studies by workers that only write -------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import orjson
 import pytest
+from starlette.testclient import TestClient
 
 from analysis.spaces.darts import NAMED
 from analysis.spaces.nasbench201 import from_index
@@ -507,3 +508,74 @@ def test_the_addresses(home: Path) -> None:
         assert (error["name"], error["allowed"]) == ("view", "curves, shape")
         assert "accuracy yet" in is_problem(client.get("/studies/2/plot.svg"), 409)["detail"]
         is_problem(client.get("/studies/3/plot.png"), 404)
+
+
+def by_epoch(*coefficients: float | None) -> dict[str, Any]:
+    """Width by epoch, as ``GET /correlations/by-epoch`` answers, under its kind."""
+    items = [
+        {
+            "epoch": epoch,
+            "x": "width",
+            "y": f"valid_accuracy@{epoch}of12",
+            "method": "spearman",
+            "coefficient": value,
+            "ci": None if value is None else [value - 0.1, value + 0.1],
+            "n": 398 + epoch,
+            "reason": "y is constant" if value is None else None,
+        }
+        for epoch, value in enumerate(coefficients, 1)
+    ]
+    curve = {
+        "dataset": "cifar10-valid",
+        "set": "x-valid",
+        "schedule": 12,
+        "recipe": "proxy",
+        "images": "jpeg",
+        "sources": ["local-bundle"],
+    }
+    context = {
+        "seed": "mean",
+        "space": "nasbench201",
+        "sets": {"valid_accuracy": curve},
+        "control": ["params_m"],
+        "group_by": None,
+        "confidence": 0.95,
+    }
+    return {"kind": "correlations-by-epoch", "items": items, "context": context}
+
+
+def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
+    drawn = by_epoch(0.25, None, 0.5)
+    specification = orjson.loads(picture(drawn, "lines", "vega-lite"))
+    values = [
+        (row["epoch"], row["low"], row["coefficient"], row["high"])
+        for rows in specification["datasets"].values()
+        for row in rows
+        if "low" in row
+    ]
+    assert values == [(1, 0.15, 0.25, 0.35), (3, 0.4, 0.5, 0.6)]
+    caption = texts(picture(drawn, "lines", "svg"))
+    for told in (
+        "valid_accuracy by epoch against topology",
+        "Spearman's ρ, holding params_m fixed, with its 95 % interval",
+        "cifar10-valid, validation images (x-valid), jpeg images; schedule of 12 epochs",
+        "n = 399–401 cells of nasbench201",
+    ):
+        assert told in caption
+    with pytest.raises(NothingToShowError, match="y is constant"):
+        picture(by_epoch(None), "lines", "svg")
+
+
+def test_the_addresses_of_correlations_by_epoch(client: TestClient) -> None:
+    where = "/plots/correlations-by-epoch"
+    asked = "x=width&x=depth&y=valid_accuracy&dataset=cifar100"
+    answer = client.get(f"{where}.svg?{asked}")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "valid_accuracy by epoch against topology" in texts(answer.content)
+    assert client.get(f"{where}.png?{asked}").content.startswith(b"\x89PNG")
+    (error,) = refused(client, f"{where}.svg?{asked}&format=csv")
+    assert error["name"] == "format"
+    (error,) = refused(client, f"{where}.png?x=breadth&y=valid_accuracy")
+    assert error["name"] == "x"
+    nothing = client.get(f"{where}.svg?{asked}&width=1&min_depth=3&max_params_m=0.08")
+    assert "no coefficient is defined" in is_problem(nothing, 409)["detail"]

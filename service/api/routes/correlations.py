@@ -13,7 +13,17 @@ from data.queries import Field
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
-from service.api.params import CellFilters, Format, Name, Names, read, split_names
+from service.api.params import (
+    CellFilters,
+    Format,
+    Name,
+    Names,
+    openapi_parameters,
+    read,
+    split_names,
+)
+from service.api.pictures import drawn, picture_of
+from service.plots.views import BY_EPOCH
 
 router = APIRouter(tags=["statistics"])
 
@@ -48,7 +58,6 @@ class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
     bootstrap_seed: Annotated[int, Parameter(ge=0, le=2**31)] = Parameter(
         0, description="seed of the bootstrap: the same one gives the same interval"
     )
-    format: Format | None = Parameter(None, description="instead of the Accept header")
 
     def options(self) -> Options:
         """As the data layer takes them."""
@@ -80,10 +89,11 @@ class CorrelationsQuery(_CorrelationBase):
         description="columns or metrics (repeatable)",
         examples=[["valid_accuracy@final"]],
     )
+    format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-class ByEpochQuery(_CorrelationBase):
-    """Parameters of ``GET /correlations/by-epoch``."""
+class ByEpochPicture(_CorrelationBase):
+    """Parameters of ``GET /plots/correlations-by-epoch.svg``."""
 
     x: Names = Parameter(
         ...,
@@ -96,6 +106,12 @@ class ByEpochQuery(_CorrelationBase):
     schedule: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
         None, description="planned epochs; the longest recorded by default", examples=[200]
     )
+
+
+class ByEpochQuery(ByEpochPicture):
+    """Parameters of ``GET /correlations/by-epoch``."""
+
+    format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
 def describe(result: Result) -> dict[str, Any]:
@@ -165,6 +181,42 @@ def correlate(request: Request) -> Response:
 def correlate_by_epoch(request: Request) -> Response:
     """One coefficient an epoch: where in training does width stop to tell anything?"""
     query: Any = read(ByEpochQuery, request)
+    records, context = _each_epoch(request, query)
+    return collection(request, query.format, records, context, "correlations-by-epoch")
+
+
+@router.get(
+    "/plots/correlations-by-epoch.svg",
+    summary="A picture of correlations by epoch",
+    response_class=Response,
+    responses=picture_of("image/svg+xml"),
+    openapi_extra={"parameters": openapi_parameters(ByEpochPicture)},
+)
+async def plot_by_epoch_svg(request: Request) -> Response:
+    """`GET /correlations/by-epoch` as SVG; 409 where no coefficient is defined."""
+    return await drawn(request, lambda: _by_epoch(request), None, "svg")
+
+
+@router.get(
+    "/plots/correlations-by-epoch.png",
+    summary="A picture of correlations by epoch, in pixels",
+    response_class=Response,
+    responses=picture_of("image/png"),
+    openapi_extra={"parameters": openapi_parameters(ByEpochPicture)},
+)
+async def plot_by_epoch_png(request: Request) -> Response:
+    """`GET /correlations/by-epoch` as PNG; 409 where no coefficient is defined."""
+    return await drawn(request, lambda: _by_epoch(request), None, "png")
+
+
+def _by_epoch(request: Request) -> dict[str, Any]:
+    """The document that a picture is drawn from."""
+    records, context = _each_epoch(request, read(ByEpochPicture, request))
+    return {"kind": BY_EPOCH, "items": records, "context": context}
+
+
+def _each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One coefficient an epoch and x, and what they are of."""
     view = deps.view(request, query)
     filters = query.filters()
     fields: list[Field] = []
@@ -187,4 +239,4 @@ def correlate_by_epoch(request: Request) -> Response:
     curve = deps.describe_set(resolved)
     del curve["epoch"], curve["metric"]
     context["sets"][query.y] = curve
-    return collection(request, query.format, records, context, "correlations-by-epoch")
+    return records, context

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import Field as Parameter
 from starlette.exceptions import HTTPException
@@ -20,12 +20,11 @@ from service.api import deps, schemas
 from service.api.access import may_write
 from service.api.body import read_kind
 from service.api.documentation import describes
-from service.api.errors import CONFLICT, ConflictError
 from service.api.formats import FILES, asked_format, columns_of, json_response, stream
 from service.api.params import Format, Name, Query, openapi_parameters, read
+from service.api.pictures import Drawable, drawn, picture_of
 from service.jobs.queue import JobStateError
-from service.plots.render import render
-from service.plots.views import VIEWS, Form, NothingToShowError
+from service.plots.views import VIEWS
 from service.studies import convergence, measured, planning
 from service.studies.kinds import KINDS, Convergence, GeneralisationStudy, StudyRequest, read_study
 from service.studies.outcomes import Outcome, outcomes, state_of, states
@@ -63,15 +62,6 @@ class PlotQuery(Query):
         description="what is shown; by kind, the default first: "
         + "; ".join(f"{kind}: {', '.join(views)}" for kind, views in VIEWS.items()),
     )
-
-
-_DRAWING = CapacityLimiter(2)
-"""Pictures are drawn by processes of some 200 MB each: so many at a time, on their own threads."""
-
-
-def _picture(media_type: str) -> dict[int | str, dict[str, Any]]:
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": {media_type: binary}}, **CONFLICT}
 
 
 @router.post(
@@ -134,26 +124,24 @@ def one_study(request: Request, number: Number) -> Response:
     "/studies/{study}/plot.svg",
     summary="A picture of a study",
     response_class=Response,
-    responses=_picture("image/svg+xml"),
+    responses=picture_of("image/svg+xml"),
     openapi_extra={"parameters": openapi_parameters(PlotQuery)},
 )
 async def plot_svg(request: Request, number: Number) -> Response:
     """Of its results so far, as SVG; 409 as long as there is nothing to show."""
-    drawn = await to_thread.run_sync(_plot, request, number, "svg", limiter=_DRAWING)
-    return Response(drawn, media_type="image/svg+xml")
+    return await _plot(request, number, "svg")
 
 
 @router.get(
     "/studies/{study}/plot.png",
     summary="A picture of a study, in pixels",
     response_class=Response,
-    responses=_picture("image/png"),
+    responses=picture_of("image/png"),
     openapi_extra={"parameters": openapi_parameters(PlotQuery)},
 )
 async def plot_png(request: Request, number: Number) -> Response:
     """Of its results so far, as PNG; 409 as long as there is nothing to show."""
-    drawn = await to_thread.run_sync(_plot, request, number, "png", limiter=_DRAWING)
-    return Response(drawn, media_type="image/png")
+    return await _plot(request, number, "png")
 
 
 @router.delete("/studies/{study}", summary="Cancel a study", dependencies=[Depends(may_write)])
@@ -235,14 +223,14 @@ def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
     return _summary(study, told) | {"parts": parts, "results": results}
 
 
-def _plot(request: Request, number: int, form: Form) -> bytes:
+async def _plot(request: Request, number: int, form: Drawable) -> Response:
     query = read(PlotQuery, request)
-    study = _found(request, number)
-    document = _document(study, _told(request, study))
-    try:
-        return render(document, query.view, form, folder=deps.queue(request).home / "plots")
-    except NothingToShowError as error:
-        raise ConflictError(str(error)) from None
+
+    def document() -> dict[str, Any]:
+        study = _found(request, number)
+        return _document(study, _told(request, study))
+
+    return await drawn(request, document, query.view, form)
 
 
 def _summary(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:

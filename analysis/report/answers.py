@@ -1,0 +1,60 @@
+"""Correlations over the cells that a server holds; each answer has its call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from analysis.client import Client, ClientError, Parameters
+from analysis.report.text import markdown, shown
+
+_REFUSED = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Coefficients by (x, y), with the call that gave them."""
+
+    call: str
+    by_pair: dict[tuple[str, str], dict[str, Any]]
+
+    def table(self, xs: Sequence[str], ys: Sequence[str]) -> str:
+        """A row a y, a column an x."""
+        rows = []
+        for y in ys:
+            found = [self.by_pair[x, y] for x in xs]
+            numbers = sorted({item["n"] for item in found})
+            cells = f"{numbers[0]:,}" + (f"–{numbers[-1]:,}" if len(numbers) > 1 else "")
+            rows.append([f"`{y}`", *(shown(item) for item in found), cells])
+        return markdown(["", *(f"`{x}`" for x in xs), "n"], rows) + f"\n`{self.call}`\n"
+
+
+def correlations(
+    client: Client, xs: Iterable[str], ys: Iterable[str], *more: tuple[str, str]
+) -> Answer:
+    """Every x with every y.
+
+    Raises:
+        ClientError: the server can't be reached, or refused.
+    """
+    parameters = [*(("x", x) for x in xs), *(("y", y) for y in ys), *more]
+    items = client.get("/correlations", parameters)["items"]
+    call = f"GET /correlations?{urlencode(parameters, safe='@/:')}"
+    return Answer(call, {(item["x"], item["y"]): item for item in items})
+
+
+def recorded(client: Client, metrics: Iterable[str], *more: tuple[str, str]) -> list[str]:
+    """Those metrics that the server has a value of."""
+    found = []
+    for metric in metrics:
+        parameters: Parameters = [("fields", f"id,{metric}"), ("limit", "1"), *more]
+        try:
+            client.get("/cells", parameters)
+        except ClientError as error:
+            if error.status != _REFUSED:
+                raise
+        else:
+            found.append(metric)
+    return found

@@ -1,0 +1,89 @@
+"""The studies of a plan on a server: found, asked for where they are missing, waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from analysis.client import Client
+from analysis.report.plan import Body
+
+Document = dict[str, Any]
+Told = Callable[[int, int, str], None]
+"""``told(done, total, text)``: how far it is."""
+
+ASK_EVERY_S = 5.0
+
+
+class MissingError(LookupError):
+    """Studies that the server doesn't have, or that haven't ended; the message says which."""
+
+
+def find(client: Client, plan: Mapping[str, Body]) -> dict[str, Document]:
+    """By name, what the server has of the plan: the latest study of just these settings."""
+    found: dict[str, Document] = {}
+    for study in client.items("/studies"):
+        for name, body in plan.items():
+            if name not in found and _same(study, body):
+                found[name] = study
+        if len(found) == len(plan):
+            break
+    return found
+
+
+def finished(client: Client, plan: Mapping[str, Body]) -> dict[str, Document]:
+    """The studies with their results, as the server has them.
+
+    Raises:
+        MissingError: one isn't there or hasn't ended.
+        ClientError: the server can't be reached, or refused.
+    """
+    found = find(client, plan)
+    missing = [name for name in plan if name not in found or not _ended(found[name])]
+    if missing:
+        raise MissingError(f"not on {client.url}, or not at their end: {', '.join(missing)}")
+    return {name: client.get(found[name]["links"]["self"]) for name in plan}
+
+
+def completed(
+    client: Client,
+    plan: Mapping[str, Body],
+    told: Told,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Document]:
+    """The same, after what is missing was asked for and has ended, in the order of the plan.
+
+    What is complete is asked for no second time, so that who may only read gets it too.
+
+    Raises:
+        ClientError: the server can't be reached, or refused.
+    """
+    found = find(client, plan)
+    for name, body in plan.items():
+        if name not in found or found[name]["state"] != "done":
+            found[name] = client.post("/studies", body)
+    addresses = {name: found[name]["links"]["self"] for name in plan}
+    while True:
+        parts = [found[name]["progress"] for name in plan]
+        left = [name for name in plan if not _ended(found[name])]
+        told(
+            sum(part["ended"] for part in parts),
+            sum(part["parts"] for part in parts),
+            f"{left[0]}, {len(left)} studies left" if left else "",
+        )
+        if not left:
+            return {name: client.get(address) for name, address in addresses.items()}
+        pause(ASK_EVERY_S)
+        found |= find(client, {name: plan[name] for name in left})
+
+
+def _same(study: Document, body: Body) -> bool:
+    """Whether a study was asked for by this body, but for its priority and defaults."""
+    settings = study["settings"] | {"kind": study["kind"]}
+    return all(settings.get(name) == value for name, value in body.items() if name != "priority")
+
+
+def _ended(study: Document) -> bool:
+    return bool(study["progress"]["ended"] == study["progress"]["parts"])

@@ -1,0 +1,42 @@
+"""Markdown: tables and numbers as the reports write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from analysis.spaces.darts import NAMED
+
+NOTHING = "–"
+
+_NAMES = {cell.id: name for name, cell in NAMED.items()}
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def shown(item: dict[str, Any]) -> str:
+    """``+0.240 (+0.220, +0.250)``: a coefficient with its interval, as the API answers it."""
+    if item["coefficient"] is None:
+        return f"– ({item['reason']})"
+    return f"{item['coefficient']:+.3f}{interval(item['ci'], '+.3f')}"
+
+
+def interval(ends: Sequence[float | None] | None, form: str) -> str:
+    """`` (0.1, 0.2)``, nothing where there is none; an end without bound is ∞."""
+    if ends is None:
+        return ""
+    return f" ({', '.join('∞' if end is None else format(end, form) for end in ends)})"
+
+
+def figure(value: float | None, form: str = ".4g") -> str:
+    """A number, or a dash."""
+    return NOTHING if value is None else format(value, form)
+
+
+def cell_name(cell: str) -> str:
+    """The published name of a cell, or its id."""
+    return _NAMES.get(cell, cell)

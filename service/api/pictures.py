@@ -1,0 +1,48 @@
+"""Pictures as answers: drawn by processes of their own, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request, Response
+
+from service.api import deps
+from service.api.errors import CONFLICT, ConflictError
+from service.plots.render import render
+from service.plots.views import NothingToShowError
+
+Drawable = Literal["svg", "png"]
+
+_MEDIA_TYPES: dict[Drawable, str] = {"svg": "image/svg+xml", "png": "image/png"}
+
+_DRAWING = CapacityLimiter(2)
+"""Pictures are drawn by processes of some 200 MB each: so many at a time, on their own threads."""
+
+
+def picture_of(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What an address of a picture may answer, for the OpenAPI document."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"content": {media_type: binary}}, **CONFLICT}
+
+
+async def drawn(
+    request: Request, document: Callable[[], dict[str, Any]], view: str | None, form: Drawable
+) -> Response:
+    """The picture of what ``document`` gives, which is called on a thread.
+
+    Raises:
+        ConflictError: there is nothing to show yet.
+        QueryError: there is no such view of it.
+    """
+
+    def draw() -> bytes:
+        folder = deps.queue(request).home / "plots"
+        try:
+            return render(document(), view, form, folder=folder)
+        except NothingToShowError as error:
+            raise ConflictError(str(error)) from None
+
+    picture = await to_thread.run_sync(draw, limiter=_DRAWING)
+    return Response(picture, media_type=_MEDIA_TYPES[form])
