@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 DEFAULTS = {
     "hpo-bench": "default table",
     "local-bundle": "default local-bundle",
-    "local-studies": "default local-studies",
+    "reproduction": "default reproduction",
+    "reproduction-studies": "default reproduction-studies",
 }
 """What every home starts with, and the note under which it remembers that: tables, and studies,
 which are made of runs of these."""
@@ -198,8 +199,9 @@ class Library:
 
         load: dict[str, Callable[[], Outcome | Imported]] = {
             "hpo-bench": lambda: self.import_source(recognise(packaged_table()), report),
-            "local-bundle": lambda: self.import_source(bundled_table(), report),
-            "local-studies": lambda: self.import_studies(bundled_studies()),
+            "local-bundle": lambda: self.import_source(bundled_table("local-bundle"), report),
+            "reproduction": lambda: self.import_source(bundled_table("reproduction"), report),
+            "reproduction-studies": lambda: self.import_studies(bundled_studies()),
         }
         outcomes = []
         for name, note in missing.items():

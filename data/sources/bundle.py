@@ -1,8 +1,10 @@
-"""What ships with Cellwise: runs that it trained itself, on a sample of both spaces, and studies.
+"""What ships with Cellwise: runs that it trained itself, and studies that are made of them.
 
-``local-bundle.parquet`` is an export of these runs, ``local-bundle.toml`` says what it is. How it
-was made: :mod:`analysis.scripts.bundle` and docs/bundle.md. ``local-studies.parquet`` is an export
-of studies (:mod:`data.study_files`), some of whose parts are runs of that table.
+``local-bundle.parquet`` holds runs on a sample of both spaces (:mod:`analysis.scripts.bundle`,
+docs/bundle.md), ``reproduction.parquet`` those of the report at scale ``proxy``
+(:mod:`analysis.report`, docs/reproduction.md); a ``.toml`` beside each says what it is.
+``reproduction-studies.parquet`` holds that report's studies (:mod:`data.study_files`), whose
+trainings are runs of both.
 """
 
 from __future__ import annotations
@@ -13,18 +15,18 @@ import data.bundle
 from data.sources.base import Source
 from data.sources.tabular import Tabular
 
-NAME = "local-bundle"
-STUDIES = "local-studies"
+TABLES = ("local-bundle", "reproduction")
+STUDIES = "reproduction-studies"
 
 
-def bundled_table() -> Source:
-    """The shipped table.
+def bundled_table(name: str) -> Source:
+    """One of the shipped tables.
 
     Raises:
         SourceError: its files are damaged.
     """
     folder = _folder()
-    return Tabular(folder / f"{NAME}.parquet", parquet=True, mapping=folder / f"{NAME}.toml")
+    return Tabular(folder / f"{name}.parquet", parquet=True, mapping=folder / f"{name}.toml")
 
 
 def bundled_studies() -> Path:

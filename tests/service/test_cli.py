@@ -146,7 +146,7 @@ def test_import_and_remove(empty_home: Path, tmp_path: Path) -> None:
         # What isn't a name of a source is refused before anything is read.
         refused = failed("import", table, "--source", "a/b")
     assert json.loads(done.stdout)["name"] == "other"
-    for table_name in ("hpo-bench", "local-bundle"):
+    for table_name in ("hpo-bench", "local-bundle", "reproduction"):
         assert f"loaded the default table {table_name}" in done.stderr, "on the first opening"
     assert "loaded the default studies: " in done.stderr
     assert "can't name a source" in refused

@@ -254,6 +254,24 @@ def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:
     assert found["pairs"][0]["original"] == 40.0  # what the last epoch has on ori-test
 
 
+def test_several_cells_are_compared_one_by_one_and_together(lab: Lab) -> None:
+    lab.post(
+        kind="generalisation",
+        cells=["DARTS-V2", "ENAS"],
+        datasets=["digits"],
+        recipe="proxy",
+        seeds=[1, 2],
+    )
+    gains = {"DARTS-V2-adapted": 2.0, "ENAS-adapted": 5.0}
+    by_id = {get(lab.client, f"/cells/{name}")["id"]: gain for name, gain in gains.items()}
+    lab.work(lambda a: by_id.get(parse_cell(a.cell).id, 0.0) + (a.seed == 2))
+    darts, enas, together = lab.study()["results"]
+    assert (darts["mean"], enas["mean"]) == (2.0, 5.0)
+    assert (together["original"], together["n"], together["mean"]) == ("all", 4, 3.5)
+    assert "pairs" not in together
+    assert [(pair["dataset"], pair["seed"]) for pair in enas["pairs"]] == [("digits", 1), ("digits", 2)]  # fmt: skip  # noqa: E501
+
+
 def test_a_landscape_is_told_row_by_row(lab: Lab) -> None:
     """A bowl of known curvature: loss 1 + 3x² + y²."""
     axis = [-1, -0.5, 0, 0.5, 1]

@@ -608,7 +608,7 @@ def test_the_shipped_studies_are_loaded_once(empty_home: Path, tmp_path: Path) -
     home = Path(shutil.copytree(empty_home, tmp_path / "home"))
     with closing(Library.open(home)) as library:
         *tables, studies = library.load_default()
-        assert len(tables) == 2
+        assert [table.name for table in tables] == ["hpo-bench", "local-bundle", "reproduction"]
         assert isinstance(studies, Imported)
         assert studies.new == len(get(client_of(library), "/studies?limit=200")["items"])
         assert studies.file == bundled_studies().name
@@ -621,7 +621,7 @@ def test_shipped_studies_whose_table_was_removed_are_left_out(
 ) -> None:
     """A home of a version without studies still opens, however many times."""
     monkeypatch.setattr("data.sources.bundled_studies", lambda: file)
-    for name in ("hpo-bench", "local-bundle"):
+    for name in ("hpo-bench", "local-bundle", "reproduction"):
         fresh.store.set_note(DEFAULTS[name], name)
     assert fresh.load_default() == []
     assert held(fresh) == [[]] * 5
