@@ -23,7 +23,9 @@ _INTRODUCTION = """\
 Shu, Wang and Cai (ICLR 2020, [arXiv 1909.09569](https://arxiv.org/abs/1909.09569)) hold that
 popular search algorithms favour wide, shallow cells because these converge fast early on, for their
 loss is smoother and their gradients vary less, and that such cells need not generalise better. Each
-part of that, measured; every figure and number is a server's answer, none is typed by hand.
+part of that, measured; every figure and number is a server's answer, none is typed by hand. Written
+by `cellwise report --scale {name}`; what is measured, and how, say docs/studies.md and
+docs/concepts.md.
 """
 
 _READING = """\
@@ -129,7 +131,7 @@ def make(material: Material) -> Report:
     )
     text = [
         f"# {TITLE}\n",
-        _INTRODUCTION,
+        _INTRODUCTION.format(name=material.scale.name),
         _scale(material),
         *_claims(told),
         *benchmark.topology(material, ranks),

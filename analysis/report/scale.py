@@ -73,10 +73,12 @@ class Scale(_Settings):
     """One scale, as its TOML file says it.
 
     Attributes:
+        name: as ``--scale`` takes it.
         limits: what can't be told at this scale, as a paragraph of the report.
         learning_rate: of what isn't done at several; one of ``learning_rates``.
     """
 
+    name: str
     about: str
     limits: str = ""
     dataset: str
@@ -120,7 +122,7 @@ def find(name: str) -> Scale:
             text = Path(name).read_text("utf-8")
         else:
             raise ScaleError(f"no scale {name!r}; allowed: {', '.join(names())}, or a TOML file")
-        return Scale.model_validate(tomllib.loads(text))
+        return Scale.model_validate(tomllib.loads(text) | {"name": name})
     except OSError as error:
         raise ScaleError(f"{name}: {error.strerror}") from error
     except ValidationError as error:

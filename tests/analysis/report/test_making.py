@@ -1,0 +1,126 @@
+"""The report that ships: the same again from the data that ship; and the forms it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analysis.client import Client, Parameters
+from analysis.report.asking import MissingError
+from analysis.report.claims import Claim
+from analysis.report.following import report_of
+from analysis.report.making import Report
+from analysis.report.scale import find
+from data.library import Library
+from data.sources import recognise
+from tests.conftest import ROOT, TABLES, client_of, need
+
+DOCUMENT = ROOT / "docs" / "reproduction.md"
+
+
+class Undrawn(Client):
+    """Draws nothing: pictures are tested on their own."""
+
+    def text(self, path: str, parameters: Parameters = ()) -> str:
+        """An empty picture."""
+        return "<svg/>"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A fresh server with the tables that the document was written from."""
+    files = sorted(need(TABLES).iterdir())
+    with closing(Library.open(tmp_path_factory.mktemp("reproduction"))) as library:
+        library.load_default()
+        for file in files:
+            library.import_source(recognise(file))
+        yield Undrawn(transport=client_of(library)._transport)
+
+
+@pytest.fixture(scope="module")
+def made(server: Client) -> Report:
+    return report_of(server, find("proxy"), as_is=True, console=Console(quiet=True))
+
+
+def test_the_shipped_reproduction_comes_out_of_the_shipped_data(made: Report) -> None:
+    assert made.markdown("studies").splitlines() == DOCUMENT.read_text().splitlines()
+
+
+def test_its_pictures_are_there(made: Report) -> None:
+    for name in made.figures:
+        assert (DOCUMENT.parent / "studies" / f"{name}.svg").stat().st_size > 2_000
+
+
+def test_every_claim_is_measured(made: Report) -> None:
+    assert len(made.claims) == 8
+    for claim in made.claims:
+        assert claim.measurements
+        assert {one.n > 0 for one in claim.measurements} == {True}
+
+
+def test_all_of_it_has_ended(server: Client) -> None:
+    studies = list(server.items("/studies"))
+    assert len(studies) == 10
+    for study in studies:
+        assert study["state"] == "done"
+        parts: Sequence[dict[str, Any]] = server.get(study["links"]["self"])["parts"]
+        assert all(part["state"] == "done" or part["diverged"] for part in parts)
+
+
+def test_what_a_server_lacks_is_named(server: Client) -> None:
+    with pytest.raises(MissingError, match="gradients family, gradients named, landscape family"):
+        report_of(server, find("digits"), as_is=True, console=Console(quiet=True))
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its headings."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.tables = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect."""
+        found = dict(attrs)
+        self.tables += tag == "table"
+        if found.get("src"):
+            self.sources.append(found["src"] or "")
+        if tag == "link":
+            self.links.append(found.get("href") or "")
+
+
+SMALL = Report(
+    "# Title\n\n| a | b |\n| --- | --- |\n| 1 < 2 | ρ |\n\n![A picture](one-two.svg)\n",
+    {"one-two": "<svg>ρ</svg>"},
+    (Claim("title", "statement", ()),),
+)
+
+
+def test_the_page_holds_everything(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "report.html"
+    assert SMALL.write(path) == [path]
+    page = Page(path.read_text(encoding="utf-8"))
+    assert (len(page.sources), page.links, page.tables) == (1, [], 1)
+    assert page.sources[0].startswith("data:image/svg+xml;base64,")
+
+
+def test_markdown_refers_to_figures_beside_it(tmp_path: Path) -> None:
+    path, figure = SMALL.write(tmp_path / "report.md")
+    assert figure == tmp_path / "report-figures" / "one-two.svg"
+    assert "![A picture](report-figures/one-two.svg)" in path.read_text(encoding="utf-8")
+    assert figure.read_text(encoding="utf-8") == "<svg>ρ</svg>"
+
+
+def test_figures_may_lie_elsewhere(tmp_path: Path) -> None:
+    path, figure = SMALL.write(tmp_path / "docs" / "a.md", tmp_path / "img")
+    assert "![A picture](../img/one-two.svg)" in path.read_text(encoding="utf-8")
+    assert figure.exists()
