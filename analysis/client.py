@@ -82,10 +82,14 @@ class Client:
         Raises:
             ClientError: no answer, or a refusal.
         """
-        return self._send("GET", path, parameters).json()
+        return self._json(self._send("GET", path, parameters))
 
     def text(self, path: str, parameters: Parameters = ()) -> str:
-        """The same of a path that answers with text, such as a picture in SVG."""
+        """The answer to ``GET path`` as text: a picture in SVG, a table in CSV.
+
+        Raises:
+            ClientError: no answer, or a refusal.
+        """
         return self._send("GET", path, parameters).text
 
     def post(self, path: str, body: Any = None) -> Any:
@@ -94,7 +98,7 @@ class Client:
         Raises:
             ClientError: no answer, or a refusal.
         """
-        return self._send("POST", path, body=body).json()
+        return self._json(self._send("POST", path, body=body))
 
     def items(self, path: str, parameters: Parameters = ()) -> Iterator[dict[str, Any]]:
         """The items of every page, from the first on; pages are asked for as they are reached.
@@ -120,7 +124,17 @@ class Client:
         if answer.is_success:
             return answer
         try:
-            detail = answer.json()["detail"]
+            detail = str(answer.json()["detail"])
         except (ValueError, KeyError, TypeError):
-            detail = f"{self.url} answers {answer.status_code}, which is not Cellwise's"
+            raise self._foreign(answer) from None
         raise ClientError(f"{method} {path}: {detail}", answer.status_code)
+
+    def _json(self, answer: httpx2.Response) -> Any:
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._foreign(answer) from None
+
+    def _foreign(self, answer: httpx2.Response) -> ClientError:
+        told = f"{self.url} answers {answer.status_code}, which is not Cellwise's"
+        return ClientError(told, answer.status_code)

@@ -60,7 +60,7 @@ class _Bridge(httpx2.BaseTransport):
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
         return await self._client.request(
             request.method,
-            request.url.raw_path.decode(),
+            str(request.url),
             content=request.read(),
             headers={"content-type": request.headers.get("content-type", "application/json")},
         )

@@ -45,13 +45,15 @@ def report(
     """
     from analysis.client import ClientError
     from analysis.report.asking import MissingError
+    from analysis.report.making import OutputError, require_writable
     from analysis.report.scale import ScaleError, find
 
     try:
+        require_writable(output, figures)
         chosen = find(scale)
         made = asyncio.run(_made(home_folder(home), url, chosen, as_is))
         written = made.write(output, figures)
-    except (ScaleError, ClientError) as error:
+    except (ClientError, OutputError, ScaleError) as error:
         fail(str(error))
     except MissingError as error:
         fail(f"{error}. Without --as-is they are made.")

@@ -14,6 +14,8 @@ Told = Callable[[int, int, str], None]
 """``told(done, total, text)``: how far it is."""
 
 ASK_EVERY_S = 5.0
+_ENDS = ("done", "failed")
+"""States of studies that can be reported: what failed of one is told."""
 
 
 class MissingError(LookupError):
@@ -36,11 +38,11 @@ def finished(client: Client, plan: Mapping[str, Body]) -> dict[str, Document]:
     """The studies with their results, as the server has them.
 
     Raises:
-        MissingError: one isn't there or hasn't ended.
+        MissingError: one isn't there, hasn't ended, or was cancelled.
         ClientError: the server can't be reached, or refused.
     """
     found = find(client, plan)
-    missing = [name for name in plan if name not in found or not _ended(found[name])]
+    missing = [name for name in plan if name not in found or found[name]["state"] not in _ENDS]
     if missing:
         raise MissingError(f"not on {client.url}, or not at their end: {', '.join(missing)}")
     return {name: client.get(found[name]["links"]["self"]) for name in plan}
@@ -58,6 +60,7 @@ def completed(
     What is complete is asked for no second time, so that who may only read gets it too.
 
     Raises:
+        MissingError: one was cancelled meanwhile.
         ClientError: the server can't be reached, or refused.
     """
     found = find(client, plan)
@@ -74,15 +77,17 @@ def completed(
             f"{left[0]}, {len(left)} studies left" if left else "",
         )
         if not left:
+            cancelled = [name for name in plan if found[name]["state"] not in _ENDS]
+            if cancelled:
+                raise MissingError(f"cancelled meanwhile: {', '.join(cancelled)}")
             return {name: client.get(address) for name, address in addresses.items()}
         pause(ASK_EVERY_S)
         found |= find(client, {name: plan[name] for name in left})
 
 
 def _same(study: Document, body: Body) -> bool:
-    """Whether a study was asked for by this body, but for its priority and defaults."""
-    settings = study["settings"] | {"kind": study["kind"]}
-    return all(settings.get(name) == value for name, value in body.items() if name != "priority")
+    """Whether a study was asked for by this body, in which every setting is spelt out."""
+    return bool(study["settings"] == body)
 
 
 def _ended(study: Document) -> bool:

@@ -10,7 +10,7 @@ from analysis.report.answers import correlations, recorded
 from analysis.report.claims import Measurement
 from analysis.report.material import Material
 from analysis.report.plan import PUBLISHED
-from analysis.report.text import markdown
+from analysis.report.text import markdown, number
 
 SHAPES = ("width", "depth", "node_width", "effective_depth")
 EARLY = {
@@ -22,7 +22,16 @@ FINAL = {
     "valid_accuracy@200of200": "validation accuracy after 200 epochs",
     "test_accuracy@200of200": "test accuracy after 200 epochs",
 }
-SAMPLE = (("dataset", "cifar10-valid"), ("recipe", "proxy"), ("images", "jpeg"))
+CHOSEN = frozenset({"valid_accuracy@3of200", "valid_accuracy@8of200"})
+"""Metrics of cells that were chosen for their accuracy."""
+CONNECTED = (("min_width", "1"),)
+GROUPINGS = {"ops": "operations", "width,depth": "width and depth"}
+SAMPLE = (
+    ("dataset", "cifar10-valid"),
+    ("recipe", "proxy"),
+    ("images", "jpeg"),
+    ("source", "local-bundle"),
+)
 SAMPLE_EARLY, SAMPLE_FINAL = "valid_accuracy@3of12", "valid_accuracy@12of12"
 BY_EPOCH = (("x", "width"), ("x", "depth"), ("y", "valid_accuracy"))
 
@@ -49,8 +58,9 @@ def topology(material: Material, items: list[dict[str, Any]]) -> Iterator[str]:
     )
     yield (
         "Normal cells. Width in units of one node's channels, depth in edges; ranks among all "
-        "wirings of as many nodes with two distinct sources each; *as wide*: the share of these "
-        "that are as wide or wider.\n"
+        "wirings of as many nodes with two distinct sources each, as in the paper (NASNet, "
+        "AmoebaNet and ENAS have nodes that read one source twice, and aren't themselves among "
+        "these); *as wide*: the share of these that are as wide or wider.\n"
     )
     for name in PUBLISHED:
         yield material.figure(f"cell-{name.lower()}", f"/cells/{name}/diagram.svg", (), name)
@@ -62,49 +72,74 @@ def table(material: Material) -> tuple[list[str], dict[str, list[Measurement]]]:
     """
     client = material.client
     text = ["## What the table says, over all of NAS-Bench-201\n"]
+    measured: dict[str, list[Measurement]] = {"speed": [], "fading": [], "connections": []}
     early, final = recorded(client, EARLY), recorded(client, FINAL)
     missing = [name for name in (*EARLY, *FINAL) if name not in (*early, *final)]
-    measured: dict[str, list[Measurement]] = {"speed": [], "fading": [], "connections": []}
-    everything = correlations(client, SHAPES, (*early, *final))
-    text.append(
+    if early or final:
+        text += _everything(material, early, final, measured)
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        text.append(f"Not recorded on this server: {names}. `cellwise import` brings them in.\n")
+    if recorded(client, (SAMPLE_EARLY,), *SAMPLE):
+        text += _sample(material, measured)
+    return text, measured
+
+
+def _everything(
+    material: Material, early: list[str], final: list[str], measured: dict[str, list[Measurement]]
+) -> Iterator[str]:
+    """What all cells say that have a value."""
+    everything = correlations(material.client, SHAPES, (*early, *final))
+    yield (
         "CIFAR-10, means over seeds, Spearman's ρ with Fisher's 95 % interval over the connected "
         "cells that have the value. `width` and `depth` are the paper's readings, carried over; "
         "`node_width` and `effective_depth` other ones (docs/concepts.md).\n"
     )
-    text.append(everything.table(SHAPES, (*early, *final)))
-    if missing:
-        names = ", ".join(f"`{name}`" for name in missing)
-        text.append(f"Not recorded on this server: {names}. `cellwise import` brings them in.\n")
+    yield everything.table(SHAPES, (*early, *final))
+    if any(name in CHOSEN for name in early):
+        yield (
+            "Values after 3 and 8 epochs were logged for cells that optimisers had chosen, not for "
+            "a random part (docs/sources.md): no verdict rests on them.\n"
+        )
     for name in early:
         for x, sign in claims.WIDE_AND_SHALLOW.items():
             item = everything.by_pair[x, name]
             what = f"NAS-Bench-201: {x} with {EARLY[name]}"
-            measured["speed"].append(claims.correlation(what, item, sign))
-    for name in early:
+            primary = name not in CHOSEN
+            measured["speed"].append(claims.correlation(what, item, sign, primary=primary))
         for late in final[:1]:
+            what = f"NAS-Bench-201: width with {EARLY[name]}"
             measured["fading"].append(
-                _fading(material, f"NAS-Bench-201: width with {EARLY[name]}", name, late)
+                _fading(material, what, name, late, primary=name not in CHOSEN)
             )
-    groups = client.get(
-        "/groups", [("by", "ops"), *(("metric", name) for name in (*early, *final))]
-    )
-    words = EARLY | FINAL
-    for name, explained in groups["explained"].items():
-        what = f"NAS-Bench-201: variance of {words[name]} explained by the multiset of operations"
-        measured["connections"].append(claims.not_by_operations(what, explained))
+    metrics = [("metric", name) for name in (*early, *final)]
+    explained = {
+        by: material.client.get("/groups", [("by", by), *CONNECTED, *metrics])["explained"]
+        for by in GROUPINGS
+    }
+    for name in early:
+        what = f"NAS-Bench-201: variance of {EARLY[name]} explained by which operations a cell has"
+        measured["connections"].append(
+            claims.not_by_operations(what, explained["ops"][name], primary=name not in CHOSEN)
+        )
     rows = [
-        [f"`{name}`", f"{100 * one['eta_squared']:.1f} %", f"{one['groups']}", f"{one['n']:,}"]
-        for name, one in groups["explained"].items()
-        if one["eta_squared"] is not None
+        [
+            f"`{name}`",
+            *(_share(explained[by][name]["eta_squared"]) for by in GROUPINGS),
+            f"{explained['ops'][name]['n']:,}",
+        ]
+        for name in (*early, *final)
     ]
-    text.append(
-        "How much of the variance of accuracy the operations explain that a cell has, however they "
-        "are arranged; the rest is arrangement (and seeds):\n"
+    yield (
+        "Share of the variance of accuracy (η²) over the connected cells that is explained by "
+        "which operations a cell has, however they are arranged, and by its width and depth:\n"
     )
-    text.append(markdown(["", "η²", "multisets", "cells"], rows) + "\n`GET /groups?by=ops`\n")
-    if recorded(client, (SAMPLE_EARLY,), *SAMPLE):
-        text += _sample(material, measured)
-    return text, measured
+    yield markdown(["", *GROUPINGS.values(), "cells"], rows)
+    yield "`GET /groups?by=ops&min_width=1`, `GET /groups?by=width,depth&min_width=1`\n"
+
+
+def _share(share: float | None) -> str:
+    return number(share, ".1%")
 
 
 def _sample(material: Material, measured: dict[str, list[Measurement]]) -> Iterator[str]:
@@ -136,12 +171,21 @@ def _sample(material: Material, measured: dict[str, list[Measurement]]) -> Itera
 
 
 def _fading(
-    material: Material, what: str, early: str, late: str, *more: tuple[str, str]
+    material: Material,
+    what: str,
+    early: str,
+    late: str,
+    *more: tuple[str, str],
+    primary: bool = False,
 ) -> Measurement:
     """Width with early and with final accuracy, over the cells that have both."""
     both = [("min_metric", f"{early}:0"), ("min_metric", f"{late}:0"), *more]
     answer = correlations(material.client, ("width", early), (early, late), *both)
     found: Mapping[tuple[str, str], Any] = answer.by_pair
     return claims.fades(
-        f"{what} against `{late}`", found["width", early], found["width", late], found[early, late]
+        f"{what} against `{late}`",
+        found["width", early],
+        found["width", late],
+        found[early, late],
+        primary=primary,
     )

@@ -12,7 +12,7 @@ from analysis.correlation import correlate
 from analysis.report import claims
 from analysis.report.claims import Measurement
 from analysis.report.material import Material
-from analysis.report.text import cell_name, figure, interval, markdown
+from analysis.report.text import NOTHING, cell_name, interval, markdown, number
 
 SHAPE = ("cell", "width", "depth")
 
@@ -23,23 +23,25 @@ Row = Mapping[str, Any]
 def convergence(material: Material) -> Section:
     """How fast cells learn beside their variants."""
     at, half = material.rate("rates family"), material.half
-    family = cell_name(material.scale.family.cell)
-    measures = {f"aulc@{half}": _aulc(half), f"sotl@{half}": _sotl(half)}
-    measured = [
-        *claims.of_shape("fresh", at["correlations"], {f"aulc@{half}": _aulc(half)}, rises=True),
-        *claims.of_shape("fresh", at["correlations"], {f"sotl@{half}": _sotl(half)}, rises=False),
-    ]
     others = material.rate("rates named")
+    family = cell_name(material.scale.family.cell)
+    found = at["correlations"]
+    measured = [
+        *claims.of_shape("fresh", found, {f"aulc@{half}": _aulc(half)}, rises=True, primary=True),
+        *claims.of_shape("fresh", found, {f"sotl@{half}": _sotl(half)}, rises=False),
+    ]
     text = [
         "## Convergence\n",
         f"{family}, its adapted form and {material.scale.family.variants} variants with other "
         "connections and the same operations, which differ in nothing else; then the published "
-        f"cells with their adapted forms, whose operations differ too. {_ways(material)}\n",
+        f"cells with their adapted forms, whose operations differ too. {_ways(material)} "
+        f"`aulc@{half}` and `accuracy` are percent of {_images(at['set'])}, `sotl@{half}` is in "
+        "nats, `half_life` in epochs (docs/concepts.md).\n",
         material.picture("rates family", "curves", f"Learning curves of {family} and variants"),
         material.picture("rates family", "shape", "Width and depth against the first epochs"),
-        _measures(at["cells"], measures),
+        _measures(at["cells"], half),
         material.picture("rates named", "curves", "Learning curves of the published cells"),
-        _measures(others["cells"], measures),
+        _measures(others["cells"], half),
     ]
     return text, measured
 
@@ -52,7 +54,11 @@ def learning_rates(material: Material) -> Section:
     for rate in material.scale.learning_rates:
         at = material.rate("rates family", rate)
         found = claims.of_shape(
-            f"fresh, learning rate {rate:g}", at["correlations"], {name: _aulc(half)}, rises=True
+            f"fresh, learning rate {rate:g}",
+            at["correlations"],
+            {name: _aulc(half)},
+            rises=True,
+            primary=True,
         )
         if rate != material.scale.learning_rate:
             measured += found
@@ -68,15 +74,15 @@ def learning_rates(material: Material) -> Section:
                 f"{rate:g}",
                 *(one.value for one in found),
                 f"{diverged} of {trainings}",
-                "–" if best is None else cell_name(best["cell"]),
-                "–" if best is None else f"{best['measures']['accuracy@final']['mean']:.2f}",
+                NOTHING if best is None else cell_name(best["cell"]),
+                NOTHING if best is None else f"{best['measures']['accuracy@final']['mean']:.2f} %",
             ]
         )
     head = ["learning rate", "width", "depth", "diverged", "best at the end", "its accuracy"]
     text = [
         "## Learning rates\n",
         f"Spearman's ρ of width and depth with {_aulc(half)}, over "
-        f"{cell_name(material.scale.family.cell)} and its variants:\n",
+        f"{cell_name(material.scale.family.cell)} and its variants, without runs that diverged:\n",
         markdown(head, rows),
     ]
     return text, measured
@@ -91,15 +97,14 @@ def operations(material: Material) -> Section:
         f"sotl@{half}": _sotl(half),
         "accuracy@final": "final accuracy",
     }
-    measured = claims.connections_matter(
-        [item for item in at["components"] if item["measure"] != "accuracy@final"], names
-    )
+    early = [item for item in at["components"] if item["measure"] != "accuracy@final"]
+    measured = claims.connections_matter(early, names, f"aulc@{half}")
     rows = [
         [
             f"`{item['measure']}`",
-            *(figure(item[part], ".3g") for part in ("connections", "operations", "seeds")),
-            figure(item["ratio"], ".2f") + interval(item["ratio_interval"], ".2f"),
-            figure(item["p"], ".2g"),
+            *(number(item[part], ".3g") for part in ("connections", "operations", "seeds")),
+            number(item["ratio"], ".2f") + interval(item["ratio_interval"], ".2f"),
+            number(item["p"], ".2g"),
         ]
         for item in at["components"]
         if item["measure"] in names
@@ -109,8 +114,9 @@ def operations(material: Material) -> Section:
         "## Connections against operations\n",
         f"{material.scale.family.variants} variants of {cell_name(material.scale.family.cell)} "
         "with random connections and as many with random operations, "
-        f"{seeds} seeds each: components of variance, their ratio with a bootstrap interval over "
-        "cells, and Brown and Forsythe's p.\n",
+        f"{seeds} seeds each: components of variance (accuracies in percent, losses in nats, "
+        "squared), the ratio of the first two with a bootstrap interval over cells, and p of Brown "
+        "and Forsythe's test that both kinds spread equally, which decides.\n",
         markdown(["", "connections", "operations", "seeds", "connections / operations", "p"], rows),
         material.picture("operations", "shape", "Both kinds of variants: shape and first epochs"),
     ]
@@ -121,10 +127,12 @@ def landscapes(material: Material) -> Section:
     """The loss over a plane around the trained weights."""
     text = ["## Loss landscapes\n"]
     settings = material.documents["landscape family"]["settings"]
-    images = material.documents["landscape family"]["results"]["cells"][0]["images"]
+    cells = material.documents["landscape family"]["results"]["cells"]
+    images = max((row["images"] or 0 for row in cells), default=0)
     text.append(
         f"{settings['points']}×{settings['points']} points over [−1, 1]² along two "
-        f"filter-normalised directions (Li et al. 2018), {images:,} test images. *Curvature*: mean "
+        f"filter-normalised directions (Li et al. 2018), {images:,} test images, loss in nats. "
+        "*Curvature*: mean "
         "of the Hessian's two eigenvalues at the centre within the plane; *convex*: share of the "
         "inner points at which the surface is; *below*: share of the area with a loss less than "
         "1 nat above the centre's.\n"
@@ -140,7 +148,9 @@ def landscapes(material: Material) -> Section:
     found = material.documents["landscape family"]["results"]["correlations"]
     rises = {"convex_share": "share where the loss is convex", "area_below": "area of low loss"}
     measured = [
-        *claims.of_shape("landscape", found, {"mean_curvature": "curvature"}, rises=False),
+        *claims.of_shape(
+            "landscape", found, {"mean_curvature": "curvature"}, rises=False, primary=True
+        ),
         *claims.of_shape("landscape", found, rises, rises=True),
     ]
     return text, measured
@@ -149,60 +159,88 @@ def landscapes(material: Material) -> Section:
 def smoothness(material: Material) -> Section:
     """The Hessian's largest eigenvalue, before and after training."""
     document = material.documents["smoothness"]
-    rows = []
-    networks = []
-    for row in document["results"]["cells"]:
-        whole = [block for block in row["blocks"] if block["group"] == "network"]
-        networks += whole
-        rows.append([*_with_shape(row), *(figure(block["eigenvalue"]) for block in whole)])
-    epochs = sorted({block["epoch"] for block in networks})
-    words = {
-        f"network@{epoch}": f"largest Hessian eigenvalue after {epoch} epochs" for epoch in epochs
-    }
+    cells = document["results"]["cells"]
+    found = [
+        {block["epoch"]: block for block in row["blocks"] if block["group"] == "network"}
+        for row in cells
+    ]
+    epochs = sorted({epoch for blocks in found for epoch in blocks})
+    rows = [
+        [*_labelled(row, cells), *(number(_eigenvalue(blocks.get(epoch))) for epoch in epochs)]
+        for row, blocks in zip(cells, found, strict=True)
+    ]
+    networks = [block for blocks in found for block in blocks.values()]
     converged = sum(block["converged"] for block in networks)
     text = [
         "## Smoothness\n",
         "The paper bounds how fast gradients change (Lipschitz constant); at given weights that is "
-        "the Hessian's largest eigenvalue in magnitude. Of the whole network, over "
-        f"{material.scale.smoothness.sample} training images; {converged} of {len(networks)} "
-        "iterations converged.\n",
-        markdown([*SHAPE, *(f"after {epoch} epochs" for epoch in epochs)], rows),
+        "the Hessian's largest eigenvalue in magnitude (nats per squared unit of weight). Of the "
+        f"whole network, over {document['settings']['sample']:,} training images; {converged} of "
+        f"{len(networks)} iterations converged, and the others are left out.\n",
+        markdown([*SHAPE, *(_when(epoch) for epoch in epochs)], rows),
         material.picture("smoothness", "blocks", "Largest eigenvalue by block of the network"),
     ]
-    found = document["results"]["correlations"]
-    return text, claims.of_shape("Hessian", found, words, rises=False)
+    measured = []
+    for epoch in epochs:
+        words = {f"network@{epoch}": f"largest Hessian eigenvalue {_when(epoch)}"}
+        measured += claims.of_shape(
+            "Hessian",
+            document["results"]["correlations"],
+            words,
+            rises=False,
+            primary=epoch == epochs[-1],
+        )
+    return text, measured
+
+
+def _eigenvalue(block: Row | None) -> float | None:
+    return abs(block["eigenvalue"]) if block is not None and block["converged"] else None
+
+
+def _when(epoch: int) -> str:
+    return f"after {epoch} epochs" if epoch else "before training"
 
 
 def gradients(material: Material) -> Section:
     """How much gradients differ between mini-batches."""
     document, plane = material.documents["gradients family"], material.documents["plane"]
     settings = document["settings"]
-    last = max(line["epoch"] for row in document["results"]["cells"] for line in row["epochs"])
-    epochs = {0: "before training", material.half: f"after {material.half} epochs"}
-    epochs[last] = f"after {last} epochs"
-    words = {f"variance@{epoch}": f"gradient variance {when}" for epoch, when in epochs.items()}
+    found = [
+        row
+        for group in ("family", "named")
+        for row in material.documents[f"gradients {group}"]["results"]["cells"]
+    ]
+    last = max((line["epoch"] for row in found for line in row["epochs"]), default=0)
+    epochs = sorted({0, material.half, last})
+    words = {epoch: f"gradient variance {_when(epoch)}" for epoch in epochs}
     rows = [
-        [*_with_shape(row), *(figure(row["figures"].get(name)) for name in words)]
-        for row in _once(
-            row
-            for group in ("family", "named")
-            for row in material.documents[f"gradients {group}"]["results"]["cells"]
-        )
+        [
+            *_labelled(row, found),
+            *(number(row["figures"].get(f"variance@{epoch}")) for epoch in epochs),
+        ]
+        for row in _once(found)
     ]
     text = [
         "## Gradient variance\n",
         f"Mean of ‖g − ḡ‖² over {settings['batches']} mini-batches of {settings['batch']} "
-        "training images, the same ones every time, all parameters as one vector (docs/studies.md)."
-        "\n",
+        "training images, the same ones every time, all parameters as one vector "
+        "(docs/studies.md), in squared nats per squared unit of weight.\n",
         material.picture("gradients family", "epochs", "Gradient variance by epoch: variants"),
         material.picture("gradients named", "epochs", "Gradient variance by epoch: published"),
         material.picture("gradients family", "groups", "Gradient variance by group of layers"),
-        markdown([*SHAPE, *epochs.values()], rows),
+        markdown([*SHAPE, *map(_when, epochs)], rows),
         "Over the plane of the landscape, at the end of training:\n",
         material.picture("plane", "plane", "Gradient variance over the plane"),
     ]
-    found = document["results"]["correlations"]
-    measured = claims.of_shape("gradients", found, words, rises=False)
+    measured = []
+    for epoch in epochs:
+        measured += claims.of_shape(
+            "gradients",
+            document["results"]["correlations"],
+            {f"variance@{epoch}": words[epoch]},
+            rises=False,
+            primary=epoch == material.half,
+        )
     over = {"plane_mean": "mean gradient variance over the plane"}
     measured += claims.of_shape("gradients", plane["results"]["correlations"], over, rises=False)
     return text, measured
@@ -212,15 +250,25 @@ def generalisation(material: Material) -> Section:
     """Published cells against their adapted forms at the end."""
     document = material.documents["generalisation"]
     results = document["results"]
-    measured = [claims.no_better(_original(one), one) for one in results]
+    together = [one for one in results if one["original"] == "all"]
+    measured = [
+        claims.no_better(_original(one), one, primary=one in together or not together)
+        for one in results
+    ]
+    sets = dict.fromkeys(
+        f"{pair['dataset']}: {_images(pair['set'])}"
+        for one in results
+        for pair in one.get("pairs", ())
+        if pair["set"] is not None
+    )
     rows = [
         [
             _original(one),
-            figure(one["mean"], "+.2f") + interval(one["ci"], "+.2f"),
-            figure(one["t_p"], ".2g"),
-            figure(one["w_p"], ".2g"),
+            number(one["mean"], "+.2f") + interval(one["ci"], "+.2f"),
+            number(one["t_p"], ".2g"),
+            number(one["w_p"], ".2g"),
             one["verdict"],
-            figure(one["detectable"], ".2f"),
+            number(one["detectable"], ".2f"),
             str(one["n"]),
         ]
         for one in results
@@ -229,12 +277,13 @@ def generalisation(material: Material) -> Section:
     seeds = ", ".join(map(str, settings["seeds"]))
     text = [
         "## Generalisation\n",
-        f"Accuracy of the adapted cell minus the original's after the last epoch of "
-        f"`{settings['recipe']}`, pairs of one data set ({', '.join(settings['datasets'])}) and "
-        f"seed ({seeds}). *Detectable*: the difference that so many pairs would have shown with a "
-        "probability of 80 %.\n",
+        "Accuracy of the adapted cell minus the original's after the last epoch of "
+        f"`{settings['recipe']}` ({'; '.join(sets)}). Of one cell, pairs of one data set and seed "
+        f"({seeds}); all together, one pair a cell and data set, the mean over seeds. Pairs are "
+        "taken as independent. *Detectable*: the difference that so many pairs would have shown "
+        "with a probability of 80 %.\n",
         markdown(
-            ["cell", "points", "p (t)", "p (Wilcoxon)", "adapted cells are", "detectable", "pairs"],
+            ["cell", "points", "p (t)", "p (Wilcoxon)", "adapted cells", "detectable", "pairs"],
             rows,
         ),
         material.picture("generalisation", "pairs", "Final accuracy in pairs"),
@@ -245,23 +294,18 @@ def generalisation(material: Material) -> Section:
 def fading(material: Material) -> list[Measurement]:
     """Whether width tells more of the first epochs than of the last, on the trained family."""
     at, early = material.rate("rates family"), f"aulc@{material.half}"
-    pairs = [
-        (row["measures"][early]["mean"], row["measures"]["accuracy@final"]["mean"])
-        for row in at["cells"]
+    complete = [
+        (row["width"], row["measures"][early]["mean"], row["measures"]["accuracy@final"]["mean"])
+        for row in _once(at["cells"])
     ]
-    complete = [pair for pair in pairs if None not in pair]
-    between = correlate(
-        [first for first, _ in complete], [last for _, last in complete], method="spearman"
-    )
-    found = {(item["x"], item["y"]): item for item in at["correlations"]}
-    return [
-        claims.fades(
-            f"fresh: width with {_aulc(material.half)} against final accuracy",
-            found["width", early],
-            found["width", "accuracy@final"],
-            {"coefficient": between.coefficient},
-        )
-    ]
+    width, first, last = zip(*(row for row in complete if None not in row), strict=True)
+
+    def item(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
+        found = correlate(x, y, method="spearman")
+        return {"coefficient": found.coefficient, "ci": found.ci, "n": found.n}
+
+    what = f"fresh: width with {_aulc(material.half)} against final accuracy"
+    return [claims.fades(what, item(width, first), item(width, last), item(first, last))]
 
 
 def _ways(material: Material) -> str:
@@ -285,35 +329,42 @@ def _original(one: Row) -> str:
     return "all together" if one["original"] == "all" else cell_name(one["original"])
 
 
-def _with_shape(row: Row) -> list[str]:
-    return [cell_name(row["cell"]), figure(row["width"]), figure(row["depth"])]
-
-
-def _measures(cells: Sequence[Row], measures: Iterable[str]) -> str:
+def _measures(cells: Sequence[Row], half: int) -> str:
     """Width, depth and measures of cells, the widest and shallowest first."""
-    names = [*measures, "half_life", "accuracy@final"]
+    names = [f"aulc@{half}", f"sotl@{half}", "half_life", "accuracy@final"]
     rows = [
         [
-            *_with_shape(row),
-            *(figure(row["measures"][name]["mean"]) for name in names),
+            *_labelled(row, cells),
+            *(number(row["measures"][name]["mean"]) for name in names),
+            str(row["diverged"]),
         ]
         for row in sorted(_once(cells), key=lambda row: (-(row["width"] or 0), row["depth"] or 0))
     ]
-    return markdown([*SHAPE, *(f"`{name}`" for name in names)], rows)
+    return markdown([*SHAPE, *(f"`{name}`" for name in names), "diverged"], rows)
 
 
 def _summaries(cells: Sequence[Row]) -> str:
+    forms = {"centre": ".3f", "mean_curvature": ".3g", "convex_share": ".0%", "area_below": ".0%"}
     rows = [
         [
-            *_with_shape(row),
-            figure(row["figures"].get("centre"), ".3f"),
-            figure(row["figures"].get("mean_curvature"), ".3g"),
-            figure(row["figures"].get("convex_share"), ".0%"),
-            figure(row["figures"].get("area_below"), ".0%"),
+            *_labelled(row, cells),
+            *(number(row["figures"].get(name), form) for name, form in forms.items()),
         ]
-        for row in _once(cells)
+        for row in cells
     ]
     return markdown([*SHAPE, "loss at the centre", "curvature", "convex", "below"], rows)
+
+
+def _labelled(row: Row, cells: Iterable[Row]) -> list[str]:
+    """A row's cell, its seed where there are several, width and depth."""
+    name = cell_name(row["cell"])
+    if len({other.get("seed") for other in cells}) > 1:
+        name += f", seed {row['seed']}"
+    return [name, number(row["width"]), number(row["depth"])]
+
+
+def _images(which: str | None) -> str:
+    return {"x-valid": "validation images", "ori-test": "test images"}.get(which or "", "–")
 
 
 def _once(cells: Iterable[Row]) -> list[Row]:

@@ -30,11 +30,15 @@ docs/concepts.md.
 
 _READING = """\
 Intervals are of 95 %. A measurement *supports* a claim where its interval lies wholly on the
-claimed side, speaks against it (*not supported*) where it lies wholly on the other, and otherwise
-*can't tell*. A claim is supported if at least half of its measurements support it and none speaks
-against it, and the other way round; anything else can't be told from this.
+claimed side, is evidence against it (*not supported*) where it lies wholly on the other, and
+*can't tell* otherwise. A claim's verdict rests on its primary measurements (**bold**), which were
+chosen before anything was measured: supported if all of them support it, not supported if one is
+against it and none supports it. The others are there to be seen: measurements of one claim share
+networks, so that they don't count as so many independent votes, and nothing is corrected for their
+number. Runs that diverged are in no correlation.
 """
 
+_FORMS = (".html", ".md")
 _IMAGE = re.compile(r"!\[([^\]]*)\]\(([a-z0-9-]+)\.svg\)")
 
 _STYLE = """\
@@ -48,6 +52,10 @@ img { max-width: 100%; background: white }
 figcaption { font-size: .9rem }
 code { font-size: .9em }
 """
+
+
+class OutputError(ValueError):
+    """A report can't be written there; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Report:
         """One page that holds everything."""
         from markdown_it import MarkdownIt
 
-        body = MarkdownIt("commonmark").enable("table").render(self.text)
+        body = MarkdownIt("commonmark", {"html": False}).enable("table").render(self.text)
         for name, svg in self.figures.items():
             data = base64.b64encode(svg.encode()).decode()
             body = body.replace(f'src="{name}.svg"', f'src="data:image/svg+xml;base64,{data}"')
@@ -89,17 +97,35 @@ class Report:
         Raises:
             OSError: it can't be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".html":
             path.write_text(self.html(), encoding="utf-8")
             return [path]
         folder = figures or path.with_name(f"{path.stem}-figures")
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         for name, svg in self.figures.items():
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         place = Path(os.path.relpath(folder, path.parent)).as_posix()
         path.write_text(self.markdown(place), encoding="utf-8")
         return [path, *(folder / f"{name}.svg" for name in self.figures)]
+
+
+def require_writable(path: Path, figures: Path | None = None) -> None:
+    """Make the folders of a report, before the hours that it may take.
+
+    Raises:
+        OutputError: it is neither HTML nor Markdown, or there is no writing there.
+    """
+    if path.suffix not in _FORMS:
+        raise OutputError(f"{path} is no report; allowed: files that end in {' or '.join(_FORMS)}")
+    for folder in (path.parent, figures or path.parent):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} can't be made: {error.strerror}") from error
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} can't be written to")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder")
 
 
 def make(material: Material) -> Report:
@@ -195,14 +221,14 @@ def _claims(told: tuple[Claim, ...]) -> list[str]:
         ]
         for number, claim in enumerate(told, 1)
     ]
-    head = ["claim", "from this", "measurements for", "against", "can't tell"]
+    head = ["claim", "from this", "measurements: for", "against", "can't tell"]
     text = ["## Claims\n", markdown(head, rows), _READING]
     for number, claim in enumerate(told, 1):
         text += [
             f"### {number}. {claim.title}: {claim.verdict}\n",
             f"Claimed: {claim.statement}.\n",
             markdown(
-                ["measured", "claimed", "found", "n", ""],
+                ["measured", "claimed", "found", "n", "verdict"],
                 [_row(one) for one in claim.measurements],
             ),
         ]
@@ -210,7 +236,9 @@ def _claims(told: tuple[Claim, ...]) -> list[str]:
 
 
 def _row(one: Measurement) -> list[str]:
-    return [one.what, one.claimed, one.value, f"{one.n:,}", one.verdict]
+    bold = "**" if one.primary else ""
+    told = [f"{bold}{text}{bold}" for text in (one.what, one.verdict)]
+    return [told[0], one.claimed, one.value, f"{one.n:,}", told[1]]
 
 
 def _scale(material: Material) -> str:
@@ -235,28 +263,31 @@ def _scale(material: Material) -> str:
                 f"{images['side']} pixels" if images.get("side") else "as they are",
             ]
         )
-    paper = ["the paper", "", "20 cells, C = 36", "600 epochs of batch 80", "all", "as they are"]
-    rows.append(paper)
-    return "## Scale\n\n" + markdown(["", "recipe", "network", "training", "images", "side"], rows)
+    rows.append(
+        ["the paper", "", "20 cells, C = 36", "600 epochs of batch 80", "all", "as they are"]
+    )
+    table = markdown(["", "recipe", "network", "training", "images", "side"], rows)
+    return f"## Scale\n\n{scale.about}.\n\n{table}\n{scale.limits.strip()}\n"
 
 
 def _studies(documents: Mapping[str, Document]) -> str:
     rows = []
     for name, document in documents.items():
         parts = document["parts"]
-        failed = sum(part["state"] == "failed" and not part["diverged"] for part in parts)
+        done = sum(part["state"] == "done" for part in parts)
+        diverged = sum(part["diverged"] for part in parts)
         rows.append(
             [
                 name,
                 document["kind"],
-                str(len(parts)),
-                str(sum(part["diverged"] for part in parts)),
-                str(failed),
+                f"{done} of {len(parts)}",
+                str(diverged),
+                str(len(parts) - done - diverged),
                 f"`GET /studies/{document['id']}`",
             ]
         )
     return "## The studies\n\n" + markdown(
-        ["", "kind", "trainings or measurements", "diverged", "failed", "call"], rows
+        ["", "kind", "trainings or measurements done", "diverged", "failed", "call"], rows
     )
 
 

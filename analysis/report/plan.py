@@ -37,64 +37,98 @@ def published() -> list[str]:
 
 
 def studies(scale: Scale) -> dict[str, Body]:
-    """By name, in the order in which they are best asked for.
+    """By name, in the order in which they are best asked for; every setting is spelt out.
 
     What measures along the training comes before what trains alone, so that nothing is trained
     twice.
     """
-    where = {"dataset": scale.dataset, "seeds": list(scale.seeds)}
-    base = where | {"recipe": _at(scale.recipe, scale.learning_rate)}
     groups = {FAMILY: family(scale), OTHERS: published()}
-    gradients = {"batch": scale.gradients.batch, "batches": scale.gradients.batches}
-    plane = gradients | {"batches": scale.gradients.plane_batches, "plane": scale.gradients.plane}
-    drawn = {"count": scale.family.variants, "draw": scale.family.draw}
     asked: dict[str, Body] = {}
     for group, cells in groups.items():
-        asked[f"gradients {group}"] = (
-            base | {"kind": "gradient-variance", "cells": cells} | gradients
-        )
+        asked[f"gradients {group}"] = _gradients(scale, cells)
     for group, cells in groups.items():
-        asked[f"landscape {group}"] = base | {
-            "kind": "landscape",
-            "cells": cells,
+        asked[f"landscape {group}"] = _measured(scale, "landscape", cells) | {
+            "at": "end",
+            "images": "test",
+            "dimensions": 2,
             "points": scale.landscape.points,
+            "reach": 1.0,
             "sample": scale.landscape.sample,
         }
-    rates = where | {"recipe": scale.recipe, "learning_rates": list(scale.learning_rates)}
-    asked[f"rates {FAMILY}"] = (
-        rates
-        | {"kind": "lr-robustness", "cells": [scale.family.cell]}
-        | {"variants": ["adapted", "random-connections"]}
-        | drawn
+    rates = list(scale.learning_rates)
+    asked[f"rates {FAMILY}"] = _convergence(
+        scale, "lr-robustness", [scale.family.cell], rates, ["adapted", "random-connections"]
     )
-    asked[f"rates {OTHERS}"] = rates | {"kind": "lr-robustness", "cells": groups[OTHERS]}
-    asked["smoothness"] = base | {
-        "kind": "smoothness",
-        "cells": groups[FAMILY],
+    asked[f"rates {OTHERS}"] = _convergence(scale, "lr-robustness", groups[OTHERS], rates, [])
+    asked["smoothness"] = _measured(scale, "smoothness", groups[FAMILY]) | {
         "at": "ends",
+        "images": "train",
         "sample": scale.smoothness.sample,
+        "statistics": "running",
     }
-    asked["plane"] = (
-        base | {"kind": "gradient-variance", "cells": groups[FAMILY], "at": "end"} | plane
-    )
-    asked["operations"] = (
-        rates
-        | {"kind": "variants", "cells": [scale.family.cell]}
-        | {"learning_rates": [scale.learning_rate], "seeds": list(scale.operations.seeds)}
-        | drawn
-    )
+    asked["plane"] = _gradients(scale, groups[FAMILY]) | {
+        "at": "end",
+        "batches": scale.gradients.plane_batches,
+        "plane": scale.gradients.plane,
+    }
+    asked["operations"] = _convergence(
+        scale,
+        "variants",
+        [scale.family.cell],
+        [scale.learning_rate],
+        ["random-connections", "random-operations"],
+    ) | {"seeds": list(scale.operations.seeds)}
     asked["generalisation"] = {
         "kind": "generalisation",
         "cells": list(PUBLISHED),
         "datasets": list(scale.generalisation.datasets),
         "recipe": scale.generalisation.recipe,
         "seeds": list(scale.generalisation.seeds),
+        "confidence": 0.95,
     }
     return asked
 
 
-def _at(recipe: str, rate: float) -> str:
-    return f"{recipe}@lr={rate!r}"
+def _gradients(scale: Scale, cells: list[str]) -> Body:
+    return _measured(scale, "gradient-variance", cells) | {
+        "at": "every-epoch",
+        "images": "train",
+        "batch": scale.gradients.batch,
+        "batches": scale.gradients.batches,
+        "statistics": "batch",
+        "plane": None,
+        "reach": 1.0,
+    }
+
+
+def _measured(scale: Scale, kind: str, cells: list[str]) -> Body:
+    """What all measurements share: networks trained at the one learning rate."""
+    return {
+        "kind": kind,
+        "cells": cells,
+        "dataset": scale.dataset,
+        "recipe": f"{scale.recipe}@lr={scale.learning_rate!r}",
+        "seeds": list(scale.seeds),
+        "seed": 0,
+    }
+
+
+def _convergence(
+    scale: Scale, kind: str, cells: list[str], rates: list[float], kinds: list[str]
+) -> Body:
+    return {
+        "kind": kind,
+        "cells": cells,
+        "dataset": scale.dataset,
+        "recipe": scale.recipe,
+        "seeds": list(scale.seeds),
+        "variants": kinds,
+        "count": scale.family.variants,
+        "draw": scale.family.draw,
+        "learning_rates": rates,
+        "epoch": None,
+        "threshold": None,
+    }
 
 
 def _told(cell: Genotype) -> str:

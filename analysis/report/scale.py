@@ -29,7 +29,7 @@ class Family(_Settings):
     """A cell and variants of it that differ in their connections alone."""
 
     cell: str = Field(description="one of the named cells")
-    variants: int = Field(ge=2, le=1000, description="randomly connected variants")
+    variants: int = Field(ge=4, le=1000, description="randomly connected variants")
     draw: int = Field(ge=0, description="seed of the draws")
 
 

@@ -13,9 +13,13 @@ _NAMES = {cell.id: name for name, cell in NAMED.items()}
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    """A Markdown table; what stands in it is text, whatever it holds."""
+    lines = [head, ["---"] * len(head), *([_escaped(text) for text in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def shown(item: dict[str, Any]) -> str:
@@ -26,13 +30,15 @@ def shown(item: dict[str, Any]) -> str:
 
 
 def interval(ends: Sequence[float | None] | None, form: str) -> str:
-    """`` (0.1, 0.2)``, nothing where there is none; an end without bound is ∞."""
+    """`` (0.1, 0.2)``, nothing where there is none; an end without bound is −∞ or ∞."""
     if ends is None:
         return ""
-    return f" ({', '.join('∞' if end is None else format(end, form) for end in ends)})"
+    bounds = zip(ends, ("−∞", "∞"), strict=True)
+    told = (bound if end is None else format(end, form) for end, bound in bounds)
+    return f" ({', '.join(told)})"
 
 
-def figure(value: float | None, form: str = ".4g") -> str:
+def number(value: float | None, form: str = ".4g") -> str:
     """A number, or a dash."""
     return NOTHING if value is None else format(value, form)
 

@@ -15,11 +15,11 @@ from scipy import stats
 
 from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.answers import correlations
-from analysis.report.text import figure, markdown
+from analysis.report.benchmark import SAMPLE, SHAPES
+from analysis.report.text import markdown, number
 from analysis.scripts.bundle import CELLS, VARIANTS, VARIED, drawn
 from analysis.spaces.darts import NAMED
 
-PROXY = (("dataset", "cifar10-valid"), ("recipe", "proxy"), ("images", "jpeg"))
 EPOCHS = (1, 3, 6, 12)
 FINAL = "valid_accuracy@12of12"
 TABLE = {
@@ -27,7 +27,6 @@ TABLE = {
     "200 epochs, validation": ("valid_accuracy@200of200", "nb201-200"),
     "200 epochs, test": ("test_accuracy@200of200", "nb201-200"),
 }
-SHAPES = ("width", "depth", "node_width", "effective_depth")
 
 INTRODUCTION = f"""# The bundled sample
 
@@ -91,7 +90,7 @@ def _accuracies(server: Client, metric: str, *context: tuple[str, str]) -> dict[
 
 
 def _agreement(server: Client) -> str:
-    proxy = {epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *PROXY) for epoch in EPOCHS}
+    proxy = {epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *SAMPLE) for epoch in EPOCHS}
     rows = []
     for name, (metric, recipe) in TABLE.items():
         table = _accuracies(server, metric, ("dataset", "cifar10"), ("recipe", recipe))
@@ -111,7 +110,7 @@ def _agreement(server: Client) -> str:
 
 def _shapes(server: Client) -> str:
     ys = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
-    answer = correlations(server, SHAPES, ys, *PROXY)
+    answer = correlations(server, SHAPES, ys, *SAMPLE)
     text = (
         "## Width and depth\n\n"
         "Spearman with the validation accuracy of NAS-Bench-201's cells after so many of 12\n"
@@ -123,7 +122,7 @@ def _shapes(server: Client) -> str:
         server,
         ("width", "depth"),
         (ys[1], ys[-1]),
-        *PROXY,
+        *SAMPLE,
         ("control", "n_conv3x3"),
         ("control", "n_conv1x1"),
     )
@@ -137,7 +136,7 @@ def _named(server: Client) -> str:
     page = server.get(
         "/cells",
         [
-            *PROXY,
+            *SAMPLE,
             ("space", "darts"),
             ("fields", ",".join(fields)),
             ("min_metric", f"{FINAL}:0"),
@@ -146,7 +145,7 @@ def _named(server: Client) -> str:
         ],
     )
     rows = [
-        [item["name"] or item["id"], *(figure(item[f]) for f in fields[2:])]
+        [item["name"] or item["id"], *(number(item[f]) for f in fields[2:])]
         for item in page["items"]
     ]
     text = "## Genotypes\n\n"
@@ -155,7 +154,7 @@ def _named(server: Client) -> str:
         ["cell", "width", "depth", *(f"`{m}`" for m in (*metrics, "test_accuracy@12of12"))], rows
     )
     xs = ("width", "depth")
-    answer = correlations(server, xs, (metrics[1], metrics[-1]), *PROXY, ("space", "darts"))
+    answer = correlations(server, xs, (metrics[1], metrics[-1]), *SAMPLE, ("space", "darts"))
     return text + "\n" + answer.table(xs, (metrics[1], metrics[-1]))
 
 

@@ -16,13 +16,13 @@ from urllib.parse import urlencode
 
 from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.answers import correlations
+from analysis.report.benchmark import SHAPES
+from analysis.report.plan import PUBLISHED
 from analysis.report.text import markdown, shown
 
 EARLY = ("valid_accuracy@3of200", "valid_accuracy@8of200", "valid_accuracy@23of200")
 SHORT = "valid_accuracy@12of12"
 FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
-SHAPES = ("width", "depth", "node_width", "effective_depth")
-NAMED = ("NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild")
 
 Row = dict[str, Any]
 
@@ -177,7 +177,7 @@ def by_shape(server: Client) -> Iterable[str]:
 
 def named_cells(server: Client) -> Iterable[str]:
     """Where the published cells stand."""
-    parameters = [("cell", name) for name in NAMED]
+    parameters = [("cell", name) for name in PUBLISHED]
     items = server.get("/ranks", parameters)["items"]
     yield "\n## Are the published cells among the widest and shallowest?\n"
     rows = []

@@ -20,6 +20,7 @@ from rich.console import Console
 from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.asking import MissingError
 from analysis.report.following import report_of
+from analysis.report.making import OutputError, require_writable
 from analysis.report.scale import DEFAULT, ScaleError, find, names
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--as-is", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     try:
+        require_writable(arguments.output, arguments.figures)
         with Client(arguments.url) as client:
             made = report_of(
                 client,
@@ -43,7 +45,7 @@ def main() -> None:
                 console=Console(stderr=True),
             )
         made.write(arguments.output, arguments.figures)
-    except (ClientError, MissingError, OSError, ScaleError) as error:
+    except (ClientError, MissingError, OSError, OutputError, ScaleError) as error:
         sys.exit(str(error))
 
 

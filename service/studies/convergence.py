@@ -192,8 +192,28 @@ def _components(
     return found
 
 
+def _over_seeds(
+    found: dict[tuple[str, int], dict[str, float]],
+) -> dict[str, dict[str, float]]:
+    """By data set, the means over the seeds of which both sides are known."""
+    complete: dict[str, list[dict[str, float]]] = {dataset: [] for dataset, _ in found}
+    for (dataset, _), sides in found.items():
+        if np.isfinite([*sides.values()]).all():
+            complete[dataset].append(sides)
+    return {
+        dataset: {
+            side: float(np.mean([sides[side] for sides in known])) if known else np.nan
+            for side in ("original", "adapted")
+        }
+        for dataset, known in complete.items()
+    }
+
+
 def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """For each original, and for all together: adapted − original over data sets and seeds."""
+    """Adapted − original: for each original over data sets and seeds, and for all together.
+
+    Seeds of one cell and data set share what these contribute: all together, they are one pair.
+    """
     pairs: dict[str, dict[tuple[str, int], dict[str, float]]] = {}
     sets: dict[str, str | None] = {}
     for one in told:
@@ -207,14 +227,13 @@ def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[
         if tested or np.isfinite(one.final):
             sets[part.dataset] = "ori-test" if tested else one.set
     alpha = round(1 - asked.confidence, 12)
-    groups = dict(pairs)
+    groups: dict[str, dict[tuple[str, int], dict[str, float]]] = dict(pairs)
     if len(groups) > 1:
-        together = {
-            (f"{original} {dataset}", seed): sides
+        groups[ALL] = {
+            (f"{original} {dataset}", 0): sides
             for original, found in pairs.items()
-            for (dataset, seed), sides in found.items()
+            for dataset, sides in _over_seeds(found).items()
         }
-        groups[ALL] = together
     answers = []
     for original, found in groups.items():
         before = np.array([sides["original"] for sides in found.values()])

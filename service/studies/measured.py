@@ -41,10 +41,23 @@ def results(asked: Measuring, told: Sequence[Outcome]) -> dict[str, Any]:
                 "figures": figures,
             }
         )
-    return {
-        "cells": rows,
-        "correlations": correlations([row | {"values": row["figures"]} for row in rows]),
-    }
+    return {"cells": rows, "correlations": correlations(_means(rows))}
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a cell, with the means over its seeds of the figures as ``values``."""
+    by_cell: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_cell.setdefault(row["cell"], []).append(row)
+    means = []
+    for group in by_cell.values():
+        found: dict[str, list[float]] = {}
+        for row in group:
+            for name, value in row["figures"].items():
+                found.setdefault(name, []).extend([] if value is None else [value])
+        values = {name: float(np.mean(known)) if known else None for name, known in found.items()}
+        means.append(group[0] | {"values": values})
+    return means
 
 
 def _landscape(
@@ -86,9 +99,7 @@ def _smoothness(lines: Lines) -> tuple[dict[str, Any], dict[str, float | None]]:
     kept = ("epoch", "group", "eigenvalue", "residual", "products", "converged", "parameters")
     whole = {"blocks": [{name: line[name] for name in kept} for line in lines]}
     figures = {
-        f"{line['group']}@{line['epoch']}": (
-            abs(line["eigenvalue"]) if line["eigenvalue"] is not None else None
-        )
+        f"{line['group']}@{line['epoch']}": (abs(line["eigenvalue"]) if line["converged"] else None)
         for line in lines
         if line["group"] == "network"
     }

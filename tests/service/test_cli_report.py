@@ -62,7 +62,9 @@ def test_what_is_missing_is_told(started_home: Path) -> None:
     [
         (["--scale", "huge"], "no scale 'huge'; allowed: digits, paper, proxy"),
         (["--scale", "own.toml"], "own.toml: No such file"),
-        (["/proc/no/report.html"], "/proc/no can't be written"),
+        (["/proc/no/report.html"], "/proc/no can't be made"),
+        (["report.pdf"], "report.pdf is no report; allowed: files that end in .html or .md"),
+        (["report.md", "--figures", "/proc/no"], "/proc/no can't be made"),
         (["--url", "http://127.0.0.1:9"], "no answer from http://127.0.0.1:9"),
     ],
 )

@@ -15,7 +15,7 @@ from analysis.client import Client, Parameters
 from analysis.report.asking import MissingError
 from analysis.report.claims import Claim
 from analysis.report.following import report_of
-from analysis.report.making import Report
+from analysis.report.making import OutputError, Report, require_writable
 from analysis.report.scale import find
 from data.library import Library
 from data.sources import recognise
@@ -107,6 +107,7 @@ SMALL = Report(
 
 def test_the_page_holds_everything(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "report.html"
+    require_writable(path)
     assert SMALL.write(path) == [path]
     page = Page(path.read_text(encoding="utf-8"))
     assert (len(page.sources), page.links, page.tables) == (1, [], 1)
@@ -121,6 +122,13 @@ def test_markdown_refers_to_figures_beside_it(tmp_path: Path) -> None:
 
 
 def test_figures_may_lie_elsewhere(tmp_path: Path) -> None:
+    require_writable(tmp_path / "docs" / "a.md", tmp_path / "img")
     path, figure = SMALL.write(tmp_path / "docs" / "a.md", tmp_path / "img")
     assert "![A picture](../img/one-two.svg)" in path.read_text(encoding="utf-8")
     assert figure.exists()
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a.html").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        require_writable(tmp_path / "a.html")
