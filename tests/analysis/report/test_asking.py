@@ -27,12 +27,11 @@ class Server:
 
     def add(self, body: dict[str, Any], ended: int, state: str) -> dict[str, Any]:
         number = len(self.studies) + 1
-        settings = {name: value for name, value in body.items() if name != "kind"}
         study = {
             "id": number,
             "kind": body["kind"],
             "state": state,
-            "settings": settings | {"seeds": [777]},
+            "settings": body,
             "progress": {"ended": ended, "parts": self.looks},
             "links": {"self": f"/studies/{number}"},
         }
@@ -43,8 +42,12 @@ class Server:
         if request.method == "POST":
             body = json.loads(request.content)
             self.asked.append(body)
-            same = next((one for one in self.studies if one["kind"] == body["kind"]), None)
-            return httpx2.Response(202, json=same or self.add(body, 0, "running"))
+            same = next((one for one in self.studies if one["settings"] == body), None)
+            if same is None:
+                same = self.add(body, 0, "running")
+            elif same["state"] == "cancelled":
+                same |= {"state": "running", "progress": {"ended": 0, "parts": self.looks}}
+            return httpx2.Response(202, json=same)
         if request.url.path == "/studies":
             for study in self.studies:
                 progress = study["progress"]
@@ -114,6 +117,20 @@ def test_the_latest_of_equal_studies_counts() -> None:
     server.add(PLAN["first"], 0, "cancelled")
     server.add(PLAN["first"], server.looks, "done")
     assert find(server.client(), {"first": PLAN["first"]})["first"]["id"] == 2
+
+
+def test_a_study_that_is_cancelled_meanwhile_is_no_report() -> None:
+    server = Server()
+    server.add(PLAN["first"], server.looks, "done")
+    running = server.add(PLAN["second"], 0, "running")
+
+    def cancel(_: float) -> None:
+        running["state"], running["progress"]["ended"] = "cancelled", server.looks
+
+    with pytest.raises(MissingError, match="cancelled meanwhile: second"):
+        completed(server.client(), PLAN, lambda *_: None, pause=cancel)
+    with pytest.raises(MissingError, match="at their end: second"):
+        finished(server.client(), PLAN)
 
 
 def test_a_refusal_ends_it() -> None:

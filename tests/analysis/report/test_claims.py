@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import log
+from math import exp, log
 from typing import Any
 
 import pytest
@@ -62,7 +62,12 @@ def test_width_and_depth_are_claimed_to_go_opposite_ways() -> None:
     assert [one.verdict for one in more] == ["supported", "not supported"]
     assert [one.verdict for one in less] == ["not supported", "supported"]
     assert [one.what for one in more] == ["here: width with speed", "here: depth with speed"]
-    assert more[0].value == "ρ = +0.50 [+0.10, +0.80]"
+    assert more[0].value == "ρ = +0.50 (+0.10, +0.80)"
+
+
+def test_a_perfect_correlation_of_a_few_cells_tells_nothing() -> None:
+    (one,) = claims.of_shape("", [item("width", "m", 1.0, (1.0, 1.0))], {"m": "m"}, rises=True)
+    assert (one.value, one.verdict) == ("ρ = +1, without an interval", "can't tell")
 
 
 def test_an_undefined_coefficient_tells_why() -> None:
@@ -101,37 +106,59 @@ def test_a_share_counts_those_that_are_equal_or_more_extreme(
     assert claims.share_as_extreme(rank) == pytest.approx((wider + equal) / len(values))
 
 
-def test_ranks_are_combined_by_fishers_method(client: TestClient) -> None:
+def test_most_cells_are_wider_than_blind_draws(client: TestClient) -> None:
+    """Of two cells, most are both: the p-value is the larger share."""
     items = client.get("/ranks", params=[("cell", name) for name in WIRINGS_AS_WIDE]).json()
     width, depth = claims.among_the_extremes(items["items"])
-    product_of = (1 / 180) * (13 / 180)
-    # For two tests the chi-squared distribution has this closed form.
-    p = product_of * (1 - log(product_of))
+    assert f"p = {13 / 180:.2g}" in width.value
+    assert (width.verdict, depth.verdict) == ("can't tell", "can't tell")
+
+
+def rank(place: int, of: int, equal: int = 1) -> dict[str, Any]:
+    behind = of - place + 1 - equal
+    one = {"rank": place, "of": of, "percentile": 100 * (behind + equal / 2) / of}
+    return {"ranks": {"width": one, "depth": one}}
+
+
+def test_ranks_are_combined_over_the_less_extreme_cells() -> None:
+    """Three of five: Fisher's method over the three largest shares, by hand."""
+    shares = [1, 2, 30, 40, 50]
+    (width, _) = claims.among_the_extremes([rank(place, 1000) for place in shares])
+    half_statistic = -log(0.03 * 0.04 * 0.05)
+    # The chi-squared distribution of six degrees of freedom has this closed form.
+    p = exp(-half_statistic) * (1 + half_statistic + half_statistic**2 / 2)
     assert f"p = {p:.2g}" in width.value
-    assert width.verdict == depth.verdict == "supported"
+    assert width.verdict == "supported"
+    narrow = [rank(1000 - place, 1000) for place in shares]
+    assert claims.among_the_extremes(narrow)[0].verdict == "not supported"
+    two_of_five = [rank(place, 1000) for place in (1, 1, 500, 500, 500)]
+    assert claims.among_the_extremes(two_of_five)[0].verdict == "can't tell"
 
 
-def measurement(verdict: Verdict) -> Measurement:
-    return Measurement("what", "claimed", "value", 1, verdict)
+def measurement(verdict: Verdict, primary: bool = True) -> Measurement:
+    return Measurement("what", "claimed", "value", 1, verdict, primary)
 
 
 ALL: tuple[Verdict, ...] = ("supported", "not supported", "can't tell")
 
 
 @pytest.mark.parametrize("verdicts", list(product(ALL, repeat=3)))
-def test_a_claim_needs_half_for_it_and_none_against(verdicts: tuple[Verdict, ...]) -> None:
-    claim = Claim("title", "statement", tuple(measurement(one) for one in verdicts))
-    n_for, n_against = (sum(one == which for one in verdicts) for which in ALL[:2])
-    if n_for >= 2 and not n_against:
+def test_a_claim_is_supported_by_all_that_it_rests_on(verdicts: tuple[Verdict, ...]) -> None:
+    others = tuple(measurement(one, primary=False) for one in ALL)
+    claim = Claim("title", "statement", (*map(measurement, verdicts), *others))
+    if set(verdicts) == {"supported"}:
         assert claim.verdict == "supported"
-    elif n_against >= 2 and not n_for:
+    elif "not supported" in verdicts and "supported" not in verdicts:
         assert claim.verdict == "not supported"
     else:
         assert claim.verdict == "can't tell"
+    assert claim.count("supported") == 1 + verdicts.count("supported")
 
 
-def test_a_claim_without_measurements_can_t_be_told() -> None:
+def test_a_claim_without_primary_measurements_can_t_be_told() -> None:
     assert Claim("title", "statement", ()).verdict == "can't tell"
+    secondary = (measurement("supported", primary=False),)
+    assert Claim("title", "statement", secondary).verdict == "can't tell"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +167,8 @@ def test_a_claim_without_measurements_can_t_be_told() -> None:
         ((-2.0, -0.5), "supported"),
         ((-0.5, 0.9), "supported"),
         ((-0.5, 1.5), "can't tell"),
-        ((0.5, 1.5), "not supported"),
+        ((0.5, 1.5), "can't tell"),
+        ((1.1, 1.5), "not supported"),
         (None, "can't tell"),
     ],
 )
@@ -158,40 +186,49 @@ def test_fading_rests_on_the_interval_of_the_difference() -> None:
         return item("width", "m", r, fisher_interval(r, 1 / 63, 0.95))
 
     found = claims.fades("here", pearson(0.396), pearson(0.179), {"coefficient": 0.088})
-    assert "+0.22 [-0.09, +0.52]" in found.value
+    assert "+0.22 (-0.09, +0.52)" in found.value
     assert found.verdict == "can't tell"
     surely = claims.fades("here", pearson(0.8), pearson(0.1), {"coefficient": 0.1})
     assert surely.verdict == "supported"
     assert claims.fades("", pearson(0.1), pearson(0.8), {"coefficient": 0.1}).verdict == (
         "not supported"
     )
-    unknown = item("width", "m", None, None)
-    assert claims.fades("", unknown, pearson(0.8), {"coefficient": 0.1}).verdict == "can't tell"
+    for unknown in (item("width", "m", None, None), item("width", "m", 1.0, (1.0, 1.0))):
+        assert claims.fades("", unknown, pearson(0.8), {"coefficient": 0.1}).verdict == "can't tell"
+    # What is negative early and more so at the end doesn't fade, though the difference is positive.
+    growing = claims.fades("", pearson(-0.3), pearson(-0.9), {"coefficient": 0.3})
+    assert growing.verdict == "can't tell"
 
 
 @pytest.mark.parametrize(
-    ("ratio", "ends", "verdict"),
+    ("connections", "operations", "p", "verdict", "told"),
     [
-        (3.0, (1.5, 9.0), "supported"),
-        (3.0, (1.5, None), "supported"),
-        (3.0, (0.5, 9.0), "can't tell"),
-        (0.2, (0.1, 0.8), "not supported"),
-        (None, None, "can't tell"),
+        (6.0, 2.0, 0.01, "supported", "3.00 (1.50, 9.00), p = 0.01"),
+        (6.0, 2.0, 0.2, "can't tell", "3.00 (1.50, 9.00), p = 0.2"),
+        (2.0, 6.0, 0.01, "not supported", "0.33 (1.50, 9.00), p = 0.01"),
+        (6.0, 0.0, 0.01, "supported", "∞ (1.50, 9.00), p = 0.01"),
+        (0.0, 6.0, 0.01, "not supported", "0.00 (1.50, 9.00), p = 0.01"),
+        (0.0, 0.0, 0.01, "can't tell", "undefined (1.50, 9.00), p = 0.01"),
+        (None, 2.0, None, "can't tell", "undefined"),
     ],
 )
-def test_connections_matter_where_the_ratio_is_surely_above_one(
-    ratio: float | None, ends: Any, verdict: Verdict
+def test_connections_matter_where_their_variants_spread_more(
+    connections: float | None, operations: float, p: float | None, verdict: Verdict, told: str
 ) -> None:
+    known = connections is not None and operations
     found = {
         "measure": "aulc@6",
-        "ratio": ratio,
-        "ratio_interval": ends,
+        "connections": connections,
+        "operations": operations,
+        "ratio": connections / operations if known and connections is not None else None,
+        "ratio_interval": (1.5, 9.0),
+        "p": p,
         "by_connections": {"n_cells": 12},
         "by_operations": {"n_cells": 11},
     }
     other = found | {"measure": "half_life"}
-    (one,) = claims.connections_matter([found, other], {"aulc@6": "speed"})
-    assert (one.verdict, one.n) == (verdict, 23)
+    (one,) = claims.connections_matter([found, other], {"aulc@6": "speed"}, "aulc@6")
+    assert (one.verdict, one.value, one.n, one.primary) == (verdict, told, 23, True)
 
 
 @pytest.mark.parametrize(
