@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT = 560, 340
 _DISTINCT = 10
 """As many colours as the scheme has that stays readable on white."""
 
-_VARIANCE = "E‖g − ḡ‖² (logarithmic)"
+_VARIANCE = "E|g − E g|² (logarithmic)"
 
 
 def profiles(document: Document) -> Drawn:
@@ -191,7 +191,7 @@ def _of_variance(document: Document) -> str:
     settings = document["settings"]
     found = next(row for row in _rows(document) if row["images"] is not None)
     return (
-        f"E‖g − ḡ‖² over the gradients g of {settings['batches']} batches of {settings['batch']} "
+        f"E|g − E g|² over the gradients g of {settings['batches']} batches of {settings['batch']} "
         f"{SETS[found['set']]}, batch normalisation by {settings['statistics']} statistics"
     )
 
