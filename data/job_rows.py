@@ -22,6 +22,8 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("queued", "running")
 """The states of a job that hasn't ended."""
+MOST_PRIORITY = 1000
+"""Priorities lie between minus this and this."""
 
 
 class UnknownJobError(LookupError):
@@ -103,6 +105,16 @@ class Job:
     def ended(self) -> bool:
         """Whether nothing more comes of it unless it is queued again."""
         return self.state not in ACTIVE
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its loss ceased to be a number: a result, which another attempt would repeat."""
+        return self.state == "failed" and (self.error or "").startswith("diverged")
+
+    @property
+    def took_a_run(self) -> bool:
+        """Whether it is done by a run that was there when its turn came: the curve is the run's."""
+        return self.state == "done" and self.measurement is None and self.done_epochs < self.epochs
 
 
 class Changes(TypedDict, total=False):

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import duckdb
 
 from data import job_rows
-from data.job_rows import RECORDS, Changes, Records
+from data.job_rows import ACTIVE, RECORDS, Changes, Records
 from data.job_rows import STATES as STATES
 from data.job_rows import Job as Job
 from data.job_rows import NewJob as NewJob
@@ -108,17 +108,20 @@ class JobStore:
         seeds: Sequence[int],
         measurement: str | None = None,
     ) -> dict[tuple[str, int], Job]:
-        """The latest job, in whatever state, for each cell (a string) and seed that has one.
+        """The latest job for each cell (a string) and seed that has one; first of all one under way.
 
-        Only jobs that measure just this, or nothing for None.
+        In whatever state where none waits or runs. Only jobs that measure just this, or nothing
+        for None.
         """
         with self._read() as cursor:
             found = cursor.execute(
-                "SELECT max(job) FROM jobs WHERE dataset = $dataset AND recipe = $recipe "
+                "SELECT coalesce(max(job) FILTER (list_contains($active::VARCHAR[], state)), "
+                "max(job)) FROM jobs WHERE dataset = $dataset AND recipe = $recipe "
                 "AND cell IN (SELECT unnest($cells::VARCHAR[])) "
                 "AND seed IN (SELECT unnest($seeds::BIGINT[])) "
                 "AND measurement IS NOT DISTINCT FROM $measurement GROUP BY cell, seed",
                 {
+                    "active": list(ACTIVE),
                     "measurement": measurement,
                     "dataset": dataset,
                     "recipe": recipe,
@@ -129,15 +132,15 @@ class JobStore:
             jobs = job_rows.read(cursor, [number for (number,) in found])
         return {(job.cell, job.seed): job for job in jobs}
 
-    def like(self, job: Job) -> list[int]:
-        """Numbers of other jobs of just this training that are done, the latest first."""
+    def like(self, job: Job) -> list[Job]:
+        """Other jobs of just this training that are done, the latest first."""
         with self._read() as cursor:
             found = cursor.execute(
                 "SELECT job FROM jobs WHERE state = 'done' AND job <> ? AND cell = ? "
                 "AND dataset = ? AND recipe = ? AND seed = ? ORDER BY job DESC",
                 [job.number, job.cell, job.dataset, job.recipe, job.seed],
             ).fetchall()
-        return [number for (number,) in found]
+            return job_rows.read(cursor, [number for (number,) in found])
 
     def settings_of(self, recipe: str) -> str | None:
         """The settings of the latest job under a recipe's name, None where there is none."""
@@ -149,6 +152,14 @@ class JobStore:
             )
         return row[0] if row else None
 
+    def recipes(self) -> dict[str, str]:
+        """The same of every recipe that there is a job of, by name."""
+        with self._read() as cursor:
+            found = cursor.execute(
+                "SELECT recipe, arg_max(settings, job) FROM jobs GROUP BY recipe"
+            ).fetchall()
+        return dict(found)
+
     def update(self, number: int, **changes: Unpack[Changes]) -> None:
         """Change a job.
 
@@ -157,6 +168,25 @@ class JobStore:
         """
         with self._store.write() as cursor:
             job_rows.change(cursor, number, **changes)
+
+    def forget(self, number: int) -> None:
+        """Let a job be as before its first attempt, without records.
+
+        Raises:
+            UnknownJobError: there is no such job.
+        """
+        with self._store.write() as cursor:
+            job_rows.change(
+                cursor,
+                number,
+                attempts=0,
+                device=None,
+                images=None,
+                started_at=None,
+                details=None,
+            )
+            for table, _ in RECORDS.values():
+                cursor.execute(f"DELETE FROM {table} WHERE job = ?", [number])  # noqa: S608
 
     def take(
         self, number: int, records: Sequence[dict[str, Any]], kind: Records = "epochs"

@@ -20,14 +20,12 @@ from data.vectors import Vectors
 if TYPE_CHECKING:
     from data.importer import Outcome
     from data.sources.base import Description, Run, Source
-    from data.study_files import Check, Imported
+    from data.study_transfer import Check, Imported
 
 
-DEFAULTS = {
-    "hpo-bench": "default table",
-    "local-bundle": "default local-bundle",
-    "reproduction": "default reproduction",
-    "reproduction-studies": "default reproduction-studies",
+_PACKAGED, _STUDIES = "hpo-bench", "reproduction-studies"
+DEFAULTS = {_PACKAGED: "default table"} | {
+    name: f"default {name}" for name in ("local-bundle", "reproduction", _STUDIES)
 }
 """What every home starts with, and the note under which it remembers that: tables, and studies,
 which are made of runs of these."""
@@ -148,7 +146,7 @@ class Library:
             return outcome
 
     def import_studies(self, path: Path, check: Check | None = None) -> Imported:
-        """Take in a file of studies; see :func:`data.study_files.import_studies`."""
+        """Take in a file of studies; see :func:`data.study_transfer.import_studies`."""
         from data import study_files
 
         # No run comes or goes meanwhile; readers of jobs and studies see new ones as they are.
@@ -183,10 +181,13 @@ class Library:
             importer.remove_source(self.store, name)
             self._snapshot = Snapshot(self.store, self._snapshot)
 
-    def load_default(self, report: Report = silent) -> list[Outcome | Imported]:
+    def load_default(
+        self, report: Report = silent, checker: Callable[[Library], Check] | None = None
+    ) -> list[Outcome | Imported]:
         """Import what comes with Cellwise, once in the life of a home: who removes it means it.
 
-        Studies of runs that were removed before they could be loaded are left out.
+        Studies of runs that were removed before they could be loaded are left out, and so are
+        those by a recipe that has other settings here. ``checker`` makes the check of studies.
 
         Raises:
             SourceError: a file is missing or damaged; those before it are loaded.
@@ -195,18 +196,18 @@ class Library:
         if not missing:
             return []
         from data.sources import bundled_studies, bundled_table, packaged_table, recognise
-        from data.study_files import UnknownTrainingError
+        from data.study_transfer import RecipeConflictError, UnknownTrainingError
 
-        load: dict[str, Callable[[], Outcome | Imported]] = {
-            "hpo-bench": lambda: self.import_source(recognise(packaged_table()), report),
-            "local-bundle": lambda: self.import_source(bundled_table("local-bundle"), report),
-            "reproduction": lambda: self.import_source(bundled_table("reproduction"), report),
-            "reproduction-studies": lambda: self.import_studies(bundled_studies()),
-        }
-        outcomes = []
+        outcomes: list[Outcome | Imported] = []
         for name, note in missing.items():
-            with suppress(UnknownTrainingError):
-                outcomes.append(load[name]())
+            if name == _STUDIES:
+                check = None if checker is None else checker(self)
+                with suppress(UnknownTrainingError, RecipeConflictError):
+                    outcomes.append(self.import_studies(bundled_studies(name), check))
+            else:
+                packaged = name == _PACKAGED
+                table = recognise(packaged_table()) if packaged else bundled_table(name)
+                outcomes.append(self.import_source(table, report))
             self.store.set_note(note, name)
         return outcomes
 

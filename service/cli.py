@@ -20,7 +20,8 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from data.importer import Outcome
-    from data.study_files import Imported
+    from data.library import Library
+    from data.study_transfer import Check, Imported
 
 app = typer.Typer(
     name="cellwise",
@@ -93,7 +94,7 @@ def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
     with progress_bar() as report:
         library = Library.open(home, memory_limit=memory_limit)
         try:
-            outcomes = library.load_default(report)
+            outcomes = library.load_default(report, _checker)
         except SourceError as error:
             library.close()
             fail(f"the default tables and studies can't be loaded: {error}")
@@ -103,6 +104,13 @@ def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
         yield library
     finally:
         library.close()
+
+
+def _checker(library: Library) -> Check:
+    # Imported here: a home that has the studies has no use for it.
+    from service.studies.checking import Checker
+
+    return Checker(library)
 
 
 def _loaded(outcome: Outcome | Imported) -> str:

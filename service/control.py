@@ -45,8 +45,8 @@ def execute(library: Library, command: dict[str, Any], report: Report) -> dict[s
     # Imported here, since a server that starts has no use for them yet.
     from data.export import export
     from data.sources import recognise
-    from data.study_files import export_studies
-    from service.studies.filed import Checker
+    from data.study_transfer import export_studies
+    from service.studies.checking import Checker
 
     kind = command.get("command")
     if kind == "import":

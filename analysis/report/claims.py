@@ -226,7 +226,7 @@ def not_by_operations(what: str, explained: Item, *, primary: bool = False) -> M
     if share is None:
         return Measurement(what, "below 50 %", "undefined", explained["n"], "can't tell", primary)
     verdict: Verdict = "supported" if share < 0.5 else "not supported"
-    value = f"η² = {100 * share:.0f} % (all cells: no interval)"
+    value = f"η² = {100 * share:.0f} %, without an interval"
     return Measurement(what, "below 50 %", value, explained["n"], verdict, primary)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from analysis.correlation import correlate
 from analysis.report import claims
 from analysis.report.claims import Measurement
@@ -298,9 +301,10 @@ def fading(material: Material) -> list[Measurement]:
         (row["width"], row["measures"][early]["mean"], row["measures"]["accuracy@final"]["mean"])
         for row in _once(at["cells"])
     ]
-    width, first, last = zip(*(row for row in complete if None not in row), strict=True)
+    known = [row for row in complete if None not in row]
+    width, first, last = np.array(known, np.float64).reshape(-1, 3).T
 
-    def item(x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
+    def item(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict[str, Any]:
         found = correlate(x, y, method="spearman")
         return {"coefficient": found.coefficient, "ci": found.ci, "n": found.n}
 

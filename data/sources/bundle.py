@@ -3,7 +3,7 @@
 ``local-bundle.parquet`` holds runs on a sample of both spaces (:mod:`analysis.scripts.bundle`,
 docs/bundle.md), ``reproduction.parquet`` those of the report at scale ``proxy``
 (:mod:`analysis.report`, docs/reproduction.md); a ``.toml`` beside each says what it is.
-``reproduction-studies.parquet`` holds that report's studies (:mod:`data.study_files`), whose
+``reproduction-studies.parquet`` holds that report's studies (:mod:`data.study_transfer`), whose
 trainings are runs of both.
 """
 
@@ -14,9 +14,6 @@ from pathlib import Path
 import data.bundle
 from data.sources.base import Source
 from data.sources.tabular import Tabular
-
-TABLES = ("local-bundle", "reproduction")
-STUDIES = "reproduction-studies"
 
 
 def bundled_table(name: str) -> Source:
@@ -29,9 +26,9 @@ def bundled_table(name: str) -> Source:
     return Tabular(folder / f"{name}.parquet", parquet=True, mapping=folder / f"{name}.toml")
 
 
-def bundled_studies() -> Path:
-    """The file of the shipped studies."""
-    return _folder() / f"{STUDIES}.parquet"
+def bundled_studies(name: str) -> Path:
+    """The file of shipped studies."""
+    return _folder() / f"{name}.parquet"
 
 
 def _folder() -> Path:

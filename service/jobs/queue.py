@@ -37,7 +37,7 @@ from service.jobs.executors import Executor, ExecutorError
 from service.jobs.requests import Request, require_images
 from service.jobs.results import LOCAL, run_of
 from service.jobs.slots import Slot
-from service.jobs.submission import FINAL, Submitted, decide
+from service.jobs.submission import Submitted, decide
 from service.training import datasets
 from service.training.folder import Assignment, JobFolder, Result
 from service.training.measure import read_measurement
@@ -113,8 +113,13 @@ class Queue:
                 self._running[job.number] = place
 
     def folder(self, number: int) -> JobFolder:
-        """The folder of a job."""
+        """The folder that a job of this number has once it was started."""
         return JobFolder(self.home / "jobs" / f"{number:06d}")
+
+    def own_folder(self, job: Job) -> JobFolder | None:
+        """The job's folder, None where it has none: it wasn't started here, or that was deleted."""
+        folder = self.folder(job.number)
+        return folder if folder.is_of(job) else None
 
     # --- what clients ask ---------------------------------------------------------------------
 
@@ -171,6 +176,8 @@ class Queue:
     def resume(self, number: int) -> Job:
         """Queue a job again that was cancelled or failed: it goes on after its last epoch.
 
+        One that was begun in another home has no checkpoint here and is begun anew.
+
         Raises:
             UnknownJobError: there is no such job.
             JobStateError: it waits, runs or is done, or going on would only fail again.
@@ -181,10 +188,11 @@ class Queue:
                 raise JobStateError(
                     f"job {number} is {job.state}; only cancelled and failed resume"
                 )
-            if (job.error or "").startswith(FINAL):
+            if job.diverged:
                 raise JobStateError(f"job {number} {job.error}; it would again")
             self._crashes.forget(number)
-            self.folder(number).result_file.unlink(missing_ok=True)
+            if (folder := self.own_folder(job)) is not None:
+                folder.result_file.unlink(missing_ok=True)
             self.jobs.update(number, state="queued", error=None, finished_at=None)
         self._nudge()
         return self.jobs.get(number)
@@ -326,8 +334,8 @@ class Queue:
                 break
             if self._crashes.pausing(job.number, now):
                 continue
-            if job.attempts and self.folder(job.number).busy():
-                continue  # its last worker was told to end and hasn't yet
+            if self._taken(job):
+                continue
             plain = job.measurement is None and not job.forced
             run = self._known(job) if plain else None
             if run is not None:
@@ -338,14 +346,31 @@ class Queue:
                 started = True
         return started or ended > 0
 
+    def _taken(self, job: Job) -> bool:
+        """Whether a worker has the job's folder that is to end before another one starts."""
+        folder = self.folder(job.number)
+        if not folder.busy():
+            return False
+        if folder.is_of(job):
+            return job.attempts > 0  # told to end; else left by a database that was lost, and found
+        folder.cancel()  # another job's, of which this home knows nothing
+        return True
+
     def _end_known(self, job: Job, run: str) -> None:
         """End a job that waited while its training became known otherwise."""
         self.jobs.update(job.number, state="done", run=run, error=None, finished_at=_now())
         self._crashes.forget(job.number)
-        self.folder(job.number).checkpoint_file.unlink(missing_ok=True)
+        if (folder := self.own_folder(job)) is not None:
+            folder.checkpoint_file.unlink(missing_ok=True)
 
     def _start(self, job: Job, slot: Slot) -> None:
         folder = self.folder(job.number)
+        if not folder.is_of(job):
+            # Whatever is recorded of it was done elsewhere, or its checkpoint was deleted: one
+            # curve is of one training.
+            folder.set_aside()
+            self.jobs.forget(job.number)
+            job = self.jobs.get(job.number)
         recipe = Recipe.model_validate_json(job.settings)
         measurement = None if job.measurement is None else read_measurement(job.measurement)
         folder.create(
@@ -384,9 +409,9 @@ class Queue:
     def _weights(self, job: Job) -> Path | None:
         """The weights that an earlier job came to by just this training, where they were kept."""
         for earlier in self.jobs.like(job):
-            path = self.folder(earlier).weights_file
-            if path.exists():
-                return path
+            folder = self.own_folder(earlier)
+            if folder is not None and folder.weights_file.exists():
+                return folder.weights_file
         return None
 
 

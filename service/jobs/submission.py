@@ -11,9 +11,6 @@ from data.jobs import JobStore, NewJob
 from data.library import Snapshot
 from service.jobs.requests import Request
 
-FINAL = "diverged"
-"""How an error begins that another attempt would repeat: training is deterministic."""
-
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
@@ -79,7 +76,7 @@ def decide(request: Request, jobs: JobStore, snapshot: Snapshot) -> Decision:
                 answers[key] = Submitted(cell.id, seed, "existing", job.number, job.run)
             elif job.state == "done":  # its run was removed
                 missing.append(_new_job(cell, seed, request))
-            elif job.state == "failed" and (job.error or "").startswith(FINAL):
+            elif job.diverged:
                 answers[key] = Submitted(cell.id, seed, "failed", job.number, None)
             else:
                 if job.ended:

@@ -38,6 +38,7 @@ class Outcome:
         test_accuracy: the last epoch's on ``ori-test``, NaN where there is none.
         train_loss: nats by epoch.
         measurements: as the worker wrote them.
+        diverged: whether its loss ceased to be a number: a result, not a fault.
     """
 
     part: Part
@@ -49,11 +50,7 @@ class Outcome:
     test_accuracy: float = float("nan")
     train_loss: FloatArray = field(default_factory=lambda: np.empty(0))
     measurements: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def diverged(self) -> bool:
-        """Whether its loss ceased to be a number: a result, not a fault."""
-        return self.state == "failed" and (self.error or "").startswith("diverged")
+    diverged: bool = False
 
     @property
     def ended(self) -> bool:
@@ -76,7 +73,7 @@ def outcomes(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[
     for one, job in _with_jobs(parts, jobs, snapshot):
         if job is None:
             told.append(_of_run(one, one.part.run, snapshot))
-        elif _took_a_run(job):
+        elif job.took_a_run:
             told.append(_of_run(one, job.run, snapshot))
         else:
             told.append(_of_job(one, job, epochs[job.number], measured[job.number]))
@@ -96,8 +93,8 @@ def _with_jobs(
     told = []
     for part in parts:
         job = found.get(part.job) if part.job is not None else None
-        if job is not None and not (_took_a_run(job) and job.run is None):
-            outcome = Outcome(part, job.state, job.error, job.epochs)
+        if job is not None and not (job.took_a_run and job.run is None):
+            outcome = Outcome(part, job.state, job.error, job.epochs, diverged=job.diverged)
         elif job is None and part.run in there:
             outcome = Outcome(part, "done")
         else:
@@ -106,11 +103,6 @@ def _with_jobs(
             outcome = Outcome(part, "failed", why)
         told.append((outcome, job))
     return told
-
-
-def _took_a_run(job: Job) -> bool:
-    """Whether a job is done by a run that was there when its turn came: the curve is the run's."""
-    return job.state == "done" and job.measurement is None and job.done_epochs < job.epochs
 
 
 def _of_job(

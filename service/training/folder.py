@@ -25,13 +25,17 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from service.training.measure import Measurement
+from service.training.measure import Measurement, read_measurement
 from service.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from data.job_rows import Job
 
 
 class Assignment(BaseModel):
@@ -111,6 +115,30 @@ class JobFolder:
     def assignment(self) -> Assignment:
         """What is to be done."""
         return Assignment.model_validate_json(self.assignment_file.read_bytes())
+
+    def is_of(self, job: Job) -> bool:
+        """Whether it was made for just the training and measurement of this job.
+
+        A number alone doesn't say so: jobs come from other homes without their folders, and
+        folders outlast a database that was replaced.
+        """
+        try:
+            given = self.assignment()
+        except (FileNotFoundError, ValueError):
+            return False
+        return (given.cell, given.dataset, given.recipe.digest, given.seed, given.measurement) == (
+            job.cell,
+            job.dataset,
+            Recipe.model_validate_json(job.settings).digest,
+            job.seed,
+            None if job.measurement is None else read_measurement(job.measurement),
+        )
+
+    def set_aside(self) -> None:
+        """Make room for another job's: the folder, if there is one, gets the name ``000001.1``."""
+        if self.path.is_dir():
+            names = (self.path.with_name(f"{self.path.name}.{place}") for place in count(1))
+            self.path.rename(next(path for path in names if not path.exists()))
 
     def result(self) -> Result | None:
         """How it ended, None as long as it hasn't."""

@@ -178,7 +178,12 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
     (
         gradient_variance(),
         "epochs",
-        ["epoch (0: before training)", "E|g − E g|²", f"{SECOND} (disconnected)", "8 batches of 32"],
+        [
+            "epoch (0: before training)",
+            "E|g − E g|²",
+            f"{SECOND} (disconnected)",
+            "8 batches of 32",
+        ],
         ("symbol", 3),
     ),
     (

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from analysis.cells import Cell
 from data.errors import QueryError
+from data.job_rows import MOST_PRIORITY
 from data.jobs import STATES, Job, UnknownJobError
 from data.queries import resolve_cell
 from service.api import deps, schemas
@@ -54,7 +55,7 @@ class JobRequest(Body):
         tuple[Annotated[int, Parameter(ge=0, le=2**31 - 1)], ...],
         Parameter(min_length=1, max_length=1000),
     ] = Parameter((777,), description="one training each")
-    priority: Annotated[int, Parameter(ge=-1000, le=1000)] = Parameter(
+    priority: Annotated[int, Parameter(ge=-MOST_PRIORITY, le=MOST_PRIORITY)] = Parameter(
         0, description="higher ones run first"
     )
     force: bool = Parameter(False, description="train even what is known")
@@ -174,10 +175,11 @@ def one_job(request: Request, number: Number) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def job_log(request: Request, number: Number) -> Response:
-    """Plain text, over all attempts."""
+    """Plain text, over all attempts; empty for a job that was not begun here."""
     read(Query, request)
-    _found(deps.queue(request), number)
-    text = deps.queue(request).folder(number).log()
+    queue = deps.queue(request)
+    folder = queue.own_folder(_found(queue, number))
+    text = "" if folder is None else folder.log()
     return Response(text, media_type="text/plain; charset=utf-8")
 
 

@@ -1,6 +1,6 @@
 """Whether a study of a file is one that this service can tell of: settings, recipes, records.
 
-:mod:`data.filed_studies` reads the file and knows what parts and jobs are; what their settings and
+:mod:`data.study_format` reads the file and knows what parts and jobs are; what their settings and
 records mean is known here.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis.cells import parse_cell
-from data.filed_studies import FiledJob, FiledStudy
+from data.study_format import FiledJob, FiledStudy
 from data.job_rows import Job
 from data.jobs import JobStore
 from data.library import Library

@@ -1,16 +1,18 @@
 """Studies to files and from files: those that have ended, with all that they are made of.
 
-:mod:`data.filed_studies` has the format. Weights and logs stay where they are.
+:mod:`data.study_format` has the format. Weights and logs stay where they are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import orjson
@@ -19,7 +21,7 @@ import pyarrow.parquet as pq
 
 from analysis.cells import Cell, parse_cell
 from data import job_rows, runs, studies
-from data.filed_studies import (
+from data.study_format import (
     RECORD_FIELDS,
     SCHEMA,
     FiledJob,
@@ -37,7 +39,11 @@ from data.studies import Part, Study
 
 
 class UnknownTrainingError(SourceError):
-    """A part of a study is a run alone, and this home has no run of that training."""
+    """A study has a training that is done, and this home has no run of it."""
+
+
+class RecipeConflictError(SourceError):
+    """A recipe of a study has other settings than that of its name here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,12 @@ class Imported:
     jobs: int
 
 
-Check = Callable[[FiledStudy], None]
-"""Raises SourceError for a study whose settings or records mean nothing."""
+Check = Callable[[FiledStudy], FiledStudy]
+"""The study with its settings as they are written here, by which the same study is recognised.
+
+Raises SourceError for one whose settings or records mean nothing. Called within a transaction that
+writes: it must not read jobs.
+"""
 
 
 def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = None) -> list[int]:
@@ -68,12 +78,12 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
 
     Raises:
         SourceError: there is no such study, one hasn't ended, or the file exists or can't be
-            written.
+            written; a file that appears meanwhile stays as it is.
     """
-    if path.exists():
-        raise SourceError(f"{path} exists already: name a new file")
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{uuid4().hex}.partial")
     try:
+        if path.exists():
+            raise FileExistsError
         with closing(store.pin()) as state, state.read() as cursor:
             chosen = _chosen(cursor, numbers)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +92,9 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
             ) as writer:
                 for study in chosen:
                     writer.write_table(pa.Table.from_pylist([_row(cursor, study)], SCHEMA))
-        partial.rename(path)
+        os.link(partial, path)
+    except FileExistsError as error:
+        raise SourceError(f"{path} exists already: name a new file") from error
     except OSError as error:
         raise SourceError(f"can't write {path}: {error.strerror or error}") from error
     finally:
@@ -137,12 +149,12 @@ def import_studies(
 ) -> Imported:
     """Take in the studies of a file, all or none of them.
 
-    Their jobs get new numbers, one that several of them share a single one; where a job that is
-    done was there for just this training and measurement, it takes the place of the file's. Runs
-    are looked up in ``snapshot``; a job whose run isn't known names none.
+    Their jobs get new numbers, one that several of them share a single one; where a job was there
+    for just this training and measurement, and came as far, it takes the place of the file's. Runs
+    are looked up in ``snapshot``; a measurement whose run isn't known names none.
 
     Raises:
-        UnknownTrainingError: a run that a part can't do without isn't known; nothing was changed.
+        UnknownTrainingError: the run of a training that is done isn't known; nothing was changed.
         SourceError: it is no such file, or one of the studies can't be taken; nothing was changed.
     """
     new = known = 0
@@ -151,7 +163,7 @@ def import_studies(
         for place, study in enumerate(read(path), 1):
             with naming(path, place, study.kind):
                 if check is not None:
-                    check(study)
+                    study = check(study)  # noqa: PLW2901  (the same study, as it is kept)
                 if studies.find(cursor, study.kind, study.settings) is not None:
                     known += 1
                     continue
@@ -180,7 +192,7 @@ class _Jobs:
 
     def take(self, study: FiledStudy, found: dict[Training, str]) -> dict[int, int]:
         """Numbers here of a study's jobs, by those of the file."""
-        there = self._done(study)
+        there = self._there(study)
         missing: dict[int, FiledJob] = {}
         for number, filed in study.jobs.items():
             if number in self._taken:
@@ -188,26 +200,31 @@ class _Jobs:
                     raise SourceError(f"job {number} is another one in a study before")
                 continue
             job = filed.job
-            here = there.get((*training(job), job.measurement))
-            if here is None:
+            known = there.get((*training(job), job.measurement))
+            if known is not None and _came(known) >= _came(job):
+                here = known.number
+            else:
                 here = self._first + self.written + len(missing)
                 missing[here] = filed
             self._taken[number] = (job, here)
         self._write(missing, found)
         return {number: self._taken[number][1] for number in study.jobs}
 
-    def _done(self, study: FiledStudy) -> dict[tuple[Any, ...], int]:
-        """The latest jobs that were done before, with what came of them, for a study's cells."""
+    def _there(self, study: FiledStudy) -> dict[tuple[Any, ...], Job]:
+        """By training and measurement, the jobs for a study's cells that were there before.
+
+        Of several the one that came furthest, rather one under way, the latest.
+        """
         rows = self._cursor.execute(
-            "SELECT job FROM jobs WHERE state = 'done' AND job < ? "
-            "AND cell IN (SELECT unnest(?::VARCHAR[])) ORDER BY job",
+            "SELECT job FROM jobs WHERE job < ? AND cell IN (SELECT unnest(?::VARCHAR[]))",
             [self._first, sorted({filed.job.cell for filed in study.jobs.values()})],
         ).fetchall()
         jobs = job_rows.read(self._cursor, [number for (number,) in rows])
+        jobs.sort(key=lambda job: (_came(job), not job.ended, job.number))
         return {
-            (*training(job), job.measurement): job.number
+            (*training(job), job.measurement): job
             for job in jobs
-            if job.run is not None or not _lives_off_a_run(job)
+            if job.run is not None or not job.took_a_run
         }
 
     def _write(self, missing: dict[int, FiledJob], found: dict[Training, str]) -> None:
@@ -215,7 +232,7 @@ class _Jobs:
             return
         jobs = []
         for number, filed in missing.items():
-            run = found.get(training(filed.job)) if filed.job.run is not None else None
+            run = found.get(training(filed.job)) if filed.job.state == "done" else None
             jobs.append(replace(filed.job, number=number, run=run))
         job_rows.write(self._cursor, jobs)
         for kind in RECORDS:
@@ -243,20 +260,20 @@ def _with_run(part: Part, study: FiledStudy, found: dict[Training, str]) -> Part
     """The part with the id that its run has here.
 
     Raises:
-        UnknownTrainingError: it has none, and there is no curve but the run's.
+        UnknownTrainingError: it has none, and its training is done: asked for again, it would be
+            trained again.
     """
     run = found.get(training(part))
     job = None if part.job is None else study.jobs[part.job].job
-    lost = part.run if job is None else job.run if _lives_off_a_run(job) else None
-    if run is None and lost is not None:
+    trained = job is None or (job.state == "done" and job.measurement is None)
+    if trained and run is None:
         raise UnknownTrainingError(
             f"there is no run of {part.cell_id} on {part.dataset} by {part.recipe} with seed "
-            f"{part.seed}, which was {lost} where the file was written: import the table that "
-            "holds its runs first"
+            f"{part.seed}: import the table that holds it first"
         )
     return part if part.run is None else replace(part, run=run)
 
 
-def _lives_off_a_run(job: Job) -> bool:
-    """Whether a job is done by a run that was there, without a curve of its own."""
-    return job.state == "done" and job.measurement is None and job.done_epochs < job.epochs
+def _came(job: Job) -> int:
+    """How far a job came: to its end, to a result that another attempt would repeat, or neither."""
+    return 2 if job.state == "done" else int(job.diverged)

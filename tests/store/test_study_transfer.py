@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from analysis.cells import parse_cell
 from data.export import export
-from data.filed_studies import SCHEMA
+from data.study_format import SCHEMA
 from data.importer import Outcome
 from data.job_rows import NewJob
 from data.jobs import JobStore
@@ -29,9 +29,9 @@ from data.library import DEFAULTS, Library
 from data.sources import bundled_studies, recognise
 from data.sources.base import SourceError
 from data.studies import StudyStore
-from data.study_files import Imported, export_studies
+from data.study_transfer import Imported, export_studies
 from service.jobs.results import LOCAL
-from service.studies.filed import Checker
+from service.studies.checking import Checker
 from tests.conftest import client_of
 from tests.service.helpers import get, is_problem
 from tests.service.test_studies import Lab

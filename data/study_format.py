@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from analysis.cells import CellError, parse_cell
 from data import job_rows
-from data.job_rows import ACTIVE, RECORDS, STATES, Job, Records
+from data.job_rows import ACTIVE, MOST_PRIORITY, RECORDS, STATES, Job, Records
 from data.source_error import SourceError
 from data.studies import Part
 
@@ -112,11 +112,12 @@ def read(path: Path) -> Iterator[FiledStudy]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_columns(path, file.schema_arrow)
+            place = 1
             for batch in file.iter_batches(1, columns=SCHEMA.names):
-                place += 1
                 (row,) = batch.to_pylist()
                 with naming(path, place, str(row["kind"])):
                     yield _study(row)
+                place += 1
     except SourceError:
         raise
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -151,7 +152,7 @@ def _differences(name: str, found: pa.DataType, wanted: pa.DataType) -> Iterator
 def _study(row: dict[str, Any]) -> FiledStudy:
     for field in SCHEMA:
         _require_values(field.name, row[field.name], field)
-    _object("settings", row["settings"])
+    settings = _text("settings", row["settings"])
     jobs = {}
     for one in row["jobs"]:
         filed = _job(one)
@@ -166,7 +167,7 @@ def _study(row: dict[str, Any]) -> FiledStudy:
     alone = sorted(jobs.keys() - {part.job for part in parts})
     if alone:
         raise SourceError(f"job {alone[0]} belongs to none of its parts")
-    return FiledStudy(row["kind"], row["settings"], row["created_at"], parts, jobs)
+    return FiledStudy(row["kind"], settings, row["created_at"], parts, jobs)
 
 
 def _require_values(place: str, value: Any, field: pa.Field[Any]) -> None:
@@ -193,15 +194,17 @@ def _job(row: dict[str, Any]) -> FiledJob:
     _require_seed(where, row["seed"])
     if row["epochs"] < 1:
         raise SourceError(f"{where}: {row['epochs']} epochs; allowed: 1 or more")
-    _object(f"{where}, settings", row["settings"])
-    for name in ("measurement", "details"):
+    if abs(row["priority"]) > MOST_PRIORITY:
+        allowed = f"{-MOST_PRIORITY} … {MOST_PRIORITY}"
+        raise SourceError(f"{where}: priority {row['priority']}; allowed: {allowed}")
+    values = {name: row[name] for name in job_rows.SCHEMA.names if name != "job"}
+    for name in ("settings", "measurement", "details"):
         if row[name] is not None:
-            _object(f"{where}, {name}", row[name])
+            values[name] = _text(f"{where}, {name}", row[name])
     records = {kind: _numbered(where, kind, row[name]) for kind, name in RECORD_FIELDS.items()}
     epochs, measured = records["epochs"], records["measurements"]
     if len(epochs) > row["epochs"]:
         raise SourceError(f"{where}: {len(epochs)} epochs are recorded of {row['epochs']}")
-    values = {name: row[name] for name in job_rows.SCHEMA.names if name != "job"}
     job = Job(
         number=number,
         **values,
@@ -257,6 +260,11 @@ def _require_cell(where: str, arch: str, cell_id: str) -> None:
 def _require_seed(where: str, seed: int) -> None:
     if not 0 <= seed < 2**31:
         raise SourceError(f"{where}: seed {seed}; allowed: 0 … {2**31 - 1}")
+
+
+def _text(where: str, text: str) -> str:
+    """The JSON object as it is kept: what was checked, not what might be read otherwise."""
+    return orjson.dumps(_object(where, text)).decode()
 
 
 def _object(where: str, text: str) -> dict[str, Any]:

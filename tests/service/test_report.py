@@ -1,0 +1,139 @@
+"""The report over studies whose every number a test decides: complete, and in many a ruin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from rich.console import Console
+
+from analysis import topology
+from analysis.cells import parse_cell
+from analysis.client import Client, ClientError
+from analysis.report.following import report_of
+from analysis.report.making import Report
+from analysis.report.plan import studies
+from analysis.report.scale import Scale, find
+from data.library import Library
+from service.plots import render
+from tests.service.jobs.staged import EPOCHS
+from tests.service.test_studies import Lab
+
+SCALE = find("digits").model_copy(update={"learning_rates": (0.025, 0.25)})
+TWO_SEEDS = SCALE.model_copy(update={"seeds": (777, 888), "learning_rates": (0.025,)})
+
+
+def width(assignment: Any) -> float:
+    return float(topology.columns(parse_cell(assignment.cell))["width"] or 0)
+
+
+def speed(assignment: Any) -> float:
+    """Rises with width but for chance, which differs from cell to cell and is always the same."""
+    return width(assignment) + sum(assignment.cell.encode()) % 7 / 10
+
+
+def measured(assignment: Any) -> list[dict[str, Any]]:
+    """A bowl as steep as the cell is narrow, and gradients and eigenvalues alike."""
+    asked = assignment.measurement
+    steep = 10 - speed(assignment)
+    about = {"set": "train", "images": 9}
+    if asked is None:
+        return []
+    if asked.kind == "landscape":
+        axis = [-1 + 2 * place / (asked.points - 1) for place in range(asked.points)]
+        about = {"epoch": EPOCHS, "set": "ori-test", "images": 9, "accuracy": [50.0] * len(axis)}
+        return [
+            {**about, "row": row, "y": y, "loss": [steep * (x * x + y * y) + 1 for x in axis]}
+            for row, y in enumerate(axis)
+        ]
+    if asked.kind == "smoothness":
+        found = {"residual": 1e-6, "products": 12, "parameters": 44, "group": "network"}
+        return [
+            {**about, "epoch": epoch, "eigenvalue": steep, "converged": epoch > 0, **found}
+            for epoch in (0, EPOCHS)
+        ]
+    group = {"variance": steep, "squared_mean": 1.0}
+    epochs = range(EPOCHS + 1) if asked.at == "every-epoch" else (EPOCHS,)
+    lines = [{**about, "epoch": epoch, **group, "groups": {"stem": group}} for epoch in epochs]
+    if asked.plane is not None:
+        row = {"variance": [steep] * asked.plane, "squared_mean": [1.0] * asked.plane}
+        lines += [
+            {**about, "epoch": EPOCHS, "row": place, "y": float(place), **row}
+            for place in range(asked.plane)
+        ]
+    return lines
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_draw", lambda asked, timeout_s: b"<svg/>")
+
+
+def made(
+    library: Library, scale: Scale = SCALE, failing: Callable[[Any], bool] = lambda _: False
+) -> Report:
+    lab = Lab(library)
+    for body in studies(scale).values():
+        lab.post(**body)
+    lab.work(speed, lambda one: [] if failing(one) else measured(one), failing)
+    client = Client(transport=lab.client._transport)
+    return report_of(client, scale, as_is=True, console=Console(quiet=True))
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {one.what: one.verdict for claim in report.claims for one in claim.measurements}
+
+
+@pytest.mark.parametrize("scale", [SCALE, TWO_SEEDS], ids=["one seed", "two seeds"])
+def test_what_rises_with_width_is_found(fresh: Library, scale: Scale) -> None:
+    report = made(fresh, scale)
+    found = verdicts(report)
+    half = EPOCHS // 2
+    for what in (
+        f"fresh: width with mean accuracy of the first {half} epochs",
+        "landscape: width with curvature",
+        f"Hessian: width with largest Hessian eigenvalue after {EPOCHS} epochs",
+        f"gradients: width with gradient variance after {half} epochs",
+        "gradients: width with mean gradient variance over the plane",
+    ):
+        assert found[what] == "supported", what
+    # The iteration of what was measured before training didn't converge.
+    assert found["Hessian: width with largest Hessian eigenvalue before training"] == "can't tell"
+    cells = SCALE.family.variants + 2
+    told = {one.what: one.n for claim in report.claims for one in claim.measurements}
+    assert told["landscape: width with curvature"] == cells, "seeds are no cells"
+    assert ("DARTS-V2, seed 888 |" in report.text) == (len(scale.seeds) == 2)
+    # The server has no tables.
+    assert "`cellwise import` brings them in" in report.text
+    assert not any("NAS-Bench-201" in what for what in found)
+
+
+def test_when_all_diverged_there_is_a_report(fresh: Library) -> None:
+    report = made(fresh, failing=lambda _: True)
+    assert {claim.verdict for claim in report.claims[1:]} == {"can't tell"}
+    rows = [line for line in report.text.splitlines() if "GET /studies/" in line]
+    assert len(rows) == 10
+    assert all("| 0 of" in row for row in rows)
+
+
+def test_a_part_that_failed_leaves_the_others(fresh: Library) -> None:
+    """One training of each kind of part diverges."""
+    seen: dict[str | None, str] = {}
+
+    def failing(assignment: Any) -> bool:
+        kind = None if assignment.measurement is None else assignment.measurement.kind
+        return seen.setdefault(kind, assignment.cell) == assignment.cell
+
+    report = made(fresh, failing=failing)
+    assert seen.keys() == {None, "landscape", "gradient-variance", "smoothness"}
+    cells = SCALE.family.variants + 2
+    told = {one.what: one.n for claim in report.claims for one in claim.measurements}
+    assert told["landscape: width with curvature"] == cells - 1
+
+
+def test_a_server_that_fails_ends_it() -> None:
+    broken = Client(transport=httpx2.MockTransport(lambda _: httpx2.Response(500, text="oops")))
+    with pytest.raises(ClientError, match="500"):
+        report_of(broken, SCALE, as_is=True, console=Console(quiet=True))
