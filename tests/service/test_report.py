@@ -31,7 +31,8 @@ def width(assignment: Any) -> float:
 
 def speed(assignment: Any) -> float:
     """Rises with width but for chance, which differs from cell to cell and is always the same."""
-    return width(assignment) + sum(assignment.cell.encode()) % 7 / 10
+    chance: int = sum(assignment.cell.encode()) % 7
+    return width(assignment) + chance / 10
 
 
 def measured(assignment: Any) -> list[dict[str, Any]]:
@@ -124,7 +125,7 @@ def test_a_part_that_failed_leaves_the_others(fresh: Library) -> None:
 
     def failing(assignment: Any) -> bool:
         kind = None if assignment.measurement is None else assignment.measurement.kind
-        return seen.setdefault(kind, assignment.cell) == assignment.cell
+        return seen.setdefault(kind, str(assignment.cell)) == str(assignment.cell)
 
     report = made(fresh, failing=failing)
     assert seen.keys() == {None, "landscape", "gradient-variance", "smoothness"}
