@@ -12,7 +12,7 @@ from service.cli import Home, Url, err, fail, home_folder, out
 
 if TYPE_CHECKING:
     from analysis.client import Client
-    from analysis.report.making import Report
+    from analysis.report.document import Report
     from analysis.report.scale import Scale
 
 
@@ -45,7 +45,7 @@ def report(
     """
     from analysis.client import ClientError
     from analysis.report.asking import MissingError
-    from analysis.report.making import OutputError, require_writable
+    from analysis.report.document import OutputError, require_writable
     from analysis.report.scale import ScaleError, find
 
     try:

@@ -7,7 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analysis.client import Client
 from analysis.report.asking import completed, finished
-from analysis.report.making import Report, make
+from analysis.report.document import Report
+from analysis.report.making import make
 from analysis.report.material import Material
 from analysis.report.plan import studies
 from analysis.report.scale import Scale

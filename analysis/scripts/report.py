@@ -19,8 +19,8 @@ from rich.console import Console
 
 from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.asking import MissingError
+from analysis.report.document import OutputError, require_writable
 from analysis.report.following import report_of
-from analysis.report.making import OutputError, require_writable
 from analysis.report.scale import DEFAULT, ScaleError, find, names
 
 

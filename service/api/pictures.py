@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 
 from service.api import deps
 from service.api.errors import CONFLICT, ConflictError
+from service.api.params import Query, openapi_parameters
 from service.plots.render import render
 from service.plots.views import NothingToShowError
 
@@ -21,10 +22,27 @@ _DRAWING = CapacityLimiter(2)
 """Pictures are drawn by processes of some 200 MB each: so many at a time, on their own threads."""
 
 
-def picture_of(media_type: str) -> dict[int | str, dict[str, Any]]:
-    """What an address of a picture may answer, for the OpenAPI document."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": {media_type: binary}}, **CONFLICT}
+def add_pictures(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[[Drawable], Callable[..., Awaitable[Response]]],
+    model: type[Query],
+    summary: str,
+) -> None:
+    """Answers ``PATH.svg`` and ``PATH.png`` by the endpoint of each form.
+
+    ``model`` has the parameters that the endpoint reads; its docstring is the call's description.
+    """
+    for form, media_type in _MEDIA_TYPES.items():
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        router.add_api_route(
+            f"{path}.{form}",
+            endpoint(form),
+            summary=f"{summary}, {form.upper()}",
+            response_class=Response,
+            responses={200: {"content": {media_type: binary}}, **CONFLICT},
+            openapi_extra={"parameters": openapi_parameters(model)},
+        )
 
 
 async def drawn(

@@ -61,9 +61,9 @@ def variance_contours(document: Document) -> Drawn:
     panels, notes = _contours(grids, "variance")
     found = next(row["set"] for row in rows if row["set"] is not None)
     told = (
-        f"E|g − E g|² over {settings['batches']} batches of {settings['batch']} {SETS[found]}, batch "
-        f"normalisation by {settings['statistics']} statistics, along two filter-normalised random "
-        f"directions, after the last epoch; {_CENTRE}"
+        f"E|g − E g|² over {settings['batches']} batches of {settings['batch']} {SETS[found]}, "
+        f"batch normalisation by {settings['statistics']} statistics, along two filter-normalised "
+        f"random directions, after the last epoch; {_CENTRE}"
     )
     title = "Gradient variance around trained weights"
     return Drawn(panels, title, [told, *notes])

@@ -12,8 +12,8 @@ from rich.console import Console
 from analysis import topology
 from analysis.cells import parse_cell
 from analysis.client import Client, ClientError
+from analysis.report.document import Report
 from analysis.report.following import report_of
-from analysis.report.making import Report
 from analysis.report.plan import studies
 from analysis.report.scale import Scale, find
 from data.library import Library

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -13,16 +14,8 @@ from data.queries import Field
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
-from service.api.params import (
-    CellFilters,
-    Format,
-    Name,
-    Names,
-    openapi_parameters,
-    read,
-    split_names,
-)
-from service.api.pictures import drawn, picture_of
+from service.api.params import CellFilters, Format, Name, Names, read, split_names
+from service.api.pictures import Drawable, add_pictures, drawn
 from service.plots.views import BY_EPOCH
 
 router = APIRouter(tags=["statistics"])
@@ -185,28 +178,21 @@ def correlate_by_epoch(request: Request) -> Response:
     return collection(request, query.format, records, context, "correlations-by-epoch")
 
 
-@router.get(
-    "/plots/correlations-by-epoch.svg",
-    summary="A picture of correlations by epoch",
-    response_class=Response,
-    responses=picture_of("image/svg+xml"),
-    openapi_extra={"parameters": openapi_parameters(ByEpochPicture)},
-)
-async def plot_by_epoch_svg(request: Request) -> Response:
-    """`GET /correlations/by-epoch` as SVG; 409 where no coefficient is defined."""
-    return await drawn(request, lambda: _by_epoch(request), None, "svg")
+def _plot(form: Drawable) -> Callable[[Request], Awaitable[Response]]:
+    async def plot_by_epoch(request: Request) -> Response:
+        """What `GET /correlations/by-epoch` answers; 409 where no coefficient is defined."""
+        return await drawn(request, lambda: _by_epoch(request), None, form)
+
+    return plot_by_epoch
 
 
-@router.get(
-    "/plots/correlations-by-epoch.png",
-    summary="A picture of correlations by epoch, in pixels",
-    response_class=Response,
-    responses=picture_of("image/png"),
-    openapi_extra={"parameters": openapi_parameters(ByEpochPicture)},
+add_pictures(
+    router,
+    "/plots/correlations-by-epoch",
+    _plot,
+    ByEpochPicture,
+    "A picture of correlations by epoch",
 )
-async def plot_by_epoch_png(request: Request) -> Response:
-    """`GET /correlations/by-epoch` as PNG; 409 where no coefficient is defined."""
-    return await drawn(request, lambda: _by_epoch(request), None, "png")
 
 
 def _by_epoch(request: Request) -> dict[str, Any]:

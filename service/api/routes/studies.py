@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,8 +21,8 @@ from service.api.access import may_write
 from service.api.body import read_kind
 from service.api.documentation import describes
 from service.api.formats import FILES, asked_format, columns_of, json_response, stream
-from service.api.params import Format, Name, Query, openapi_parameters, read
-from service.api.pictures import Drawable, drawn, picture_of
+from service.api.params import Format, Name, Query, read
+from service.api.pictures import Drawable, add_pictures, drawn
 from service.jobs.queue import JobStateError
 from service.plots.views import VIEWS
 from service.studies import convergence, measured, planning
@@ -120,28 +120,21 @@ def one_study(request: Request, number: Number) -> Response:
     return json_response(_document(study, told))
 
 
-@router.get(
-    "/studies/{study}/plot.svg",
-    summary="A picture of a study",
-    response_class=Response,
-    responses=picture_of("image/svg+xml"),
-    openapi_extra={"parameters": openapi_parameters(PlotQuery)},
-)
-async def plot_svg(request: Request, number: Number) -> Response:
-    """Of its results so far, as SVG; 409 as long as there is nothing to show."""
-    return await _plot(request, number, "svg")
+def _plot(form: Drawable) -> Callable[..., Awaitable[Response]]:
+    async def plot(request: Request, number: Number) -> Response:
+        """Of its results so far; 409 as long as there is nothing to show."""
+        query = read(PlotQuery, request)
+
+        def document() -> dict[str, Any]:
+            study = _found(request, number)
+            return _document(study, _told(request, study))
+
+        return await drawn(request, document, query.view, form)
+
+    return plot
 
 
-@router.get(
-    "/studies/{study}/plot.png",
-    summary="A picture of a study, in pixels",
-    response_class=Response,
-    responses=picture_of("image/png"),
-    openapi_extra={"parameters": openapi_parameters(PlotQuery)},
-)
-async def plot_png(request: Request, number: Number) -> Response:
-    """Of its results so far, as PNG; 409 as long as there is nothing to show."""
-    return await _plot(request, number, "png")
+add_pictures(router, "/studies/{study}/plot", _plot, PlotQuery, "A picture of a study")
 
 
 @router.delete("/studies/{study}", summary="Cancel a study", dependencies=[Depends(may_write)])
@@ -221,16 +214,6 @@ def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
         results = measured.results(asked, told)
     parts = [_part(one) for one in told]
     return _summary(study, told) | {"parts": parts, "results": results}
-
-
-async def _plot(request: Request, number: int, form: Drawable) -> Response:
-    query = read(PlotQuery, request)
-
-    def document() -> dict[str, Any]:
-        study = _found(request, number)
-        return _document(study, _told(request, study))
-
-    return await drawn(request, document, query.view, form)
 
 
 def _summary(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from rich.console import Console
 from analysis.client import Client, Parameters
 from analysis.report.asking import MissingError
 from analysis.report.claims import Claim
+from analysis.report.document import OutputError, Report, require_writable
 from analysis.report.following import report_of
-from analysis.report.making import OutputError, Report, require_writable
 from analysis.report.scale import find
 from data.library import Library
 from data.sources import recognise
@@ -99,6 +99,7 @@ class Page(HTMLParser):
 
 
 SMALL = Report(
+    "Title",
     "# Title\n\n| a | b |\n| --- | --- |\n| 1 < 2 | ρ |\n\n![A picture](one-two.svg)\n",
     {"one-two": "<svg>ρ</svg>"},
     (Claim("title", "statement", ()),),
