@@ -108,10 +108,10 @@ class JobStore:
         seeds: Sequence[int],
         measurement: str | None = None,
     ) -> dict[tuple[str, int], Job]:
-        """The latest job for each cell (a string) and seed that has one; first of all one under way.
+        """The latest job for each cell (a string) and seed that has one.
 
-        In whatever state where none waits or runs. Only jobs that measure just this, or nothing
-        for None.
+        Rather one that waits or runs, which an import may have given a later neighbour. Only jobs
+        that measure just this, or nothing for None.
         """
         with self._read() as cursor:
             found = cursor.execute(

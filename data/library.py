@@ -147,11 +147,11 @@ class Library:
 
     def import_studies(self, path: Path, check: Check | None = None) -> Imported:
         """Take in a file of studies; see :func:`data.study_transfer.import_studies`."""
-        from data import study_files
+        from data import study_transfer
 
         # No run comes or goes meanwhile; readers of jobs and studies see new ones as they are.
         with self._lock:
-            return study_files.import_studies(self.store, self._snapshot, path, check)
+            return study_transfer.import_studies(self.store, self._snapshot, path, check)
 
     def add_run(self, run: Run, *, source: Description, job: int | None = None) -> str:
         """Add one training that was done here, and show the new state; returns the run's public id.

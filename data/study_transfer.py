@@ -21,6 +21,11 @@ import pyarrow.parquet as pq
 
 from analysis.cells import Cell, parse_cell
 from data import job_rows, runs, studies
+from data.job_rows import ACTIVE, RECORDS, Job
+from data.library import Snapshot
+from data.source_error import SourceError
+from data.store import Store, next_number
+from data.studies import Part, Study
 from data.study_format import (
     RECORD_FIELDS,
     SCHEMA,
@@ -31,11 +36,6 @@ from data.study_format import (
     read,
     training,
 )
-from data.job_rows import ACTIVE, RECORDS, Job
-from data.library import Snapshot
-from data.source_error import SourceError
-from data.store import Store, next_number
-from data.studies import Part, Study
 
 
 class UnknownTrainingError(SourceError):
@@ -43,7 +43,7 @@ class UnknownTrainingError(SourceError):
 
 
 class RecipeConflictError(SourceError):
-    """A recipe of a study has other settings than that of its name here."""
+    """A recipe of a study has other settings than that of its name elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,10 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
             written; a file that appears meanwhile stays as it is.
     """
     partial = path.with_name(f".{uuid4().hex}.partial")
+    exists = SourceError(f"{path} exists already: name a new file")
     try:
         if path.exists():
-            raise FileExistsError
+            raise exists
         with closing(store.pin()) as state, state.read() as cursor:
             chosen = _chosen(cursor, numbers)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,9 +93,10 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
             ) as writer:
                 for study in chosen:
                     writer.write_table(pa.Table.from_pylist([_row(cursor, study)], SCHEMA))
-        os.link(partial, path)
-    except FileExistsError as error:
-        raise SourceError(f"{path} exists already: name a new file") from error
+        try:
+            os.link(partial, path)  # unlike a rename, it overwrites nothing
+        except FileExistsError:
+            raise exists from None
     except OSError as error:
         raise SourceError(f"can't write {path}: {error.strerror or error}") from error
     finally:
@@ -163,7 +165,7 @@ def import_studies(
         for place, study in enumerate(read(path), 1):
             with naming(path, place, study.kind):
                 if check is not None:
-                    study = check(study)  # noqa: PLW2901  (the same study, as it is kept)
+                    study = check(study)
                 if studies.find(cursor, study.kind, study.settings) is not None:
                     known += 1
                     continue

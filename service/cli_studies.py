@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from service.cli import Home, Json, Url, carry_out, err, fail, home_folder, out
+from service.cli import Home, Json, Url, carry_out, err, fail, home_folder, out, readable
 from service.cli_study_tables import Document, say, show_list, show_study
 from service.cli_training import ASK_EVERY_S
 
@@ -196,7 +196,7 @@ def export(
     """Write studies that have ended to a file, which `study import` takes into another home."""
     outcome = carry_out(
         home_folder(home),
-        {"command": "export-studies", "path": str(file.resolve()), "numbers": study},
+        {"command": "export-studies", "path": str(file.absolute()), "numbers": study},
     )
     out.print(f"{escape(str(file))}: {len(outcome['studies']):,} studies", soft_wrap=True)
 
@@ -208,11 +208,7 @@ def import_(
     json_: Json = False,
 ) -> None:
     """Take in the studies of a file; those that are there already stay as they are."""
-    if not file.exists():
-        fail(f"{file} does not exist")
-    outcome = carry_out(
-        home_folder(home), {"command": "import-studies", "path": str(file.resolve())}
-    )
+    outcome = carry_out(home_folder(home), {"command": "import-studies", "path": readable(file)})
     if json_:
         out.print_json(data=outcome)
     else:

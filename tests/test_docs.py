@@ -155,3 +155,10 @@ def test_the_findings_are_what_the_tables_say(tables_client: TestClient) -> None
     for part in (*findings.shape_against_accuracy(server), *findings.named_cells(server)):
         for line in part.splitlines():
             assert line in text
+
+
+def test_the_readme_tells_of_the_claims_what_the_reproduction_does() -> None:
+    claims = re.compile(r"^\| \d\. .*$", re.MULTILINE)
+    told = claims.findall((ROOT / "README.md").read_text())
+    assert len(told) == 8
+    assert told == claims.findall((ROOT / "docs" / "reproduction.md").read_text())

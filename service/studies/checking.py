@@ -1,142 +1,76 @@
-"""Whether a study of a file is one that this service can tell of: settings, recipes, records.
+"""Whether a study of a file is one that this service can tell of: settings, recipes, parts.
 
-:mod:`data.study_format` reads the file and knows what parts and jobs are; what their settings and
-records mean is known here.
+:mod:`data.study_format` reads the file and knows what parts and jobs are; what their settings mean
+is known here, what their records hold in :mod:`service.studies.records`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis.cells import parse_cell
-from data.study_format import FiledJob, FiledStudy
 from data.job_rows import Job
 from data.jobs import JobStore
 from data.library import Library
 from data.source_error import SourceError
-from data.sources.base import EVAL_SETS, EvalSet
 from data.studies import Part
+from data.study_format import FiledJob, FiledStudy
+from data.study_transfer import RecipeConflictError
 from service.studies.kinds import AnyStudy, Convergence, GeneralisationStudy, Measuring, read_study
-from service.studies.outcomes import VALIDATION
-from service.studies.planning import ORIGINAL
-from service.training.measure import AnyMeasurement, GradientVariance, Landscape, read_measurement
+from service.studies.planning import MOST_PARTS, ORIGINAL
+from service.studies.records import check_epochs, check_lines, reading
+from service.training.measure import AnyMeasurement, read_measurement
 from service.training.recipes import Recipe, RecipeError, find
-
-Number = float | None
-"""None where it wasn't finite."""
-
-
-class _Record(BaseModel):
-    """What is read of a record; there may be more in it."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-
-class _Figures(_Record):
-    loss: Number
-    accuracy: Number
-
-
-class _Seconds(_Record):
-    train: float
-    evaluate: float
-
-
-class _Epoch(_Record):
-    train: _Figures
-    seconds: _Seconds
-    images_per_s: float
-
-
-class _Line(_Record):
-    of: int
-    epoch: int
-    set: EvalSet
-    images: int
-
-
-class _Losses(_Line):
-    y: float
-    loss: list[Number]
-    accuracy: list[Number]
-
-
-class _Moments(_Record):
-    variance: Number
-    squared_mean: Number
-
-
-class _Variance(_Line, _Moments):
-    groups: dict[str, _Moments]
-
-
-class _Variances(_Line):
-    y: float
-    variance: list[Number]
-    squared_mean: list[Number]
-
-
-class _Eigenvalue(_Line):
-    group: str
-    eigenvalue: Number
-    residual: Number
-    products: int
-    converged: bool
-    parameters: int
 
 
 class Checker:
     """Called with each study of one file before it is taken into a library.
 
-    A recipe must be what its name stands for: elsewhere in the file, among the library's jobs, and
-    in its home.
+    A recipe must be what its name stands for: elsewhere in the file, among the jobs that the
+    library had when this was made, and in its home.
     """
 
     def __init__(self, library: Library) -> None:
-        self._jobs = JobStore(library.store)
+        # Read at once: an import holds the store's writing, behind which jobs can't be read.
+        self._settings = JobStore(library.store).recipes()
         self._home = library.store.path.parent
-        self._digests: dict[str, str] = {}
+        self._recipes: dict[str, Recipe | None] = {}
 
-    def __call__(self, study: FiledStudy) -> None:
-        """Let the study pass.
+    def __call__(self, study: FiledStudy) -> FiledStudy:
+        """Let the study pass; returns it with its settings as this service writes them.
 
         Raises:
+            RecipeConflictError: a recipe isn't what its name stands for.
             SourceError: says what can't be taken.
         """
-        with _reading("settings"):
+        with reading("settings"):
             asked = read_study(study.settings)
         if asked.kind != study.kind:
             raise SourceError(f"its settings are of kind {asked.kind}")
         measurement = asked.measurement() if isinstance(asked, Measuring) else None
-        rates = {
-            number: self._check_job(filed, measurement) for number, filed in study.jobs.items()
-        }
-        for part in study.parts:
-            _check_part(asked, part, None if part.job is None else rates[part.job])
-        if isinstance(asked, GeneralisationStudy):
-            _require_pairs(study.parts)
+        jobs = {number: self._job(filed, measurement) for number, filed in study.jobs.items()}
+        self._check_parts(asked, study.parts)
+        settings = asked.model_dump_json(exclude={"priority"})
+        return replace(study, settings=settings, jobs=jobs)
 
-    def _check_job(self, filed: FiledJob, measurement: AnyMeasurement | None) -> float:
-        """Returns the learning rate."""
+    def _job(self, filed: FiledJob, measurement: AnyMeasurement | None) -> FiledJob:
         job = filed.job
         where = f"job {job.number}"
-        with _reading(f"{where}, settings"):
+        with reading(f"{where}, settings"):
             recipe = Recipe.model_validate_json(job.settings)
         self._check_recipe(where, job, recipe)
         measured = None
         if job.measurement is not None:
-            with _reading(f"{where}, measurement"):
+            with reading(f"{where}, measurement"):
                 measured = read_measurement(job.measurement)
         if measured != measurement:
             raise SourceError(f"{where} doesn't measure what the study asks for")
-        _check_epochs(where, filed.records["epochs"])
-        for line in filed.records["measurements"]:
-            _check_line(f"{where}, measurement {line['number']}", measured, line)
-        return recipe.optimiser.learning_rate
+        check_epochs(where, filed.records["epochs"])
+        check_lines(where, measured, job.epochs, filed.records["measurements"])
+        written = None if measured is None else measured.model_dump_json()
+        job = replace(job, settings=recipe.model_dump_json(), measurement=written)
+        return replace(filed, job=job)
 
     def _check_recipe(self, where: str, job: Job, recipe: Recipe) -> None:
         if (recipe.name, recipe.epochs) != (job.recipe, job.epochs):
@@ -148,27 +82,72 @@ class Checker:
             recipe.skeleton(parse_cell(job.cell).space)
         except RecipeError as error:
             raise SourceError(f"{where}: {error}") from None
-        if recipe.name not in self._digests:
-            self._digests[recipe.name] = self._stands_for(recipe.name) or recipe.digest
-        if recipe.digest != self._digests[recipe.name]:
-            raise SourceError(
+        known = self._known(recipe.name)
+        if known is None:
+            self._recipes[recipe.name] = recipe
+        elif recipe.digest != known.digest:
+            raise RecipeConflictError(
                 f"{where}: recipe {recipe.name} has other settings than that of this name "
                 "elsewhere, and runs of one recipe are compared with each other"
             )
 
-    def _stands_for(self, name: str) -> str | None:
-        """Digest of the recipe that a name stands for in this home, None where there is none."""
-        settings = self._jobs.settings_of(name)
-        if settings is not None:
-            return Recipe.model_validate_json(settings).digest
-        try:
-            return find(name, self._home).digest
-        except RecipeError:
-            return None
+    def _known(self, name: str) -> Recipe | None:
+        """What a name stands for in this file or this home, None where that isn't known."""
+        if name in self._settings and name not in self._recipes:
+            self._recipes[name] = Recipe.model_validate_json(self._settings[name])
+        if name not in self._recipes:
+            try:
+                self._recipes[name] = find(name, self._home)
+            except RecipeError:
+                self._recipes[name] = None
+        return self._recipes[name]
+
+    def _check_parts(self, asked: AnyStudy, parts: Sequence[Part]) -> None:
+        if len(parts) > MOST_PARTS:
+            raise SourceError(f"{len(parts):,} parts; allowed: up to {MOST_PARTS:,}")
+        originals = {part.cell_id for part in parts if part.role == ORIGINAL}
+        for part in parts:
+            where = f"part {part.role} {part.cell_id}"
+            _check_asked(where, asked, part)
+            self._check_rate(where, asked, part)
+            if part.original not in originals or (
+                part.role == ORIGINAL and part.original != part.cell_id
+            ):
+                raise SourceError(f"{where} has {part.original:.100} as its original")
+        if isinstance(asked, GeneralisationStudy):
+            _require_pairs(parts)
+
+    def _check_rate(self, where: str, asked: AnyStudy, part: Part) -> None:
+        """By the study's recipe, at a learning rate of the study's and of the recipe's own."""
+        name, rate = _named(part.recipe)
+        asked_name, asked_rate = _named(asked.recipe)
+        if name != asked_name:
+            raise SourceError(f"{where} is by {part.recipe:.100}, the study by {asked.recipe}")
+        known = self._known(part.recipe)
+        for own in (rate, known and known.optimiser.learning_rate):
+            if own is not None and own != part.learning_rate:
+                raise SourceError(
+                    f"{where} has learning rate {part.learning_rate}, {part.recipe:.100} has {own}"
+                )
+        rates: Sequence[float] = asked.learning_rates if isinstance(asked, Convergence) else ()
+        if not rates and asked_rate is not None:
+            rates = (asked_rate,)
+        if part.learning_rate not in rates if rates else rate is not None:
+            raise SourceError(
+                f"{where} has learning rate {part.learning_rate}, which the study has not"
+            )
 
 
-def _check_part(asked: AnyStudy, part: Part, rate: float | None) -> None:
-    where = f"part {part.role} {part.cell_id}"
+def _named(recipe: str) -> tuple[str, float | None]:
+    """A recipe's name without the learning rate that it names, ``proxy@lr=0.25``, and that."""
+    name, at, rate = recipe.partition("@lr=")
+    try:
+        return name, float(rate) if at else None
+    except ValueError:
+        raise SourceError(f"recipe {recipe:.100}: {rate:.100} is no learning rate") from None
+
+
+def _check_asked(where: str, asked: AnyStudy, part: Part) -> None:
     if isinstance(asked, GeneralisationStudy):
         roles: tuple[str, ...] = (ORIGINAL, "adapted")
         datasets = asked.datasets
@@ -181,8 +160,6 @@ def _check_part(asked: AnyStudy, part: Part, rate: float | None) -> None:
         raise SourceError(f"{where} is on {part.dataset}, the study on {', '.join(datasets)}")
     if part.seed not in asked.seeds:
         raise SourceError(f"{where} has seed {part.seed}, which the study has not")
-    if rate is not None and rate != part.learning_rate:
-        raise SourceError(f"{where} has learning rate {part.learning_rate}, its job {rate}")
 
 
 def _require_pairs(parts: Sequence[Part]) -> None:
@@ -194,55 +171,3 @@ def _require_pairs(parts: Sequence[Part]) -> None:
             raise SourceError(
                 f"of {original} on {dataset} with seed {seed} only the {', '.join(there)} is there"
             )
-
-
-def _check_epochs(where: str, records: list[dict[str, Any]]) -> None:
-    for record in records:
-        here = f"{where}, epoch {record['epoch']}"
-        with _reading(here):
-            _Epoch.model_validate(record)
-        sets = _sets(record)
-        for name in sets:
-            with _reading(f"{here}, {name}"):
-                _Figures.model_validate(record[name])
-        if not sets & set(VALIDATION):
-            raise SourceError(f"{here}: none of {', '.join(VALIDATION)}")
-        if sets != _sets(records[0]):
-            raise SourceError(f"{here}: other sets of images than at epoch 1")
-
-
-def _sets(record: dict[str, Any]) -> set[EvalSet]:
-    return {name for name in EVAL_SETS if name in record}
-
-
-def _check_line(where: str, asked: AnyMeasurement | None, line: dict[str, Any]) -> None:
-    if asked is None:
-        raise SourceError(f"{where}: nothing is to be measured")
-    with _reading(where):
-        if isinstance(asked, Landscape):
-            row = _Losses.model_validate(line)
-            _require_points(where, asked.points, row.loss, row.accuracy)
-        elif isinstance(asked, GradientVariance) and "row" in line:
-            points = _Variances.model_validate(line)
-            _require_points(where, asked.plane or 0, points.variance, points.squared_mean)
-        elif isinstance(asked, GradientVariance):
-            _Variance.model_validate(line)
-        else:
-            _Eigenvalue.model_validate(line)
-
-
-def _require_points(where: str, points: int, *rows: list[Number]) -> None:
-    for row in rows:
-        if len(row) != points:
-            raise SourceError(f"{where}: {len(row)} points where {points} were asked for")
-
-
-@contextmanager
-def _reading(where: str) -> Iterator[None]:
-    """Turn what pydantic refuses into an error that says where it is."""
-    try:
-        yield
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise SourceError(": ".join(filter(None, (where, place, fault["msg"])))) from None

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx2
+import pytest
 from starlette.testclient import TestClient
+
+from service.plots import render
 
 Parameters = Iterable[tuple[str, Any]] | Mapping[str, Any] | None
 
@@ -60,3 +63,9 @@ def refused(client: TestClient, path: str, parameters: Parameters = None) -> lis
     assert body["errors"], (path, parameters)
     errors: list[dict[str, Any]] = body["errors"]
     return errors
+
+
+def unkept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every picture an empty one, which no later test finds."""
+    monkeypatch.setattr(render, "_draw", lambda asked, timeout_s: b"<svg/>")
+    monkeypatch.setattr(render, "_keep", lambda place, picture: None)

@@ -157,7 +157,15 @@ def test_import_and_remove(empty_home: Path, tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path, cli_home: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "page.html").write_text("<!DOCTYPE html><html></html>")
-    for name, part in (("empty.csv", "empty"), ("page.html", "web page"), ("gone", "not exist")):
+    (tmp_path / "loop").symlink_to("loop")
+    for name, part in (
+        ("empty.csv", "empty"),
+        ("page.html", "web page"),
+        ("gone", "not exist"),
+        ("page.html/below", "not exist"),
+        ("a" * 300, "can't be read: File name too long"),
+        ("loop", "can't be read: Too many levels"),
+    ):
         assert part in failed("import", tmp_path / name, "--home", cli_home)
 
 

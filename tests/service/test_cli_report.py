@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from data.library import Library
 from service import cli, cli_report
-from service.plots import render
+from tests.service.helpers import unkept
 
 app = typer.Typer()
 cli_report.add_to(app)
@@ -29,7 +29,7 @@ def started_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli.out, "width", 160)
-    monkeypatch.setattr(render, "_draw", lambda asked, timeout_s: b"<svg/>")
+    unkept(monkeypatch)
 
 
 def run(*arguments: object) -> Result:

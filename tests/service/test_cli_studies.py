@@ -173,6 +173,16 @@ def test_studies_go_to_another_home(studied: Path, home: Path, tmp_path: Path) -
     assert "no Parquet file" in failed("import", tmp_path / "table.csv", "--home", home)
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "loop", "loop/b"])
+def test_paths_that_cannot_be_looked_at(name: str, studied: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    path = tmp_path / name
+    for command in ("export", "import"):
+        said = failed(command, path, "--home", studied)
+        assert f"{path}" in said
+        assert any(words in said for words in ("can't write", "can't be read", "exists already"))
+
+
 def test_servers_write_and_take_studies(studied: Path, home: Path, tmp_path: Path) -> None:
     """What came in is there at once; what can't be done is said by the command."""
     file = tmp_path / "studies.parquet"

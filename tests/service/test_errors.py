@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service.api.errors import PROBLEMS
-from tests.service.helpers import is_problem, refused, strict
+from tests.service.helpers import is_problem, refused, strict, unkept
 
 # What a path parameter is filled with, so that the route itself is reached.
 PLACES = {
@@ -24,6 +24,8 @@ PLACES = {
 REQUIRED = {
     "/correlations": {"x": "width", "y": "depth"},
     "/correlations/by-epoch": {"x": "width", "y": "valid_accuracy"},
+    "/plots/correlations-by-epoch.svg": {"x": "width", "y": "valid_accuracy"},
+    "/plots/correlations-by-epoch.png": {"x": "width", "y": "valid_accuracy"},
     "/ranks": {"cell": "1"},
     "/variants": {"cell": "1"},
 }
@@ -73,6 +75,12 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def reached(path: str) -> str:
     return path.format_map(PLACES)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are asked for many times here; how they are drawn is tested elsewhere."""
+    unkept(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,14 @@ from starlette.testclient import TestClient
 from data.library import Library
 from service.api.app import create_app
 from tests.conftest import queued_job
-from tests.service.helpers import strict
+from tests.service.helpers import strict, unkept
 from tests.service.test_errors import REQUIRED, operations, reached
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are asked for many times here; how they are drawn is tested elsewhere."""
+    unkept(monkeypatch)
 
 
 @pytest.fixture(scope="module")

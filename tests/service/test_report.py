@@ -17,7 +17,7 @@ from analysis.report.following import report_of
 from analysis.report.plan import studies
 from analysis.report.scale import Scale, find
 from data.library import Library
-from service.plots import render
+from tests.service.helpers import unkept
 from tests.service.jobs.staged import EPOCHS
 from tests.service.test_studies import Lab
 
@@ -69,7 +69,7 @@ def measured(assignment: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_draw", lambda asked, timeout_s: b"<svg/>")
+    unkept(monkeypatch)
 
 
 def made(

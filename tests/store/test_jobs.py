@@ -181,18 +181,44 @@ def test_the_latest_job_of_a_training_is_found(jobs: JobStore) -> None:
     assert (measuring.number, find("a", 1)) == (6, found)
 
 
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_job_under_way_is_found_before_later_ones(jobs: JobStore, state: State) -> None:
+    jobs.add([new("a"), new("a"), new("a")])
+    jobs.update(2, state=state)
+    for number in (1, 3):
+        jobs.update(number, state="done")
+    assert jobs.latest(["a"], "digits", "proxy", [1])["a", 1].number == 2
+
+
+def test_what_is_forgotten_of_a_job(jobs: JobStore) -> None:
+    jobs.add([new("a"), new("a")])
+    before = jobs.get(1)
+    for number in (1, 2):
+        jobs.update(
+            number, attempts=3, device="cpu", images="original", started_at=before.created_at
+        )
+        jobs.take(number, [{"epoch": 1}])
+        jobs.take(number, [{"number": 1}], "measurements")
+    other = jobs.get(2)
+    jobs.forget(1)
+    assert (jobs.get(1), jobs.get(2)) == (before, other)
+    with pytest.raises(UnknownJobError):
+        jobs.forget(3)
+
+
 def test_jobs_of_the_same_training_are_those_that_are_done(jobs: JobStore) -> None:
     jobs.add([new("a"), new("a", measurement="{}"), new("a"), new("a", seed=2), new("b")])
     for number in (1, 2, 4, 5):
         jobs.update(number, state="done")
-    assert jobs.like(jobs.get(3)) == [2, 1]
-    assert jobs.like(jobs.get(1)) == [2]
+    assert jobs.like(jobs.get(3)) == [jobs.get(2), jobs.get(1)]
+    assert jobs.like(jobs.get(1)) == [jobs.get(2)]
 
 
 def test_settings_of_a_recipe(jobs: JobStore) -> None:
     assert jobs.settings_of("proxy") is None
     jobs.add([new("a", settings="old"), new("a", settings="new"), new("a", recipe="x")])
     assert jobs.settings_of("proxy") == "new"
+    assert jobs.recipes() == {"proxy": "new", "x": jobs.get(3).settings}
 
 
 BOTH = pytest.mark.parametrize(
