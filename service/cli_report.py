@@ -27,7 +27,7 @@ def report(
     ] = Path("report.html"),
     scale: Annotated[
         str,
-        typer.Option(help="digits (half an hour), proxy (ships), paper (GPUs), or a TOML file."),
+        typer.Option(help="digits (a first look), proxy (ships), paper (GPUs), or a TOML file."),
     ] = "proxy",
     figures: Annotated[
         Path | None, typer.Option(help="For Markdown: folder of the figures (FILE-figures).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ _DRAWN: dict[tuple[str, str], Callable[[Document], Drawn]] = {
     (BY_EPOCH, "lines"): correlated.by_epoch,
 }
 
+_COORDINATES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
+_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?|-?\d+(?:\.\d+)?e-\d+")
 _SCALE = 2.0
 """Pixels of a PNG for each of an SVG."""
 
@@ -83,4 +86,14 @@ def picture(document: Document, view: str, form: Form) -> bytes:
     spoken = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     if form == "png":
         return vl_convert.vegalite_to_png(specification, spoken, scale=_SCALE, allowed_base_urls=[])
-    return vl_convert.vegalite_to_svg(specification, spoken, allowed_base_urls=[]).encode()
+    svg = vl_convert.vegalite_to_svg(specification, spoken, allowed_base_urls=[])
+    return _rounded(svg).encode()
+
+
+def _rounded(svg: str) -> str:
+    """The same with coordinates of at most two decimals: a hundredth of a pixel, half the size."""
+    return _COORDINATES.sub(lambda found: _NUMBER.sub(_short, found[0]), svg)
+
+
+def _short(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")

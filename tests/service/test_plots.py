@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -403,6 +404,14 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     first = render(RATES, "curves", "svg", folder=tmp_path / "a")
     assert render(RATES, "curves", "svg", folder=tmp_path / "b") == first
     assert first.startswith(b"<svg")
+
+
+def test_coordinates_have_two_decimals_at_most() -> None:
+    drawn = picture(landscape(), "contour", "svg").decode()
+    places = re.findall(r' (?:d|transform)="([^"]*)"', drawn)
+    assert len(places) > 20
+    assert max(len(part) for place in places for part in re.findall(r"\.(\d+)", place)) == 2
+    assert not any("e-" in place for place in places)
 
 
 def test_other_forms(tmp_path: Path) -> None:
