@@ -179,7 +179,9 @@ def fading(material: Material) -> list[Measurement]:
         return {"coefficient": found.coefficient, "ci": found.ci, "n": found.n}
 
     what = f"fresh: width with {_aulc(material.half)} against final accuracy"
-    return [claims.fades(what, item(width, first), item(width, last), item(first, last))]
+    return [
+        claims.fades(what, item(width, first), item(width, last), item(first, last), primary=True)
+    ]
 
 
 def _ways(material: Material) -> str:
