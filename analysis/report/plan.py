@@ -61,7 +61,7 @@ def studies(scale: Scale) -> dict[str, Body]:
     )
     asked[f"rates {OTHERS}"] = _convergence(scale, "lr-robustness", groups[OTHERS], rates, [])
     asked["smoothness"] = _measured(scale, "smoothness", groups[FAMILY]) | {
-        "at": "ends",
+        "at": scale.smoothness.at,
         "images": "train",
         "sample": scale.smoothness.sample,
         "statistics": "running",

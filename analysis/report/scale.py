@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -58,6 +58,7 @@ class Gradients(_Settings):
 class Smoothness(_Settings):
     """Largest eigenvalues of the Hessian."""
 
+    at: Literal["end", "ends"] = Field(default="ends", description="before training too, or after")
     sample: int = Field(ge=1, description="training images")
 
 
