@@ -21,7 +21,7 @@ from service.studies.kinds import AnyStudy, Convergence, GeneralisationStudy, Me
 from service.studies.planning import MOST_PARTS, ORIGINAL
 from service.studies.records import check_epochs, check_lines, reading
 from service.training.measure import AnyMeasurement, read_measurement
-from service.training.recipes import Recipe, RecipeError, find
+from service.training.recipes import Recipe, RecipeError, find, parted
 
 
 class Checker:
@@ -139,12 +139,10 @@ class Checker:
 
 
 def _named(recipe: str) -> tuple[str, float | None]:
-    """A recipe's name without the learning rate that it names, ``proxy@lr=0.25``, and that."""
-    name, at, rate = recipe.partition("@lr=")
     try:
-        return name, float(rate) if at else None
-    except ValueError:
-        raise SourceError(f"recipe {recipe:.100}: {rate:.100} is no learning rate") from None
+        return parted(recipe)
+    except RecipeError as error:
+        raise SourceError(str(error)) from None
 
 
 def _check_asked(where: str, asked: AnyStudy, part: Part) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from analysis.spaces.variants import Kind as Variants
+from data.job_rows import MOST_PRIORITY
 from service.training import measure
 from service.training.measure import AnyMeasurement
 
@@ -33,7 +34,7 @@ class _Study(BaseModel):
     )
     recipe: Name = Field(description="as GET /recipes lists them", examples=["proxy"])
     seeds: Seeds = Field((777,), description="one training of each cell for each")
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = Field(
+    priority: Annotated[int, Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)] = Field(
         0, description="higher ones run first"
     )
 

@@ -281,6 +281,19 @@ def adopt(path: Path, home: Path) -> Recipe:
     return recipe
 
 
+def parted(name: str) -> tuple[str, float | None]:
+    """A recipe's name without the learning rate that it names, and that: ``proxy@lr=0.25``.
+
+    Raises:
+        RecipeError: what it names is no number.
+    """
+    own, at, rate = name.partition(_AT_RATE)
+    try:
+        return own, float(rate) if at else None
+    except ValueError:
+        raise RecipeError(f"recipe {name:.100}: {rate!r:.100} is no learning rate") from None
+
+
 def find(name: str, home: Path) -> Recipe:
     """The recipe of that name; ``NAME@lr=0.25`` is the recipe NAME at another learning rate.
 
@@ -290,16 +303,9 @@ def find(name: str, home: Path) -> Recipe:
         RecipeError: there is none, or its file can't be taken.
     """
     recipes, faults = available(home)
-    own, at, rate = name.partition(_AT_RATE)
-    if own in recipes and not at:
-        return recipes[own]
+    own, rate = parted(name)
     if own in recipes:
-        try:
-            return recipes[own].at_rate(float(rate))
-        except ValueError as error:
-            if isinstance(error, RecipeError):
-                raise
-            raise RecipeError(f"recipe {name}: {rate!r} is no learning rate") from None
+        return recipes[own] if rate is None else recipes[own].at_rate(rate)
     if own in faults:
         raise RecipeError(faults[own])
     raise RecipeError(

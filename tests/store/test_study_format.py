@@ -139,7 +139,7 @@ def without_a_side(rows: list[dict[str, Any]]) -> None:
         (of_part("original", "nb201-000284"), "has nb201-000284 as its original"),
         (of_part("original", parse_cell("DARTS-V2").id), "nb201-006111 has darts-"),
         (of_setting("recipe", "other"), "is by proxy, the study by other"),
-        (of_setting("recipe", "proxy@lr=x"), "recipe proxy@lr=x: x is no learning rate"),
+        (of_setting("recipe", "proxy@lr=x"), "recipe proxy@lr=x: 'x' is no learning rate"),
         (of_setting("recipe", "proxy@lr=0.1"), "has learning rate 0.05, which the study has not"),
         (of_setting("learning_rates", [0.05], 3), "learning rate 50.0, which the study has not"),
         (of_setting("learning_rates", [], 3), "learning rate 50.0, which the study has not"),
