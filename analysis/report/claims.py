@@ -38,7 +38,7 @@ class Measurement:
         claimed: what the claim would have it be, in words.
         value: the figure with its interval, in words.
         n: cells, pairs or whatever it rests on.
-        primary: whether the claim's verdict rests on it; chosen before anything was measured.
+        primary: whether the claim's verdict rests on it, which never depends on what was found.
     """
 
     what: str

@@ -26,8 +26,8 @@ docs/concepts.md.
 _READING = """\
 Intervals are of 95 %. A measurement *supports* a claim where its interval lies wholly on the
 claimed side, is evidence against it (*not supported*) where it lies wholly on the other, and
-*can't tell* otherwise. A claim's verdict rests on its primary measurements (**bold**), which were
-chosen before anything was measured: supported if all of them support it, not supported if one is
+*can't tell* otherwise. A claim's verdict rests on its primary measurements (**bold**), which the
+program fixes, whatever comes out: supported if all of them support it, not supported if one is
 against it and none supports it. The others are there to be seen: measurements of one claim share
 networks, so that they don't count as so many independent votes, and nothing is corrected for their
 number. Runs that diverged are in no correlation.
