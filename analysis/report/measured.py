@@ -63,7 +63,8 @@ def smoothness(material: Material) -> Section:
         "The paper bounds how fast gradients change (Lipschitz constant); at given weights that is "
         "the Hessian's largest eigenvalue in magnitude (nats per squared unit of weight). Of the "
         f"whole network, over {document['settings']['sample']:,} training images; {converged} of "
-        f"{len(networks)} iterations converged, and the others are left out.\n",
+        f"{len(networks)} iterations converged"
+        f"{', and the others are left out' if converged < len(networks) else ''}.\n",
         markdown([*SHAPE, *(_when(epoch) for epoch in epochs)], rows),
         material.picture("smoothness", "blocks", "Largest eigenvalue by block of the network"),
     ]
