@@ -8,6 +8,7 @@ whatever id the home that reads the file has it.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,9 +61,13 @@ SCHEMA = pa.schema(
         _field("created_at", pa.timestamp("us")),
         _field("parts", pa.list_(_field("element", _PART))),
         _field("jobs", pa.list_(_field("element", _JOB))),
+        _field("sha256", pa.string()),
     ]
 )
-"""Columns of the file."""
+"""Columns of the file; the last is of the others (:func:`digest`).
+
+Checksums of pages don't cover their headers: a damaged one can move a column by a row.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,18 @@ def naming(path: Path, place: int, kind: str) -> Iterator[None]:
         yield
     except SourceError as error:
         raise type(error)(f"{path.name}, study {place} ({kind}): {error}") from error
+
+
+def digest(row: dict[str, Any]) -> str:
+    """SHA-256 of a row's other columns, as hexadecimal digits."""
+    others = {name: value for name, value in row.items() if name != "sha256"}
+    return hashlib.sha256(orjson.dumps(others, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def table_of(row: dict[str, Any]) -> pa.Table:
+    """A row without its digest, as it is written."""
+    (kept,) = pa.Table.from_pylist([row | {"sha256": ""}], SCHEMA).to_pylist()
+    return pa.Table.from_pylist([kept | {"sha256": digest(kept)}], SCHEMA)
 
 
 def read(path: Path) -> Iterator[FiledStudy]:
@@ -150,6 +167,8 @@ def _differences(name: str, found: pa.DataType, wanted: pa.DataType) -> Iterator
 
 
 def _study(row: dict[str, Any]) -> FiledStudy:
+    if digest(row) != row["sha256"]:
+        raise SourceError("it is damaged: its SHA-256 is another")
     for field in SCHEMA:
         _require_values(field.name, row[field.name], field)
     settings = _text("settings", row["settings"])

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import duckdb
 import orjson
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.cells import Cell, parse_cell
@@ -34,6 +33,7 @@ from data.study_format import (
     Training,
     naming,
     read,
+    table_of,
     training,
 )
 
@@ -92,7 +92,7 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
                 partial, SCHEMA, compression="zstd", write_page_checksum=True
             ) as writer:
                 for study in chosen:
-                    writer.write_table(pa.Table.from_pylist([_row(cursor, study)], SCHEMA))
+                    writer.write_table(table_of(_row(cursor, study)))
         try:
             os.link(partial, path)  # unlike a rename, it overwrites nothing
         except FileExistsError:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.library import Library
-from data.study_format import SCHEMA
+from data.study_format import SCHEMA, digest
 from data.study_transfer import Imported
 from service.studies.checking import Checker
 from tests.conftest import client_of
@@ -79,7 +79,9 @@ def changed(file: Path, folder: Path, change: Change) -> Path:
     change(rows)
     path = folder / "changed.parquet"
     loose = pa.schema(list(nullable(pa.struct(list(SCHEMA)))))
-    pq.write_table(pa.Table.from_pylist(rows, loose), path)
+    told = pa.Table.from_pylist(rows, loose).to_pylist()
+    signed = [row | {"sha256": digest(row)} for row in told]
+    pq.write_table(pa.Table.from_pylist(signed, loose), path)
     return path
 
 
