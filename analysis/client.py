@@ -121,20 +121,24 @@ class Client:
             answer = self._http.request(method, path, params=list(parameters) or None, json=body)
         except httpx2.HTTPError as error:
             raise ClientError(f"no answer from {self.url}: {error}") from error
-        if answer.is_success:
-            return answer
-        try:
-            detail = str(answer.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            raise self._foreign(answer) from None
-        raise ClientError(f"{method} {path}: {detail}", answer.status_code)
+        if not answer.is_success:
+            raise ClientError(f"{method} {path}: {refusal(answer, self.url)}", answer.status_code)
+        return answer
 
     def _json(self, answer: httpx2.Response) -> Any:
         try:
             return answer.json()
         except ValueError:
-            raise self._foreign(answer) from None
+            raise ClientError(_foreign(answer, self.url), answer.status_code) from None
 
-    def _foreign(self, answer: httpx2.Response) -> ClientError:
-        told = f"{self.url} answers {answer.status_code}, which is not Cellwise's"
-        return ClientError(told, answer.status_code)
+
+def refusal(answer: httpx2.Response, url: str) -> str:
+    """Why a server didn't answer, in its own words; or that it is none of ours."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return _foreign(answer, url)
+
+
+def _foreign(answer: httpx2.Response, url: str) -> str:
+    return f"{url} answers {answer.status_code}, which is not Cellwise's"

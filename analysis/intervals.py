@@ -148,7 +148,8 @@ def difference_interval(
 
     `between` is the correlation of the two variables that are not shared. From the intervals of the
     two, of equal confidence: Zou, "Toward using confidence intervals to compare correlations",
-    Psychological Methods 12, 2007, section "Overlapping correlations".
+    Psychological Methods 12, 2007, section "Overlapping correlations". His correlation of the two
+    estimates is that of Pearson's coefficients; for Spearman's it is an approximation.
     """
     squares = first**2 + second**2 + between**2
     numerator = (between - first * second / 2) * (1 - squares) + between**3

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from anyio import from_thread
 
-from analysis.client import TIMEOUT_S, TOKEN, Client
+from analysis.client import TIMEOUT_S, TOKEN, Client, refusal
 from service.cli import fail, opened, settings
 
 
@@ -37,10 +37,7 @@ class Asked:
 
     def _checked(self, answer: httpx2.Response) -> httpx2.Response:
         if answer.status_code not in (200, 202):
-            try:
-                fail(answer.json()["detail"])
-            except (ValueError, KeyError, TypeError):
-                fail(f"{self._address} answers {answer.status_code}, which is not Cellwise's")
+            fail(refusal(answer, self._address))
         return answer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from analysis.report import claims
 from analysis.report.answers import correlations, recorded
@@ -107,15 +108,16 @@ def _everything(
             what = f"NAS-Bench-201: {x} with {EARLY[name]}"
             primary = name not in CHOSEN
             measured["speed"].append(claims.correlation(what, item, sign, primary=primary))
-        for late in final[:1]:
+        if final:
             what = f"NAS-Bench-201: width with {EARLY[name]}"
             measured["fading"].append(
-                _fading(material, what, name, late, primary=name not in CHOSEN)
+                _fading(material, what, name, final[0], primary=name not in CHOSEN)
             )
     metrics = [("metric", name) for name in (*early, *final)]
+    asked = {by: [("by", by), *CONNECTED, *metrics] for by in GROUPINGS}
     explained = {
-        by: material.client.get("/groups", [("by", by), *CONNECTED, *metrics])["explained"]
-        for by in GROUPINGS
+        by: material.client.get("/groups", parameters)["explained"]
+        for by, parameters in asked.items()
     }
     for name in early:
         what = f"NAS-Bench-201: variance of {EARLY[name]} explained by which operations a cell has"
@@ -135,7 +137,8 @@ def _everything(
         "which operations a cell has, however they are arranged, and by its width and depth:\n"
     )
     yield markdown(["", *GROUPINGS.values(), "cells"], rows)
-    yield "`GET /groups?by=ops&min_width=1`, `GET /groups?by=width,depth&min_width=1`\n"
+    for parameters in asked.values():
+        yield f"`GET /groups?{urlencode(parameters, safe='@,')}`\n"
 
 
 def _share(share: float | None) -> str:

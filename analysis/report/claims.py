@@ -221,11 +221,15 @@ def _ratio(item: Item) -> str:
 
 
 def not_by_operations(what: str, explained: Item, *, primary: bool = False) -> Measurement:
-    """Share of the variance over a whole space that its cells' operations alone explain."""
+    """Share of the variance over a whole space that its cells' operations alone explain.
+
+    Half or more speaks against the claim. Less doesn't speak for it: the rest is chance as well as
+    connections.
+    """
     share = explained["eta_squared"]
     if share is None:
         return Measurement(what, "below 50 %", "undefined", explained["n"], "can't tell", primary)
-    verdict: Verdict = "supported" if share < 0.5 else "not supported"
+    verdict: Verdict = "not supported" if share >= 0.5 else "can't tell"
     value = f"η² = {100 * share:.0f} %, without an interval"
     return Measurement(what, "below 50 %", value, explained["n"], verdict, primary)
 

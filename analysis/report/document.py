@@ -72,11 +72,12 @@ class Report:
 
         Raises:
             OSError: it can't be written.
+            OutputError: a folder of figures for HTML, which has none.
         """
-        if path.suffix == ".html":
+        folder = _folder(path, figures)
+        if folder is None:
             path.write_text(self.html(), encoding="utf-8")
             return [path]
-        folder = figures or path.with_name(f"{path.stem}-figures")
         folder.mkdir(exist_ok=True)
         for name, svg in self.figures.items():
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
@@ -93,12 +94,26 @@ def require_writable(path: Path, figures: Path | None = None) -> None:
     """
     if path.suffix not in _FORMS:
         raise OutputError(f"{path} is no report; allowed: files that end in {' or '.join(_FORMS)}")
-    for folder in (path.parent, figures or path.parent):
+    folder = _folder(path, figures)
+    for place in (path.parent, folder):
+        if place is None:
+            continue
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder} can't be made: {error.strerror}") from error
-        if not os.access(folder, os.W_OK):
-            raise OutputError(f"{folder} can't be written to")
+            raise OutputError(f"{place} can't be made: {error.strerror}") from error
+        if not os.access(place, os.W_OK):
+            raise OutputError(f"{place} can't be written to")
     if path.is_dir():
         raise OutputError(f"{path} is a folder")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise OutputError(f"{path} can't be written to")
+
+
+def _folder(path: Path, figures: Path | None) -> Path | None:
+    """Where the figures of a report go; None for a page, which holds them itself."""
+    if path.suffix != ".html":
+        return figures or path.with_name(f"{path.stem}-figures")
+    if figures is not None:
+        raise OutputError(f"{path} holds its figures itself; a folder of them goes with .md")
+    return None

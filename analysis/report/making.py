@@ -18,8 +18,8 @@ _INTRODUCTION = """\
 Shu, Wang and Cai (ICLR 2020, [arXiv 1909.09569](https://arxiv.org/abs/1909.09569)) hold that
 popular search algorithms favour wide, shallow cells because these converge fast early on, for their
 loss is smoother and their gradients vary less, and that such cells need not generalise better. Each
-part of that, measured; every figure and number is a server's answer, none is typed by hand. Written
-by `cellwise report --scale {name}`; what is measured, and how, say docs/studies.md and
+part of that, measured; figures and tables are made from a server's answers. Written by
+`cellwise report --scale {name}`; what is measured, and how, say docs/studies.md and
 docs/concepts.md.
 """
 
@@ -28,7 +28,9 @@ Intervals are of 95 %. A measurement *supports* a claim where its interval lies 
 claimed side, is evidence against it (*not supported*) where it lies wholly on the other, and
 *can't tell* otherwise. A claim's verdict rests on its primary measurements (**bold**), which the
 program fixes, whatever comes out: supported if all of them support it, not supported if one is
-against it and none supports it. The others are there to be seen: measurements of one claim share
+against it and none supports it. Ranks (claim 1) and components of variance (claim 4) are judged by
+tests at the level of 5 %, shares of the variance over the whole table, which is no sample, by the
+share itself. The others are there to be seen: measurements of one claim share
 networks, so that they don't count as so many independent votes, and nothing is corrected for their
 number. Runs that diverged are in no correlation.
 """
@@ -157,7 +159,7 @@ def _scale(material: Material) -> str:
         settings = recipes.get(name)
         if settings is None:
             continue
-        network, images = settings["network"]["darts"], settings.get("images") or {}
+        network, images = settings["network"]["darts"], settings["images"]
         rows.append(
             [
                 what,

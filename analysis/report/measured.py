@@ -44,7 +44,7 @@ def landscapes(material: Material) -> Section:
 
 
 def smoothness(material: Material) -> Section:
-    """The Hessian's largest eigenvalue, before and after training."""
+    """The Hessian's largest eigenvalue, after training and, as the scale says, before."""
     document = material.documents["smoothness"]
     cells = document["results"]["cells"]
     found = [

@@ -123,10 +123,8 @@ def generalisation(material: Material) -> Section:
     """Published cells against their adapted forms at the end."""
     document = material.documents["generalisation"]
     results = document["results"]
-    together = [one for one in results if one["original"] == "all"]
     measured = [
-        claims.no_better(_original(one), one, primary=one in together or not together)
-        for one in results
+        claims.no_better(_original(one), one, primary=one["original"] == "all") for one in results
     ]
     sets = dict.fromkeys(
         f"{pair['dataset']}: {_images(pair['set'])}"

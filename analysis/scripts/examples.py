@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
+from analysis.client import DEFAULT_URL, Client, ClientError
 
 _EXAMPLE = re.compile(
     r"```console\n\$ curl -s 'http://127\.0\.0\.1:8000(?P<path>[^']*)'(?P<items> \| jq \.items)?"
@@ -114,25 +114,33 @@ def main() -> None:
     """Check the given files, or bring them up to date."""
     parser = argparse.ArgumentParser(description="Check the answers shown in documentation.")
     parser.add_argument("files", nargs="+", type=Path)
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="server to ask")
+    parser.add_argument("--url", default=DEFAULT_URL, help="server to ask")
     parser.add_argument("--write", action="store_true", help="put in what the server says")
     arguments = parser.parse_args()
-    client = httpx2.Client(base_url=arguments.url.rstrip("/"), timeout=60)
+    wrong = 0
+    try:
+        with Client(arguments.url) as client:
+            for file in arguments.files:
+                wrong += _wrong(file, client, write=arguments.write)
+    except ClientError as error:
+        sys.exit(str(error))
+    sys.exit(1 if wrong else 0)
+
+
+def _wrong(file: Path, client: Client, *, write: bool) -> int:
+    """How many answers of a file aren't the server's; none once they are put in."""
 
     def ask(path: str) -> Any:
-        return json.loads(client.get(path).text.replace(arguments.url, "http://127.0.0.1:8000"))
+        return json.loads(client.text(path).replace(client.url, DEFAULT_URL))
 
-    wrong = 0
-    for file in arguments.files:
-        text = file.read_text()
-        if arguments.write:
-            file.write_text(refreshed(text, ask))
-            continue
-        for example in examples(text):
-            if not same(example.shown, example.answer(ask)):
-                print(f"{file}: GET {example.path} answers otherwise", file=sys.stderr)
-                wrong += 1
-    sys.exit(1 if wrong else 0)
+    text = file.read_text()
+    if write:
+        file.write_text(refreshed(text, ask))
+        return 0
+    others = [one for one in examples(text) if not same(one.shown, one.answer(ask))]
+    for example in others:
+        print(f"{file}: GET {example.path} answers otherwise", file=sys.stderr)
+    return len(others)
 
 
 if __name__ == "__main__":

@@ -232,9 +232,10 @@ def test_connections_matter_where_their_variants_spread_more(
 
 
 @pytest.mark.parametrize(
-    ("share", "verdict"), [(0.4, "supported"), (0.6, "not supported"), (None, "can't tell")]
+    ("share", "verdict"),
+    [(0.4, "can't tell"), (0.5, "not supported"), (0.6, "not supported"), (None, "can't tell")],
 )
-def test_operations_that_explain_less_than_half_leave_the_rest_to_connections(
+def test_operations_that_explain_half_or_more_speak_against_connections(
     share: float | None, verdict: Verdict
 ) -> None:
     assert claims.not_by_operations("x", {"eta_squared": share, "n": 9}).verdict == verdict

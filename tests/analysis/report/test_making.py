@@ -79,7 +79,7 @@ def test_what_a_server_lacks_is_named(server: Client) -> None:
 
 
 class Page(HTMLParser):
-    """What a page refers to, and its headings."""
+    """What a page refers to, and how many tables it has."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -129,7 +129,13 @@ def test_figures_may_lie_elsewhere(tmp_path: Path) -> None:
     assert figure.exists()
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_what_can_t_be_written_is_told_before_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "a.html").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         require_writable(tmp_path / "a.html")
+    (tmp_path / "b-figures").write_text("a file")
+    with pytest.raises(OutputError, match="b-figures can't be made"):
+        require_writable(tmp_path / "b.md")
+    with pytest.raises(OutputError, match="holds its figures itself"):
+        require_writable(tmp_path / "c.html", tmp_path / "img")
+    assert not (tmp_path / "img").exists()
