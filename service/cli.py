@@ -13,7 +13,14 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from service.settings import Settings
@@ -63,7 +70,7 @@ def settings() -> Settings:
         fail(f"{name}={found['input']}: {message}")
 
 
-def readable(path: Path) -> str:
+def existing_path(path: Path) -> str:
     """Where a file or folder is, for a server too; ends the command where there is none."""
     try:
         path.stat()
@@ -74,18 +81,22 @@ def readable(path: Path) -> str:
     return str(path.absolute())
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on standard error; yields ``report(stage, done, total)``."""
-    with Progress(
+def bars(*columns: ProgressColumn) -> Progress:
+    """Bars on standard error, gone at the end: what each is of, itself, and these columns."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        *columns,
         console=err,
         transient=True,
         disable=not err.is_terminal,
-    ) as progress:
+    )
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error; yields ``report(stage, done, total)``."""
+    with bars(MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -211,9 +222,9 @@ def import_(
         home_folder(home),
         {
             "command": "import",
-            "path": readable(path),
+            "path": existing_path(path),
             "name": source,
-            "mapping": readable(mapping) if mapping else None,
+            "mapping": existing_path(mapping) if mapping else None,
         },
     )
     if json_:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import sys
-import tomllib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import Progress, TaskID, TextColumn
 from rich.table import Table
 
-from service.cli import Home, Json, Url, carry_out, err, fail, home_folder, out, readable
+from service.cli import Home, Json, Url, bars, carry_out, existing_path, fail, home_folder, out
+from service.cli_study_settings import allowed, from_file, given, on, settings_of
 from service.cli_study_tables import Document, say, show_list, show_study
 from service.cli_training import ASK_EVERY_S
 
 if TYPE_CHECKING:
     from service.ask import Asked
-
-OWN_OPTIONS = ("kind", "cells", "dataset", "datasets", "recipe", "seeds")
-"""Settings of a kind that `run` doesn't take by ``--set``."""
-
-BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 Number = Annotated[int, typer.Argument(help="Number of the study, as `study list` has it.")]
 
@@ -87,12 +80,12 @@ def run(
     if settings is not None:
         if any((kind, cell, dataset, recipe, seed, set_)):
             fail("--settings holds the whole study; give no kind, cells or settings beside it")
-        body = _from_file(settings)
+        body = from_file(settings)
     elif kind is None or not cell:
         fail("say what to study: cellwise study run KIND CELL..., or --settings FILE")
     else:
         body = {"kind": kind, "cells": cell, "recipe": recipe or "proxy", "seeds": seed or [777]}
-        body |= _on(kind, dataset or ["digits"]) | _set(kind, set_ or [])
+        body |= on(kind, dataset or ["digits"]) | given(kind, set_ or [])
     _wait(home, url, json_, lambda client: client.send("POST", "/studies", body))
 
 
@@ -175,12 +168,12 @@ def kinds(
         out.print("the settings of one: cellwise study kinds KIND")
         return
     table = Table("setting", "default", "allowed", "meaning")
-    for name, schema in _settings(kind).items():
+    for name, schema in settings_of(kind).items():
         default = schema["default"]
         if isinstance(default, list):
             default = ", ".join(map(str, default)) or "none"
         shown = "null" if default is None else str(default)
-        table.add_row(name, shown, _allowed(schema), schema.get("description", ""))
+        table.add_row(name, shown, allowed(schema), schema.get("description", ""))
     out.print(table)
     say(f"cellwise study run {kind} CELL --set NAME=VALUE; several values are parted by commas")
 
@@ -208,7 +201,9 @@ def import_(
     json_: Json = False,
 ) -> None:
     """Take in the studies of a file; those that are there already stay as they are."""
-    outcome = carry_out(home_folder(home), {"command": "import-studies", "path": readable(file)})
+    outcome = carry_out(
+        home_folder(home), {"command": "import-studies", "path": existing_path(file)}
+    )
     if json_:
         out.print_json(data=outcome)
     else:
@@ -217,91 +212,6 @@ def import_(
             f"{outcome['known']:,} known already, {outcome['jobs']:,} jobs",
             soft_wrap=True,
         )
-
-
-# --- what is asked for ------------------------------------------------------------------------
-
-
-def _from_file(path: Path) -> Document:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=_finite)
-    except OSError as error:
-        fail(f"{path}: {error.strerror}")
-    except ValueError as error:
-        fail(f"{path} is not TOML: {error}")
-    # A date, which JSON lacks, goes as text: no setting takes one, and the API says so.
-    return dict(json.loads(json.dumps(content, default=str)))
-
-
-def _finite(text: str) -> float | str:
-    """The number; where JSON has none for it, the text, which the API refuses."""
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _properties(kind: str) -> dict[str, Document]:
-    """The fields of a kind as JSON schemas."""
-    from data.errors import nearest
-    from service.studies.kinds import KINDS
-
-    if kind not in KINDS:
-        fail(f"unknown kind {kind}; {nearest(kind, KINDS) or 'allowed: ' + ', '.join(KINDS)}")
-    return dict(KINDS[kind].model_json_schema()["properties"])
-
-
-def _settings(kind: str) -> dict[str, Document]:
-    """What ``--set`` takes."""
-    return {
-        name: schema
-        for name, schema in _properties(kind).items()
-        if name not in OWN_OPTIONS and "const" not in schema
-    }
-
-
-def _on(kind: str, datasets: list[str]) -> Document:
-    if "datasets" in _properties(kind):
-        return {"datasets": datasets}
-    if len(datasets) > 1:
-        fail(f"a study of {kind} is on one dataset; came: {', '.join(datasets)}")
-    return {"dataset": datasets[0]}
-
-
-def _set(kind: str, given: Iterable[str]) -> Document:
-    """Settings as JSON values; whether they can be taken is for the API to say."""
-    from data.errors import nearest
-
-    settings = _settings(kind)
-    body: Document = {}
-    for item in given:
-        name, equals, text = item.partition("=")
-        if not equals:
-            fail(f"--set {item}: no value; allowed: NAME=VALUE, as points=31")
-        if name not in settings:
-            hint = nearest(name, settings) or f"allowed: {', '.join(settings)}"
-            fail(f"--set {item}: {kind} has no setting {name}; {hint}")
-        if settings[name].get("type") == "array":
-            body[name] = [_value(part.strip()) for part in text.split(",") if part.strip()]
-        else:
-            body[name] = _value(text)
-    return body
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text, parse_float=_finite, parse_constant=str)
-    except ValueError:
-        return text
-
-
-def _allowed(schema: Document) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_allowed(one) for one in schema["anyOf"])
-    if "enum" in schema:
-        return ", ".join(map(str, schema["enum"]))
-    if schema["type"] == "array":
-        return f"several of: {_allowed(schema['items'])}"
-    bounds = [f"{sign} {schema[name]:,}" for name, sign in BOUNDS.items() if name in schema]
-    return ", ".join([schema["type"], *bounds])
 
 
 # --- following a study ------------------------------------------------------------------------
@@ -328,14 +238,7 @@ async def _ended(home: Path, url: str | None, start: Callable[[Asked], Awaitable
 
     async with asking(home, url, training=True) as client:
         summary = (await start(client)).json()
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[told]}"),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        ) as progress:
+        with bars(TextColumn("{task.fields[told]}")) as progress:
             await _follow(client, summary, progress)
         return dict((await client.get(summary["links"]["self"])).json())
 
@@ -346,7 +249,7 @@ async def _follow(client: Asked, summary: Document, progress: Progress) -> None:
     names = {part["job"]: f"{part['cell']} {part['recipe']} {part['seed']}" for part in parts}
     whole = progress.add_task(f"study {summary['id']}", told="")
     alone = [("before", str(summary["id"] + 1)), ("limit", "1")]
-    bars: dict[str, TaskID] = {}
+    tasks: dict[str, TaskID] = {}
     while True:
         done = summary["progress"]
         told = f"{done['ended']}/{done['parts']} ended"
@@ -357,16 +260,17 @@ async def _follow(client: Asked, summary: Document, progress: Progress) -> None:
         answer = await client.get("/jobs", [("state", "running"), ("limit", "1000")])
         running = {job["links"]["self"]: job for job in answer.json()["items"]}
         running = {address: job for address, job in running.items() if address in names}
-        # A study's state is read from all its curves: asked for only when it may have changed.
-        if not running or running.keys() != bars.keys():
+        # A study's state is read from the jobs of all its parts, which for thousands takes most of
+        # a second: asked for only when it may have changed.
+        if not running or running.keys() != tasks.keys():
             summary = (await client.get("/studies", alone)).json()["items"][0]
-        for gone in bars.keys() - running.keys():
-            progress.remove_task(bars.pop(gone))
+        for gone in tasks.keys() - running.keys():
+            progress.remove_task(tasks.pop(gone))
         for address, job in running.items():
-            if address not in bars:
-                bars[address] = progress.add_task(names[address], total=None, told="starts")
+            if address not in tasks:
+                tasks[address] = progress.add_task(names[address], total=None, told="starts")
             if job["progress"] is not None:
-                progress.update(bars[address], **_part_told(job["progress"]))
+                progress.update(tasks[address], **_part_told(job["progress"]))
 
 
 def _part_told(done: Document) -> Document:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from service.cli import Home, Json, Url, err, fail, home_folder, out
+from service.cli import Home, Json, Url, bars, err, fail, home_folder, out
 
 if TYPE_CHECKING:
     from service.ask import Asked
@@ -87,37 +87,29 @@ async def _train(home: Path, url: str | None, body: dict[str, Any]) -> list[dict
 
     async with asking(home, url, training=True) as client:
         items = (await client.send("POST", "/jobs", body)).json()["items"]
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[told]}"),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        ) as progress:
-            bars = {
+        with bars(TextColumn("{task.fields[told]}"), TimeRemainingColumn()) as progress:
+            tasks = {
                 item["job"]: progress.add_task(
                     f"{item['cell']} {item['seed']}", told=item["status"]
                 )
                 for item in items
                 if item["status"] == "queued"
             }
-            await _follow(client, bars, progress)
+            await _follow(client, tasks, progress)
         return [await _outcome(client, item) for item in items]
 
 
-async def _follow(client: Asked, bars: dict[str, TaskID], progress: Progress) -> None:
-    left = dict(bars)
+async def _follow(client: Asked, tasks: dict[str, TaskID], progress: Progress) -> None:
+    left = dict(tasks)
     while left:
-        for address, bar in list(left.items()):
+        for address, task in list(left.items()):
             job = (await client.get(address)).json()
             told = job["state"]
             if job["progress"] is not None:
                 done = job["progress"]
                 told = f"epoch {done['epoch']}/{done['epochs']}, {done['images_per_s']:,.0f} im/s"
-                progress.update(bar, completed=done["epoch"], total=done["epochs"])
-            progress.update(bar, told=told)
+                progress.update(task, completed=done["epoch"], total=done["epochs"])
+            progress.update(task, told=told)
             if job["state"] not in WAITING:
                 del left[address]
         if left:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
@@ -12,11 +12,9 @@ from service.api import deps
 from service.api.errors import CONFLICT, ConflictError
 from service.api.params import Query, openapi_parameters
 from service.plots.render import render
-from service.plots.views import NothingToShowError
+from service.plots.views import Form, NothingToShowError
 
-Drawable = Literal["svg", "png"]
-
-_MEDIA_TYPES: dict[Drawable, str] = {"svg": "image/svg+xml", "png": "image/png"}
+_MEDIA_TYPES: dict[Form, str] = {"svg": "image/svg+xml", "png": "image/png"}
 
 _DRAWING = CapacityLimiter(2)
 """Pictures are drawn by processes of some 200 MB each: so many at a time, on their own threads."""
@@ -25,7 +23,7 @@ _DRAWING = CapacityLimiter(2)
 def add_pictures(
     router: APIRouter,
     path: str,
-    endpoint: Callable[[Drawable], Callable[..., Awaitable[Response]]],
+    endpoint: Callable[[Form], Callable[..., Awaitable[Response]]],
     model: type[Query],
     summary: str,
 ) -> None:
@@ -46,7 +44,7 @@ def add_pictures(
 
 
 async def drawn(
-    request: Request, document: Callable[[], dict[str, Any]], view: str | None, form: Drawable
+    request: Request, document: Callable[[], dict[str, Any]], view: str | None, form: Form
 ) -> Response:
     """The picture of what ``document`` gives, which is called on a thread.
 

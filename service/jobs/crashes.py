@@ -51,6 +51,8 @@ def what_ended(folder: JobFolder, oom_kills_before: int | None) -> str:
 
     ``oom_kills_before`` is :func:`oom_kills` as the worker was started.
     """
+    if not folder.path.is_dir():
+        return f"its folder {folder.path} was deleted"
     free = shutil.disk_usage(folder.path).free
     if free < FULL_BYTES:
         return f"disk full: {free:,} bytes are free in {folder.path}"

@@ -27,17 +27,17 @@ from pathlib import Path
 
 from analysis.cells import parse_cell
 from data import runs
-from data.errors import QueryError
 from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
 from service.jobs.changes import Changes
 from service.jobs.crashes import Crashes, oom_kills, what_ended
 from service.jobs.executors import Executor, ExecutorError
+from service.jobs.folders import JobFolders
 from service.jobs.requests import Request, require_images
 from service.jobs.results import LOCAL, run_of
 from service.jobs.slots import Slot
-from service.jobs.submission import Submitted, decide
+from service.jobs.submission import Submitted, decide, require_same_recipe
 from service.training import datasets
 from service.training.folder import Assignment, JobFolder, Result
 from service.training.measure import read_measurement
@@ -79,6 +79,7 @@ class Queue:
     ) -> None:
         self.jobs = JobStore(library.store)
         self.home = library.store.path.parent
+        self.folders = JobFolders(self.home)
         self.slots = slots
         self.images = images
         self.keep_weights = keep_weights
@@ -107,19 +108,13 @@ class Queue:
 
     def _take_up(self) -> None:
         for job in self.jobs.active():
-            if job.state == "running":
+            if job.state == "running" and self.folders.own(job) is None:
+                # Its folder was deleted, or is another's: whatever result is in it isn't the job's.
+                self.jobs.update(job.number, state="queued")
+            elif job.state == "running":
                 slot = next((one for one in self.slots if one.name == job.device), None)
                 place = _Running(slot or Slot(job.device or "gone", None, 1), time.monotonic())
                 self._running[job.number] = place
-
-    def folder(self, number: int) -> JobFolder:
-        """The folder that a job of this number has once it was started."""
-        return JobFolder(self.home / "jobs" / f"{number:06d}")
-
-    def own_folder(self, job: Job) -> JobFolder | None:
-        """The job's folder, None where it has none: it wasn't started here, or that was deleted."""
-        folder = self.folder(job.number)
-        return folder if folder.is_of(job) else None
 
     # --- what clients ask ---------------------------------------------------------------------
 
@@ -140,7 +135,7 @@ class Queue:
         with self._lock:
             decisions = []
             for request in wanted:
-                self._check_recipe(request.recipe)
+                require_same_recipe(request.recipe, self.jobs)
                 decision = decide(request, self.jobs, self._library.snapshot)
                 if decision.missing:
                     require_images(request.dataset, datasets.places(self.home, self.images))
@@ -166,8 +161,9 @@ class Queue:
             job = self.jobs.get(number)
             if job.ended:
                 raise JobStateError(f"job {number} is {job.state}; only queued and running end")
-            self.folder(number).cancel()
-            self._executor.stop(self.folder(number))
+            folder = self.folders.of(number)
+            folder.cancel()
+            self._executor.stop(folder)
             self._running.pop(number, None)
             self.jobs.update(number, state="cancelled", finished_at=_now())
         self._nudge()
@@ -191,22 +187,11 @@ class Queue:
             if job.diverged:
                 raise JobStateError(f"job {number} {job.error}; it would again")
             self._crashes.forget(number)
-            if (folder := self.own_folder(job)) is not None:
+            if (folder := self.folders.own(job)) is not None:
                 folder.result_file.unlink(missing_ok=True)
             self.jobs.update(number, state="queued", error=None, finished_at=None)
         self._nudge()
         return self.jobs.get(number)
-
-    def _check_recipe(self, recipe: Recipe) -> None:
-        settings = self.jobs.settings_of(recipe.name)
-        if settings is not None and Recipe.model_validate_json(settings).digest != recipe.digest:
-            raise QueryError(
-                recipe.name,
-                "jobs of this home were trained under this name with other settings, and runs of "
-                "one recipe are compared with each other",
-                "the recipe as it was, or the changed one under another name",
-                "recipe",
-            )
 
     # --- the thread ---------------------------------------------------------------------------
 
@@ -250,7 +235,7 @@ class Queue:
         return changed
 
     def _look_after(self, number: int, place: _Running) -> bool:
-        folder = self.folder(number)
+        folder = self.folders.of(number)
         # Asked before the files are read: what a worker wrote before it ended is then there.
         alive = self._executor.alive(folder)
         result = folder.result()
@@ -283,11 +268,11 @@ class Queue:
                 self._done(job, result)
             except SourceError as error:
                 self.jobs.update(number, state="failed", error=str(error), finished_at=_now())
-            self.folder(number).checkpoint_file.unlink(missing_ok=True)
+            self.folders.of(number).checkpoint_file.unlink(missing_ok=True)
             if not self.keep_weights:
-                self.folder(number).weights_file.unlink(missing_ok=True)
+                self.folders.of(number).weights_file.unlink(missing_ok=True)
         elif result.retry:
-            self._crashed(number, self.folder(number), result.error or "the worker failed")
+            self._crashed(number, self.folders.of(number), result.error or "the worker failed")
         else:
             self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
 
@@ -334,7 +319,7 @@ class Queue:
                 break
             if self._crashes.pausing(job.number, now):
                 continue
-            if self._taken(job):
+            if self.folders.taken(job):
                 continue
             plain = job.measurement is None and not job.forced
             run = self._known(job) if plain else None
@@ -346,33 +331,23 @@ class Queue:
                 started = True
         return started or ended > 0
 
-    def _taken(self, job: Job) -> bool:
-        """Whether a worker has the job's folder that is to end before another one starts."""
-        folder = self.folder(job.number)
-        if not folder.busy():
-            return False
-        if folder.is_of(job):
-            return job.attempts > 0  # told to end; else left by a database that was lost, and found
-        folder.cancel()  # another job's, of which this home knows nothing
-        return True
-
     def _end_known(self, job: Job, run: str) -> None:
         """End a job that waited while its training became known otherwise."""
         self.jobs.update(job.number, state="done", run=run, error=None, finished_at=_now())
         self._crashes.forget(job.number)
-        if (folder := self.own_folder(job)) is not None:
+        if (folder := self.folders.own(job)) is not None:
             folder.checkpoint_file.unlink(missing_ok=True)
 
     def _start(self, job: Job, slot: Slot) -> None:
-        folder = self.folder(job.number)
-        if not folder.is_of(job):
-            # Whatever is recorded of it was done elsewhere, or its checkpoint was deleted: one
-            # curve is of one training.
-            folder.set_aside()
+        if self.folders.make_room(job):
             self.jobs.forget(job.number)
             job = self.jobs.get(job.number)
+        folder = self.folders.of(job.number)
         recipe = Recipe.model_validate_json(job.settings)
         measurement = None if job.measurement is None else read_measurement(job.measurement)
+        weights = None
+        if measurement is not None and measurement.at == "end":
+            weights = self.folders.weights(self.jobs.like(job))  # by just this training
         folder.create(
             Assignment(
                 cell=job.cell,
@@ -384,7 +359,7 @@ class Queue:
                 device="cpu" if slot.gpu is None else "cuda",
                 threads=slot.threads,
                 measurement=measurement,
-                weights=self._weights(job) if measurement and measurement.at == "end" else None,
+                weights=weights,
             )
         )
         # First the row, then the worker: one that was started and isn't known would be started
@@ -405,14 +380,6 @@ class Queue:
             self._running[job.number] = _Running(
                 slot, time.monotonic() + BEGIN_WITHIN_S, oom_kills=oom_kills()
             )
-
-    def _weights(self, job: Job) -> Path | None:
-        """The weights that an earlier job came to by just this training, where they were kept."""
-        for earlier in self.jobs.like(job):
-            folder = self.own_folder(earlier)
-            if folder is not None and folder.weights_file.exists():
-                return folder.weights_file
-        return None
 
 
 @dataclass(slots=True)

@@ -7,9 +7,11 @@ from typing import Literal
 
 from analysis.cells import Cell
 from data import runs
+from data.errors import QueryError
 from data.jobs import JobStore, NewJob
 from data.library import Snapshot
 from service.jobs.requests import Request
+from service.training.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,23 @@ class Decision:
         """One answer a cell and seed, once all that was missing has a job."""
         cells, seeds = self.request.cells, self.request.seeds
         return [self.answers[cell.arch, seed] for cell in cells for seed in seeds]
+
+
+def require_same_recipe(recipe: Recipe, jobs: JobStore) -> None:
+    """Let a recipe pass that is what its name stood for in earlier jobs, if there are any.
+
+    Raises:
+        QueryError: its settings are others.
+    """
+    settings = jobs.settings_of(recipe.name)
+    if settings is not None and Recipe.model_validate_json(settings).digest != recipe.digest:
+        raise QueryError(
+            recipe.name,
+            "jobs of this home were trained under this name with other settings, and runs of one "
+            "recipe are compared with each other",
+            "the recipe as it was, or the changed one under another name",
+            "recipe",
+        )
 
 
 def decide(request: Request, jobs: JobStore, snapshot: Snapshot) -> Decision:

@@ -26,6 +26,9 @@ SETS = {
 }
 """Sets of images in plain words."""
 
+MOST_PANELS = 24
+"""Of one picture: two hundred take most of a minute and two gigabytes to draw."""
+
 _NAMES = {genotype.id: name for name, genotype in NAMED.items()}
 _WIDTH = 105
 """Characters of a line of the subtitle."""
@@ -69,6 +72,11 @@ def listed(names: Iterable[Any], many: str) -> str:
     """The names, or how many of them there are."""
     texts = [str(name) for name in dict.fromkeys(names)]
     return ", ".join(texts) if len(texts) <= _MOST_NAMED else f"{len(texts)} {many}"
+
+
+def first_of(shown: int, there: int, what: str) -> list[str]:
+    """A note where more are there than are shown, in their order."""
+    return [f"the first {shown} of {there} {what} are shown"] if there > shown else []
 
 
 def title(document: Document, drawn: Drawn) -> alt.TitleParams:

@@ -8,11 +8,20 @@ from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Layers, Rows, cell_name, spaces
+from service.plots.captions import (
+    MOST_PANELS,
+    SETS,
+    Document,
+    Drawn,
+    Layers,
+    Rows,
+    cell_name,
+    first_of,
+    spaces,
+)
 from service.plots.scales import Ends, percents
 from service.plots.views import NothingToShowError
 
-MOST_PANELS = 24
 _WIDTH, _HEIGHT = 360, 280
 _MOST_TICKS = 10
 _UNITS = {
@@ -46,7 +55,7 @@ def shapes(document: Document) -> Drawn:
     )
     panels = [
         _shape(points, x, _against(rate, space, x, measure), ends)
-        for rate, space, measure, points in found
+        for rate, space, measure, points in found[: MOST_PANELS // 2]
         for x in ("width", "depth")
     ]
     epochs = sorted({rate["epoch"] for rate in document["results"]})
@@ -54,7 +63,8 @@ def shapes(document: Document) -> Drawn:
     notes = [
         f"aulc: mean validation accuracy over the first {first} epochs; a point a cell, its mean "
         "over seeds with ± 1 standard deviation, those of one width or depth side by side; "
-        "Spearman's ρ with its 95 % interval"
+        "Spearman's ρ with its 95 % interval",
+        *first_of(len(panels), 2 * len(found), "panels"),
     ]
     return Drawn(alt.concat(*panels, columns=2), "Shape of cells and speed of learning", notes)
 
@@ -86,8 +96,7 @@ def pairs(document: Document) -> Drawn:
     ]
     ends = percents(point["accuracy"] for points, _ in drawn for point in points)
     panels = [_pairs(points, one, datasets, ends) for points, one in drawn[:MOST_PANELS]]
-    if len(drawn) > len(panels):
-        notes.append(f"the first {len(panels)} of {len(drawn)} cells are shown")
+    notes += first_of(len(panels), len(drawn), "cells")
     notes += [f"all cells together: {_difference(one)}" for one in together]
     chart = alt.concat(*panels, columns=3)
     return Drawn(chart, "Adapted cells against their originals", notes)

@@ -7,12 +7,21 @@ from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Layers, Rows, cell_name, spaces
+from service.plots.captions import (
+    MOST_PANELS,
+    SETS,
+    Document,
+    Drawn,
+    Layers,
+    Rows,
+    cell_name,
+    first_of,
+    spaces,
+)
 from service.plots.scales import Ends, percents
 from service.plots.views import NothingToShowError
 
 MOST_POINTS = 30_000
-MOST_PANELS = 24
 _WIDTH, _HEIGHT = 360, 280
 _COLUMNS = 2
 _APART = 0.05
@@ -48,8 +57,7 @@ def curves(document: Document) -> Drawn:
         notes[0] += "; grey: disconnected cells"
     if len(spaces(cells)) > 1:
         notes[0] += "; widths of different spaces are not in one unit"
-    if len(groups) > len(shown):
-        notes.append(f"the first {len(shown)} of {len(groups)} panels are shown")
+    notes += first_of(len(shown), len(groups), "panels")
     if step > 1:
         notes.append(f"one epoch in {step} is drawn")
     chart = alt.concat(*panels, columns=len(kinds) or _COLUMNS)

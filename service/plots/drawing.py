@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import altair as alt
-import orjson
 import vl_convert
 
 from service.plots import captions, compared, correlated, curves, measured, planes, surfaces
@@ -81,8 +80,6 @@ def picture(document: Document, view: str, form: Form) -> bytes:
         NothingToShowError: no results yet that it shows.
     """
     specification = chart(document, view)
-    if form == "vega-lite":
-        return orjson.dumps(specification)
     spoken = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     if form == "png":
         return vl_convert.vegalite_to_png(specification, spoken, scale=_SCALE, allowed_base_urls=[])

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Rows, shape, spaces, training_name
+from service.plots.captions import (
+    MOST_PANELS,
+    SETS,
+    Document,
+    Drawn,
+    Rows,
+    first_of,
+    shape,
+    spaces,
+    training_name,
+)
 from service.plots.views import NothingToShowError
 
 MOST_TRAININGS = 60
@@ -16,6 +25,9 @@ MOST_TRAININGS = 60
 _WIDTH, _HEIGHT = 560, 340
 _DISTINCT = 10
 """As many colours as the scheme has that stays readable on white."""
+
+Panel = tuple[str, int]
+"""A space and an epoch."""
 
 _VARIANCE = "E|g − E g|² (logarithmic)"
 
@@ -110,7 +122,10 @@ def variance_by_group(document: Document) -> Drawn:
 
 
 def eigenvalues(document: Document) -> Drawn:
-    """|λ| of the largest eigenvalue by block, a panel an epoch; hollow where not converged."""
+    """|λ| of the largest eigenvalue by block, a panel an epoch; hollow where not converged.
+
+    Of more epochs than there are panels, some are shown, from the first to the last.
+    """
     settings = document["settings"]
     rows = [row for row in _rows(document) if row["blocks"]]
     points = [
@@ -128,10 +143,19 @@ def eigenvalues(document: Document) -> Drawn:
     ]
     if not points:
         raise NothingToShowError(_nothing(_rows(document), "blocks", "eigenvalue"))
+    there = sorted({(point["space"], point["epoch"]) for point in points})
+    shown = [
+        one
+        for space in spaces(points)
+        for one in _spread(
+            [each for each in there if each[0] == space], MOST_PANELS // len(spaces(points))
+        )
+    ]
+    points = [point for point in points if (point["space"], point["epoch"]) in shown]
     names = list(dict.fromkeys(point["training"] for point in points))
     low, high = (end(point["y"] for point in points) for end in (min, max))
     panels = []
-    for space, epoch in product(spaces(points), sorted({point["epoch"] for point in points})):
+    for space, epoch in shown:
         here = [point for point in points if (point["space"], point["epoch"]) == (space, epoch)]
         base = alt.Chart(alt.InlineData(values=here)).encode(
             x=_in_order(here, "block, from the input to the output; network: all parameters"),
@@ -156,13 +180,18 @@ def eigenvalues(document: Document) -> Drawn:
             ).properties(width=_WIDTH, height=_HEIGHT, title=f"skeleton of {space}, epoch {epoch}")
         )
     found = next(row for row in rows if row["images"] is not None)
-    note = (
+    notes = [
         "the eigenvalue of largest magnitude by Lanczos iteration on Hessian-vector products of "
         f"the mean cross-entropy over {found['images']} {SETS[found['set']]}, batch normalisation "
         f"by {settings['statistics']} statistics; hollow: the iteration did not converge"
-    )
+    ]
+    if len(there) > len(shown):
+        notes.append(
+            f"{len(shown)} of {len(there)} panels are shown, their epochs spread from the first "
+            "to the last"
+        )
     return Drawn(
-        alt.vconcat(*panels), "Largest Hessian eigenvalue by block", [note, *_left_out(rows)]
+        alt.vconcat(*panels), "Largest Hessian eigenvalue by block", [*notes, *_left_out(rows)]
     )
 
 
@@ -178,9 +207,14 @@ def _nothing(rows: Rows, field: str, what: str) -> str:
 
 
 def _left_out(rows: Rows) -> list[str]:
-    if len(rows) <= MOST_TRAININGS:
-        return []
-    return [f"the first {MOST_TRAININGS} of {len(rows)} trainings are shown"]
+    return first_of(MOST_TRAININGS, len(rows), "trainings")
+
+
+def _spread(there: Sequence[Panel], most: int) -> list[Panel]:
+    """At most so many, two or more, evenly over the places; the first and the last are kept."""
+    if len(there) <= most:
+        return list(there)
+    return [there[place * (len(there) - 1) // (most - 1)] for place in range(most)]
 
 
 def _label(row: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

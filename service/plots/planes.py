@@ -7,11 +7,19 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from service.plots.captions import SETS, Document, Drawn, Layers, shape, training_name
+from service.plots.captions import (
+    MOST_PANELS,
+    SETS,
+    Document,
+    Drawn,
+    Layers,
+    first_of,
+    shape,
+    training_name,
+)
 from service.plots.grids import Grid, Span, lines, span
 from service.plots.views import NothingToShowError
 
-MOST_PANELS = 24
 _MOST_TILES = 12_000
 COLUMNS = 3
 SIDE = 260
@@ -42,12 +50,11 @@ def variance_contours(document: Document) -> Drawn:
     """Tiles coloured by gradient variance with contour lines, a panel a training."""
     settings, rows = document["settings"], document["results"]["cells"]
     side = settings["plane"]
-    axis = np.linspace(-settings["reach"], settings["reach"], side).tolist()
     grids = [
         Grid.of(
             training_name(row, settings["seeds"]),
             shape(row),
-            axis,
+            [line["y"] for line in row["plane"]],
             [line["variance"] for line in row["plane"]],
         )
         for row in rows
@@ -130,9 +137,7 @@ def about(grids: list[Grid], scale: Span, most: int) -> list[str]:
         )
     if any(not np.isfinite(grid.values).all() for grid in grids):
         notes.append("grey, or no face: not finite")
-    if len(grids) > MOST_PANELS:
-        notes.append(f"the first {MOST_PANELS} of {len(grids)} planes are shown")
-    return notes
+    return notes + first_of(MOST_PANELS, len(grids), "planes")
 
 
 def fill_of(scale: Span, quantity: str) -> alt.Fill:

@@ -45,7 +45,6 @@ def render(
     Args:
         document: of the study, as ``GET /studies/{study}`` answers; or an answer with its ``kind``.
         view: one of :func:`service.plots.views.views_of`, or None for the first.
-        form: SVG and Vega-Lite are UTF-8.
         folder: where pictures are kept by what they were drawn from; made if need be.
         timeout_s: how long the drawing may take.
 

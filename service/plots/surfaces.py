@@ -7,11 +7,10 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from service.plots.captions import Document, Drawn, Layers
+from service.plots.captions import MOST_PANELS, Document, Drawn, Layers
 from service.plots.grids import Grid, Span
 from service.plots.planes import (
     COLUMNS,
-    MOST_PANELS,
     SIDE,
     about,
     common_scale,

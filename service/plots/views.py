@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from data.errors import QueryError
 
-Form = Literal["svg", "png", "vega-lite"]
-FORMS: tuple[Form, ...] = get_args(Form)
+Form = Literal["svg", "png"]
 
 VIEWS: dict[str, tuple[str, ...]] = {
     "landscape": ("contour", "surface", "profile"),

@@ -67,7 +67,7 @@ def _landscape(
         "axis": axis,
         "loss": [line["loss"] for line in lines],
         "accuracy": [line["accuracy"] for line in lines],
-        "rows_left": (asked.points if asked.dimensions == 2 else 1) - len(lines),
+        "rows_left": asked.rows - len(lines),
         "summary": None,
     }
     if whole["rows_left"]:

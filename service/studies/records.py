@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.source_error import SourceError
 from data.sources.base import EVAL_SETS, EvalSet
 from service.studies.outcomes import VALIDATION
-from service.training.measure import AnyMeasurement, GradientVariance, Landscape, Smoothness
+from service.training.measure import (
+    AnyMeasurement,
+    GradientVariance,
+    Landscape,
+    Smoothness,
+    due,
+)
 
 Number = float | None
 """None where it wasn't finite."""
@@ -125,9 +131,9 @@ def check_lines(
 def _most(asked: AnyMeasurement, epochs: int, groups: int) -> int:
     """How many lines a measurement has at its end."""
     if isinstance(asked, Landscape):
-        return asked.points if asked.dimensions == 2 else 1
-    due = {"end": 1, "ends": 2, "every-epoch": epochs + 1}[asked.at]
-    return due * groups if isinstance(asked, Smoothness) else due + (asked.plane or 0)
+        return asked.rows
+    times = len(due(asked.at, epochs))
+    return times * groups if isinstance(asked, Smoothness) else times + (asked.plane or 0)
 
 
 def _sets(record: dict[str, Any]) -> set[EvalSet]:

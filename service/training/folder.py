@@ -117,11 +117,7 @@ class JobFolder:
         return Assignment.model_validate_json(self.assignment_file.read_bytes())
 
     def is_of(self, job: Job) -> bool:
-        """Whether it was made for just the training and measurement of this job.
-
-        A number alone doesn't say so: jobs come from other homes without their folders, and
-        folders outlast a database that was replaced.
-        """
+        """Whether it was made for just the training and measurement of this job."""
         try:
             given = self.assignment()
         except (FileNotFoundError, ValueError):

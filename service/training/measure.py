@@ -14,6 +14,12 @@ At = Literal["end", "ends", "every-epoch"]
 first and after each."""
 
 
+def due(at: At, epochs: int) -> list[int]:
+    """The epochs at which it is measured, of a training over ``epochs``; 0 is before it."""
+    every = range(epochs + 1)
+    return {"end": [every[-1]], "ends": [0, every[-1]], "every-epoch": list(every)}[at]
+
+
 _AT = "end: after the last epoch; ends: before the first too; every-epoch: after each too"
 _IMAGES = "which images, never augmented; test: ori-test, or x-valid"
 
@@ -47,6 +53,11 @@ class Landscape(_Measurement):
     sample: int | None = Field(
         default=None, ge=1, description="at most so many images, all classes alike; null: all"
     )
+
+    @property
+    def rows(self) -> int:
+        """How many rows its grid has, each measured at once."""
+        return self.points if self.dimensions == 2 else 1
 
     _centred = field_validator("points")(_odd)
 

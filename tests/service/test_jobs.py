@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from data.library import Library
-from service.api import schemas
+from service.api import schemas_jobs
 from service.api.app import create_app
 from service.jobs.queue import Queue
 from service.jobs.slots import Slot
@@ -34,7 +34,7 @@ class Server:
         return self.client.post("/jobs", json=ASKED | body)
 
     def finish(self, number: int) -> None:
-        folder = self.queue.folder(number)
+        folder = self.queue.folders.of(number)
         for epoch in range(len(folder.epochs()[0]) + 1, EPOCHS + 1):
             folder.append_epoch(record(epoch))
         folder.write_result(done())
@@ -54,7 +54,7 @@ def ran(server: Server) -> Server:
     server.queue.step()
     server.finish(1)
     for epoch in (1, 2):
-        server.queue.folder(2).append_epoch(record(epoch))
+        server.queue.folders.of(2).append_epoch(record(epoch))
     server.queue.step()
     return server
 
@@ -63,7 +63,7 @@ def test_cells_are_queued_and_then_known(server: Server) -> None:
     answer = server.post(cells=["6111", "DARTS-V2"], seeds=[777, 888])
     assert answer.status_code == 202
     items = strict(answer)["items"]
-    schemas.JobsTaken.model_validate(strict(answer))
+    schemas_jobs.JobsTaken.model_validate(strict(answer))
     assert [(item["seed"], item["status"], item["job"]) for item in items] == [
         (777, "queued", "/jobs/1"),
         (888, "queued", "/jobs/2"),
@@ -119,7 +119,7 @@ def test_the_request_that_a_cell_offers_is_taken(server: Server) -> None:
 
 def test_a_page_of_jobs(ran: Server) -> None:
     page = get(ran.client, "/jobs")
-    schemas.JobPage.model_validate(page)
+    schemas_jobs.JobPage.model_validate(page)
     states = [(job["id"], job["state"], job["position"]) for job in page["items"]]
     assert states == [(3, "queued", 1), (2, "running", None), (1, "done", None)]
     assert page["counts"] == {"queued": 1, "running": 1, "done": 1, "failed": 0, "cancelled": 0}
@@ -134,7 +134,7 @@ def test_a_page_of_jobs(ran: Server) -> None:
 
 def test_one_job_tells_how_far_it_is(ran: Server) -> None:
     job = get(ran.client, "/jobs/2")
-    schemas.JobDocument.model_validate(job)
+    schemas_jobs.JobDocument.model_validate(job)
     assert job["progress"] == {
         "epoch": 2,
         "epochs": EPOCHS,
@@ -152,7 +152,7 @@ def test_one_job_tells_how_far_it_is(ran: Server) -> None:
 
 
 def test_a_log_is_plain_text(ran: Server) -> None:
-    ran.queue.folder(2).log_file.write_text("epoch 1\n")
+    ran.queue.folders.of(2).log_file.write_text("epoch 1\n")
     answer = ran.client.get("/jobs/2/log")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.text == "epoch 1\n"
@@ -162,7 +162,7 @@ def test_a_log_is_plain_text(ran: Server) -> None:
 def test_a_job_that_became_known_while_it_waited_tells_its_run(server: Server) -> None:
     server.post()
     server.queue.step()
-    server.queue.folder(1).append_epoch(record(1))
+    server.queue.folders.of(1).append_epoch(record(1))
     server.queue.step()
     server.client.delete("/jobs/1")
     server.post(force=True)
@@ -170,7 +170,7 @@ def test_a_job_that_became_known_while_it_waited_tells_its_run(server: Server) -
     server.client.post("/jobs/1/resume")
     server.finish(2)
     job = get(server.client, "/jobs/1")
-    schemas.JobDocument.model_validate(job)
+    schemas_jobs.JobDocument.model_validate(job)
     assert (job["state"], job["run"], job["position"]) == (
         "done",
         get(server.client, "/jobs/2")["run"],
@@ -226,7 +226,7 @@ def test_cancel_and_resume(ran: Server) -> None:
 
 
 def test_a_failed_job_says_why(ran: Server) -> None:
-    ran.queue.folder(2).write_result(Result(state="failed", error="diverged at epoch 3"))
+    ran.queue.folders.of(2).write_result(Result(state="failed", error="diverged at epoch 3"))
     ran.queue.step()
     job = get(ran.client, "/jobs/2")
     assert (job["state"], job["error"], job["run"]) == ("failed", "diverged at epoch 3", None)
@@ -296,7 +296,7 @@ def test_what_is_no_number_of_a_job(server: Server, path: str) -> None:
 
 def test_recipes_are_told_in_full(server: Server) -> None:
     answer = get(server.client, "/recipes")
-    schemas.Recipes.model_validate(answer)
+    schemas_jobs.Recipes.model_validate(answer)
     found = {item["name"]: item for item in answer["items"]}
     assert set(found) >= {"nb201-12", "nb201-200", "darts-convergence", "darts-600", "proxy"}
     assert found["nb201-12"]["settings"]["optimiser"]["learning_rate"] == 0.1
@@ -315,7 +315,7 @@ def test_recipes_are_told_in_full(server: Server) -> None:
 
 def test_datasets_say_what_is_there(server: Server) -> None:
     answer = get(server.client, "/datasets")
-    schemas.Datasets.model_validate(answer)
+    schemas_jobs.Datasets.model_validate(answer)
     found = {item["name"]: item for item in answer["items"]}
     assert found["digits"]["found"]
     assert found["digits"]["image"] == [1, 8, 8]

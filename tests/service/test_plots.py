@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,7 +26,8 @@ from data.errors import QueryError
 from data.library import Library
 from data.studies import Part, StudyStore
 from service.plots import render as rendering
-from service.plots.drawing import picture
+from service.plots.captions import MOST_PANELS
+from service.plots.drawing import chart, picture
 from service.plots.render import PlotError, render
 from service.plots.views import VIEWS, NothingToShowError, views_of
 from service.studies.kinds import KINDS, VariantsStudy
@@ -319,6 +321,53 @@ def test_cells_of_two_spaces_have_panels_of_their_own(drawn: dict[str, Any], vie
         assert "ρ = +0.12" in after
 
 
+def headings(specification: dict[str, Any]) -> list[str]:
+    """Of the panels."""
+    (panels,) = (specification[how] for how in ("vconcat", "concat") if how in specification)
+    titles = [panel["title"] for panel in panels]
+    return [title if isinstance(title, str) else title["text"] for title in titles]
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_of_many_epochs_some_have_panels(both: bool) -> None:
+    """From the first to the last, of each skeleton as many."""
+    drawn = smoothness()
+    rows = drawn["results"]["cells"]
+    for row in rows:
+        row["blocks"] = [{**row["blocks"][0], "epoch": epoch} for epoch in range(201)]
+    if both:
+        rows[1]["space"] = "darts"
+    specification = chart(drawn, "blocks")
+    found = headings(specification)
+    notes = " ".join(specification["title"]["subtitle"])
+    assert len(found) == len(set(found)) == MOST_PANELS
+    assert f"{MOST_PANELS} of {402 if both else 201} panels are shown, their epochs" in notes
+    spaces = ("nasbench201", "darts") if both else ("nasbench201",)
+    for space in spaces:
+        start = f"skeleton of {space}, epoch "
+        epochs = [int(text.removeprefix(start)) for text in found if text.startswith(start)]
+        assert (epochs[0], epochs[-1]) == (0, 200)
+        steps = {later - epoch for epoch, later in pairwise(epochs)}
+        assert max(steps) - min(steps) <= 1
+    for row in rows:
+        row["blocks"] = row["blocks"][: MOST_PANELS // len(spaces)]
+    specification = chart(drawn, "blocks")
+    assert len(headings(specification)) == MOST_PANELS
+    assert "panels" not in " ".join(specification["title"]["subtitle"])
+
+
+def test_of_many_learning_rates_some_have_panels() -> None:
+    drawn = convergence("lr-robustness")
+    (rate, _) = drawn["results"]
+    drawn["results"] = [{**rate, "learning_rate": number} for number in range(1, 21)]
+    specification = chart(drawn, "shape")
+    found = headings(specification)
+    assert len(found) == MOST_PANELS
+    assert f"learning rate {MOST_PANELS // 2}:" in found[-1]
+    notes = " ".join(specification["title"]["subtitle"])
+    assert f"the first {MOST_PANELS} of 40 panels are shown" in notes
+
+
 def test_what_did_not_converge_is_hollow() -> None:
     svg = ElementTree.fromstring(picture(smoothness(), "blocks", "svg"))
     symbols = [
@@ -352,7 +401,7 @@ def test_large_grids_are_thinned_about_the_centre() -> None:
         "loss": [[1.0 + abs(x - 125) + abs(y - 125) for x in range(side)] for y in range(side)],
     }
     # Of up to 12,000 tiles: every third point each way from the centre, 41 of them, and it.
-    written = orjson.loads(picture(drawn, "contour", "vega-lite"))
+    written = chart(drawn, "contour")
     assert (2 * 41 + 1) ** 2 in map(len, written["datasets"].values())
     assert "one point in 3 along each side is drawn" in written["title"]["subtitle"]
 
@@ -416,7 +465,7 @@ def test_coordinates_have_two_decimals_at_most() -> None:
 
 def test_other_forms(tmp_path: Path) -> None:
     assert render(generalisation(), None, "png", folder=tmp_path).startswith(b"\x89PNG\r\n\x1a\n")
-    written = orjson.loads(picture(generalisation(), "pairs", "vega-lite"))
+    written = chart(generalisation(), "pairs")
     assert written["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     assert written["title"]["text"] == "Adapted cells against their originals on digits"
 
@@ -560,7 +609,7 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
 
 def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
     drawn = by_epoch(0.25, None, 0.5)
-    specification = orjson.loads(picture(drawn, "lines", "vega-lite"))
+    specification = chart(drawn, "lines")
     values = [
         (row["epoch"], row["low"], row["coefficient"], row["high"])
         for rows in specification["datasets"].values()

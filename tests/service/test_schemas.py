@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from service.api import schemas
+from service.api import schemas, schemas_jobs, schemas_studies
 
 UNLOADED = quote(
     "Genotype(normal=[('sep_conv_3x3', 0), ('none', 1)], normal_concat=[2], "
@@ -21,8 +21,8 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/cells?cell=284&cell=DARTS-V2&seed=777&metric=valid_accuracy@final:std", schemas.CellPage),
     ("/cells/284", schemas.CellDocument),
     ("/variants?cell=284&kind=adapted", schemas.Variants),
-    ("/studies", schemas.StudyPage),
-    ("/studies/1", schemas.StudyDocument),
+    ("/studies", schemas_studies.StudyPage),
+    ("/studies/1", schemas_studies.StudyDocument),
     ("/cells/NASNet-A?dataset=cifar100", schemas.CellDocument),
     (f"/cells/{UNLOADED}", schemas.CellDocument),
     ("/cells/284/curves", schemas.Curves),
@@ -43,10 +43,10 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/columns", schemas.Columns),
     ("/sources", schemas.Sources),
     ("/health", schemas.Health),
-    ("/jobs", schemas.JobPage),
-    ("/jobs/1", schemas.JobDocument),
-    ("/recipes", schemas.Recipes),
-    ("/datasets", schemas.Datasets),
+    ("/jobs", schemas_jobs.JobPage),
+    ("/jobs/1", schemas_jobs.JobDocument),
+    ("/recipes", schemas_jobs.Recipes),
+    ("/datasets", schemas_jobs.Datasets),
 ]
 
 

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from analysis.cells import parse_cell
 from analysis.spaces.variants import variants
 from data.library import Library
-from service.api import schemas
+from service.api import schemas_studies
 from service.api.app import create_app
 from service.jobs.queue import Queue
 from service.jobs.results import LOCAL
@@ -48,7 +48,7 @@ class Lab:
 
     def study(self, of: int = 1) -> dict[str, Any]:
         document: dict[str, Any] = get(self.client, f"/studies/{of}")
-        schemas.StudyDocument.model_validate(document)
+        schemas_studies.StudyDocument.model_validate(document)
         return document
 
     def work(
@@ -90,7 +90,7 @@ def lab(fresh: Library) -> Lab:
 
 def test_a_study_is_queued_once(lab: Lab) -> None:
     first = lab.post(**CONVERGENCE, count=3, seeds=[1, 2])
-    schemas.StudyOf.model_validate(first)
+    schemas_studies.StudyOf.model_validate(first)
     assert (first["id"], first["state"]) == (1, "queued")
     assert first["progress"] == {"ended": 0, "parts": (1 + 3 + 3) * 2}
     jobs = get(lab.client, "/jobs")["counts"]
@@ -99,7 +99,7 @@ def test_a_study_is_queued_once(lab: Lab) -> None:
     assert get(lab.client, "/jobs")["counts"] == jobs
     assert lab.post(**CONVERGENCE, count=4, seeds=[1, 2])["id"] == 2
     page = get(lab.client, "/studies?limit=1")
-    schemas.StudyPage.model_validate(page)
+    schemas_studies.StudyPage.model_validate(page)
     assert [item["id"] for item in page["items"]] == [2]
     assert [item["id"] for item in get(lab.client, page["next"])["items"]] == [1]
 

@@ -15,8 +15,8 @@ from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
 from service.api.params import CellFilters, Format, Name, Names, read, split_names
-from service.api.pictures import Drawable, add_pictures, drawn
-from service.plots.views import BY_EPOCH
+from service.api.pictures import add_pictures, drawn
+from service.plots.views import BY_EPOCH, Form
 
 router = APIRouter(tags=["statistics"])
 
@@ -178,7 +178,7 @@ def correlate_by_epoch(request: Request) -> Response:
     return collection(request, query.format, records, context, "correlations-by-epoch")
 
 
-def _plot(form: Drawable) -> Callable[[Request], Awaitable[Response]]:
+def _plot(form: Form) -> Callable[[Request], Awaitable[Response]]:
     async def plot_by_epoch(request: Request) -> Response:
         """What `GET /correlations/by-epoch` answers; 409 where no coefficient is defined."""
         return await drawn(request, lambda: _by_epoch(request), None, form)

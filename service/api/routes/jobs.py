@@ -19,7 +19,7 @@ from data.errors import QueryError
 from data.job_rows import MOST_PRIORITY
 from data.jobs import STATES, Job, UnknownJobError
 from data.queries import resolve_cell
-from service.api import deps, schemas
+from service.api import deps, schemas_jobs
 from service.api.access import may_write
 from service.api.body import Body, read_body
 from service.api.documentation import describes
@@ -80,7 +80,7 @@ class JobsQuery(Query):
     dependencies=[Depends(may_write)],
     responses={200: {"description": "Everything is known already"}},
 )
-@describes(Query, schemas.JobsTaken, body=JobRequest)
+@describes(Query, schemas_jobs.JobsTaken, body=JobRequest)
 async def submit(request: Request) -> Response:
     """For each cell and seed: `existing` with its run, or `queued` with its job.
 
@@ -130,7 +130,7 @@ def _cell(request: Request, text: str) -> Cell:
 
 
 @router.get("/jobs", summary="Jobs, the latest first")
-@describes(JobsQuery, schemas.JobPage)
+@describes(JobsQuery, schemas_jobs.JobPage)
 def list_jobs(request: Request) -> Response:
     """With their progress; `position` counts from 1, the next to run."""
     query = read(JobsQuery, request)
@@ -151,7 +151,7 @@ def list_jobs(request: Request) -> Response:
 
 
 @router.get("/jobs/{job}", summary="One job with its curve so far")
-@describes(Query, schemas.JobDocument)
+@describes(Query, schemas_jobs.JobDocument)
 def one_job(request: Request, number: Number) -> Response:
     """`epochs` and `measurements` grow while it runs; a finished one is a run, see `run`."""
     read(Query, request)
@@ -178,7 +178,7 @@ def job_log(request: Request, number: Number) -> Response:
     """Plain text, over all attempts; empty for a job that was not begun here."""
     read(Query, request)
     queue = deps.queue(request)
-    folder = queue.own_folder(_found(queue, number))
+    folder = queue.folders.own(_found(queue, number))
     text = "" if folder is None else folder.log()
     return Response(text, media_type="text/plain; charset=utf-8")
 
@@ -245,7 +245,7 @@ async def _events(
     dependencies=[Depends(may_write)],
     responses=CONFLICT,
 )
-@describes(Query, schemas.JobOf)
+@describes(Query, schemas_jobs.JobOf)
 def cancel(request: Request, number: Number) -> Response:
     """What it has done is kept: `POST /jobs/{id}/resume` goes on after its last epoch."""
     read(Query, request)
@@ -258,7 +258,7 @@ def cancel(request: Request, number: Number) -> Response:
     dependencies=[Depends(may_write)],
     responses=CONFLICT,
 )
-@describes(Query, schemas.JobOf)
+@describes(Query, schemas_jobs.JobOf)
 def resume(request: Request, number: Number) -> Response:
     """Queues a job again that was cancelled or failed; it goes on after its last epoch."""
     read(Query, request)

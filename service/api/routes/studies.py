@@ -16,17 +16,24 @@ from analysis.cells import Cell, CellError
 from data.errors import UnknownCellError, blame
 from data.queries import not_a_cell, resolve_cell
 from data.studies import Study, StudyStore, UnknownStudyError
-from service.api import deps, schemas
+from service.api import deps, schemas_studies
 from service.api.access import may_write
 from service.api.body import read_kind
 from service.api.documentation import describes
 from service.api.formats import FILES, asked_format, columns_of, json_response, stream
 from service.api.params import Format, Name, Query, read
-from service.api.pictures import Drawable, add_pictures, drawn
+from service.api.pictures import add_pictures, drawn
 from service.jobs.queue import JobStateError
-from service.plots.views import VIEWS
+from service.plots.views import VIEWS, Form
 from service.studies import convergence, measured, planning
-from service.studies.kinds import KINDS, Convergence, GeneralisationStudy, StudyRequest, read_study
+from service.studies.kinds import (
+    KINDS,
+    AnyStudy,
+    Convergence,
+    GeneralisationStudy,
+    StudyRequest,
+    read_study,
+)
 from service.studies.outcomes import Outcome, outcomes, state_of, states
 from service.studies.tables import table
 
@@ -71,7 +78,7 @@ class PlotQuery(Query):
     dependencies=[Depends(may_write)],
     responses={200: {"description": "All of it is known already"}},
 )
-@describes(Query, schemas.StudyOf, body=StudyRequest)
+@describes(Query, schemas_studies.StudyOf, body=StudyRequest)
 async def submit(request: Request) -> Response:
     """Queues every training and measurement that the study needs and isn't known.
 
@@ -86,13 +93,13 @@ async def submit(request: Request) -> Response:
         return study, _states(request, study)
 
     study, told = await to_thread.run_sync(take)
-    answer = json_response(_summary(study, told))
+    answer = json_response(_summary(study, asked, told))
     answer.status_code = 200 if all(one.ended for one in told) else 202
     return answer
 
 
 @router.get("/studies", summary="Studies, the latest first")
-@describes(StudiesQuery, schemas.StudyPage)
+@describes(StudiesQuery, schemas_studies.StudyPage)
 def list_studies(request: Request) -> Response:
     """With their states; results are at each one's address."""
     query = read(StudiesQuery, request)
@@ -101,12 +108,12 @@ def list_studies(request: Request) -> Response:
     following = None
     if len(found) > query.limit:
         following = str(request.url.include_query_params(before=shown[-1].number))
-    items = [_summary(study, _states(request, study)) for study in shown]
+    items = [_standing(request, study) for study in shown]
     return json_response({"items": items, "next": following})
 
 
 @router.get("/studies/{study}", summary="A study with its results so far")
-@describes(StudyQuery, schemas.StudyDocument, *FILES)
+@describes(StudyQuery, schemas_studies.StudyDocument, *FILES)
 def one_study(request: Request, number: Number) -> Response:
     """What `results` holds depends on the kind (docs/studies.md); they grow while it runs."""
     query = read(StudyQuery, request)
@@ -117,17 +124,17 @@ def one_study(request: Request, number: Number) -> Response:
     if form != "json":
         rows = table(asked, told)
         return stream(columns_of(rows), range(len(rows)), form, f"study-{number}")
-    return json_response(_document(study, told))
+    return json_response(_document(study, asked, told))
 
 
-def _plot(form: Drawable) -> Callable[..., Awaitable[Response]]:
+def _plot(form: Form) -> Callable[..., Awaitable[Response]]:
     async def plot(request: Request, number: Number) -> Response:
         """Of its results so far; 409 as long as there is nothing to show."""
         query = read(PlotQuery, request)
 
         def document() -> dict[str, Any]:
             study = _found(request, number)
-            return _document(study, _told(request, study))
+            return _document(study, read_study(study.settings), _told(request, study))
 
         return await drawn(request, document, query.view, form)
 
@@ -138,7 +145,7 @@ add_pictures(router, "/studies/{study}/plot", _plot, PlotQuery, "A picture of a 
 
 
 @router.delete("/studies/{study}", summary="Cancel a study", dependencies=[Depends(may_write)])
-@describes(Query, schemas.StudyOf)
+@describes(Query, schemas_studies.StudyOf)
 def cancel(request: Request, number: Number) -> Response:
     """Cancels its jobs that wait or run, also where another study waits for them.
 
@@ -150,13 +157,13 @@ def cancel(request: Request, number: Number) -> Response:
     for job in _jobs(request, study):
         with contextlib.suppress(JobStateError):  # it ended by itself
             queue.cancel(job)
-    return json_response(_summary(study, _states(request, study)))
+    return json_response(_standing(request, study))
 
 
 @router.post(
     "/studies/{study}/resume", summary="Go on with a study", dependencies=[Depends(may_write)]
 )
-@describes(Query, schemas.StudyOf)
+@describes(Query, schemas_studies.StudyOf)
 def resume(request: Request, number: Number) -> Response:
     """Queues its jobs again that were cancelled or failed; they go on where they were."""
     read(Query, request)
@@ -165,7 +172,7 @@ def resume(request: Request, number: Number) -> Response:
     for job in _jobs(request, study):
         with contextlib.suppress(JobStateError):  # done, under way, or it would only fail again
             queue.resume(job)
-    return json_response(_summary(study, _states(request, study)))
+    return json_response(_standing(request, study))
 
 
 def _store(request: Request) -> StudyStore:
@@ -203,8 +210,7 @@ def _jobs(request: Request, study: Study) -> list[int]:
     return sorted({part.job for part in parts if part.job is not None})
 
 
-def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
-    asked = read_study(study.settings)
+def _document(study: Study, asked: AnyStudy, told: Sequence[Outcome]) -> dict[str, Any]:
     results: Any
     if isinstance(asked, Convergence):
         results = convergence.results(asked, told)
@@ -213,16 +219,19 @@ def _document(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
     else:
         results = measured.results(asked, told)
     parts = [_part(one) for one in told]
-    return _summary(study, told) | {"parts": parts, "results": results}
+    return _summary(study, asked, told) | {"parts": parts, "results": results}
 
 
-def _summary(study: Study, told: Sequence[Outcome]) -> dict[str, Any]:
-    settings = read_study(study.settings).model_dump(mode="json", exclude={"priority"})
+def _standing(request: Request, study: Study) -> dict[str, Any]:
+    return _summary(study, read_study(study.settings), _states(request, study))
+
+
+def _summary(study: Study, asked: AnyStudy, told: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "id": study.number,
         "kind": study.kind,
         "state": state_of(told),
-        "settings": settings,
+        "settings": asked.model_dump(mode="json", exclude={"priority"}),
         "progress": {"ended": sum(one.ended for one in told), "parts": len(told)},
         "created_at": study.created_at,
         "links": {

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service.api import deps, schemas
+from service.api import deps, schemas_jobs
 from service.api.documentation import describes
 from service.api.formats import json_response
 from service.api.params import Query, read
@@ -19,7 +19,7 @@ router = APIRouter(tags=["training"])
 
 
 @router.get("/recipes", summary="How cells can be trained")
-@describes(Query, schemas.Recipes)
+@describes(Query, schemas_jobs.Recipes)
 def recipes(request: Request) -> Response:
     """Every recipe with all its settings, one's own included; and files that can't be taken."""
     read(Query, request)
@@ -43,7 +43,7 @@ def recipes(request: Request) -> Response:
 
 
 @router.get("/datasets", summary="What cells can be trained on")
-@describes(Query, schemas.Datasets)
+@describes(Query, schemas_jobs.Datasets)
 def list_datasets(request: Request) -> Response:
     """Whether the images are there, in which form, and how to get them."""
     read(Query, request)

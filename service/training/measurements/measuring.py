@@ -11,7 +11,13 @@ import torch
 
 from data.sources.base import EvalSet
 from service.training.folder import JobFolder
-from service.training.measure import AnyMeasurement, GradientVariance, Landscape, Smoothness
+from service.training.measure import (
+    AnyMeasurement,
+    GradientVariance,
+    Landscape,
+    Smoothness,
+    due,
+)
 from service.training.measurements.curvature import NETWORK, largest_eigenvalue
 from service.training.measurements.gradients import Moments, gradient_variance, variance_row
 from service.training.measurements.landscape import directions, loss_row
@@ -62,15 +68,8 @@ class Measuring:
                 f"{len(labels):,}; allowed: fewer or smaller batches"
             )
         self._problem = problem
+        self._due = due(asked.at, epochs)
         self._of = sum(len(self._steps(epoch)) for epoch in self._due)
-
-    @cached_property
-    def _due(self) -> list[int]:
-        """The epochs at which it is measured, 0 being before training."""
-        every = range(self._epochs + 1)
-        return {"end": [every[-1]], "ends": [0, every[-1]], "every-epoch": list(every)}[
-            self._asked.at
-        ]
 
     def reached(self, epoch: int) -> Iterator[Line]:
         """Measure what is due at ``epoch`` and isn't in the folder; the network is as after it."""
@@ -107,7 +106,7 @@ class Measuring:
                 steps += [partial(self._variance_row, asked, axis, *row) for row in enumerate(axis)]
             return steps
         axis = grid(asked.points, asked.reach)
-        rows = axis if asked.dimensions == 2 else [0.0]
+        rows = axis if asked.rows > 1 else [0.0]
         return [partial(self._loss_row, asked, axis, *row) for row in enumerate(rows)]
 
     @cached_property

@@ -48,7 +48,7 @@ def here(fresh: Library) -> Home:
 def begin(lab: Lab, gain: float, epochs: int = 3) -> None:
     """The worker of job 1 comes so far."""
     lab.queue.step()
-    folder = lab.queue.folder(1)
+    folder = lab.queue.folders.of(1)
     for epoch in range(1, epochs + 1):
         told = record(epoch)
         told["x-valid"]["accuracy"] += gain
@@ -73,7 +73,7 @@ def stop(lab: Lab, state: str) -> None:
         lab.executor.dies(1)
     else:
         error = "diverged at epoch 3" if state == "diverged" else "out of memory"
-        lab.queue.folder(1).write_result(Result(state="failed", error=error))
+        lab.queue.folders.of(1).write_result(Result(state="failed", error=error))
         lab.executor.dies(1)
         lab.queue.step()
 
@@ -110,8 +110,8 @@ def test_what_was_begun_elsewhere_is_begun_anew(
     assert job["started_at"] > came["started_at"]
     assert job["measurements"] == ([line(1), line(2)] if asked is MEASURED else [])
     for epoch in range(3, EPOCHS + 1):
-        here.queue.folder(1).append_epoch(record(epoch))
-    here.queue.folder(1).write_result(done())
+        here.queue.folders.of(1).append_epoch(record(epoch))
+    here.queue.folders.of(1).write_result(done())
     here.executor.dies(1)
     here.queue.step()
     job = get(here.client, "/jobs/1")
@@ -122,11 +122,33 @@ def test_a_job_whose_folder_was_deleted_is_begun_anew(here: Home) -> None:
     here.post(**PLAIN, **ON)
     begin(here, gain=5)
     stop(here, "cancelled")
-    shutil.rmtree(here.queue.folder(1).path)
+    shutil.rmtree(here.queue.folders.of(1).path)
     here.client.post("/jobs/1/resume")
     begin(here, gain=0, epochs=2)
     assert accuracies(here) == [30, 31]
     assert get(here.client, "/jobs/1")["attempts"] == 1
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_ran_takes_no_others_result(replaced: bool, here: Home) -> None:
+    """Its folder was deleted, or became another's, while there was no service."""
+    here.post(**PLAIN, **ON)
+    begin(here, gain=5)
+    folder = here.queue.folders.of(1)
+    other = folder.assignment().model_copy(update={"seed": 5})
+    shutil.rmtree(folder.path)
+    if replaced:
+        folder.create(other)
+        folder.write_result(done())
+    after = Lab(here.library)
+    with after.queue.working():
+        pass
+    begin(after, gain=0, epochs=2)
+    job = get(after.client, "/jobs/1")
+    assert (job["state"], job["attempts"], job["run"]) == ("running", 1, None)
+    assert accuracies(after) == [30, 31]
+    aside = JobFolder(folder.path.with_name("000001.1"))
+    assert aside.result() == (done() if replaced else None)
 
 
 def test_a_job_that_was_begun_here_goes_on(here: Home) -> None:
@@ -152,7 +174,7 @@ def left(here: Home, empty_home: Path, tmp_path: Path) -> JobFolder:
         before.post(**PLAIN, **(ON | {"cells": ["284"]}))
         begin(before, gain=5)
     shutil.copytree(home / "jobs", here.queue.home / "jobs")
-    folder = here.queue.folder(1)
+    folder = here.queue.folders.of(1)
     folder.log_file.write_text("another's words")
     folder.weights_file.write_bytes(b"another's weights")
     folder.checkpoint_file.write_bytes(b"another's checkpoint")
@@ -169,7 +191,7 @@ def test_a_folder_of_another_job_answers_for_none(
     here.post(**LANDSCAPE, **ON)
     here.queue.step()
     assert here.executor.numbers == [2]
-    assert here.queue.folder(2).assignment().weights is None
+    assert here.queue.folders.of(2).assignment().weights is None
     assert left.checkpoint_file.exists()
 
 

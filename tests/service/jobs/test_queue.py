@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -48,13 +49,13 @@ class Stage:
     def works(self, job: int, *epochs: int) -> None:
         """The worker of a job writes these epochs."""
         for epoch in epochs:
-            self.queue.folder(job).append_epoch(record(epoch))
+            self.queue.folders.of(job).append_epoch(record(epoch))
 
     def finishes(self, job: int) -> None:
         """The worker of a job does all of it."""
-        have = len(self.queue.folder(job).epochs()[0])
+        have = len(self.queue.folders.of(job).epochs()[0])
         self.works(job, *range(have + 1, EPOCHS + 1))
-        self.queue.folder(job).write_result(done())
+        self.queue.folders.of(job).write_result(done())
         self.executor.dies(job)
 
     def state(self, job: int) -> str:
@@ -79,7 +80,7 @@ def test_a_job_becomes_a_run(stage: Stage) -> None:
     stage.queue.step()
     assert stage.state(1) == "running"
     assert stage.executor.numbers == [1]
-    assignment = stage.queue.folder(1).assignment()
+    assignment = stage.queue.folders.of(1).assignment()
     assert parse_cell(assignment.cell).id == "nb201-006111"
     assert (assignment.dataset, assignment.seed) == ("digits", 777)
     assert assignment.recipe == builtin()["proxy"]
@@ -101,7 +102,7 @@ def test_a_job_becomes_a_run(stage: Stage) -> None:
     assert curves["x-valid", "accuracy"]["epochs"] == list(range(1, EPOCHS + 1))
     assert curves["x-valid", "accuracy"]["values"] == [29.0 + e for e in range(1, EPOCHS + 1)]
     assert curves["train", "loss"]["values"] == [2 / e for e in range(1, EPOCHS + 1)]
-    assert not stage.queue.folder(1).checkpoint_file.exists()
+    assert not stage.queue.folders.of(1).checkpoint_file.exists()
 
 
 def test_the_same_request_twice_is_one_job(stage: Stage) -> None:
@@ -190,10 +191,31 @@ def crash(stage: Stage, patient: list[float], job: int = 1) -> None:
     stage.queue.step()
 
 
+def test_a_folder_that_was_deleted_is_a_crash_and_made_anew(
+    stage: Stage, patient: list[float]
+) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1, 2)
+    stage.queue.step()
+    folder = stage.queue.folders.of(1)
+    shutil.rmtree(folder.path)
+    crash(stage, patient)
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.error) == ("queued", f"its folder {folder.path} was deleted")
+    patient[0] += FIRST_PAUSE_S
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.attempts, job.done_epochs) == ("running", 1, 0)
+    stage.finishes(1)
+    stage.queue.step()
+    assert stage.state(1) == "done"
+
+
 def test_crashes_without_an_epoch_gained_come_to_an_end(stage: Stage, patient: list[float]) -> None:
     stage.submit(1)
     stage.queue.step()
-    stage.queue.folder(1).log_file.write_text("the last words")
+    stage.queue.folders.of(1).log_file.write_text("the last words")
     pauses = []
     for _ in range(MOST_CRASHES - 1):
         crash(stage, patient)
@@ -231,7 +253,7 @@ def test_an_error_that_may_pass_is_tried_again_and_told(stage: Stage, patient: l
     for _ in range(MOST_CRASHES):
         patient[0] += 60
         stage.queue.step()
-        stage.queue.folder(1).write_result(
+        stage.queue.folders.of(1).write_result(
             Result(state="failed", error="disk full: no space", retry=True)
         )
         stage.executor.dies(1)
@@ -252,8 +274,8 @@ def test_divergence_is_final_and_keeps_the_curve(stage: Stage) -> None:
     stage.queue.step()
     stage.works(1, 1)
     lost = record(2) | {"train": {"loss": None, "accuracy": 10.0}}
-    stage.queue.folder(1).append_epoch(lost)
-    stage.queue.folder(1).write_result(Result(state="failed", error="diverged at epoch 2"))
+    stage.queue.folders.of(1).append_epoch(lost)
+    stage.queue.folders.of(1).write_result(Result(state="failed", error="diverged at epoch 2"))
     stage.queue.step()
     job = stage.queue.jobs.get(1)
     assert (job.state, job.error, job.run) == ("failed", "diverged at epoch 2", None)
@@ -271,14 +293,14 @@ def test_a_cancelled_job_goes_on_where_it_was(stage: Stage) -> None:
     stage.queue.step()
     assert stage.queue.cancel(1).state == "cancelled"
     assert stage.executor.stopped == [1]
-    assert stage.queue.folder(1).cancelled_file.exists()
+    assert stage.queue.folders.of(1).cancelled_file.exists()
     stage.queue.step()
     assert stage.executor.numbers == [1]
     with pytest.raises(JobStateError, match="cancelled"):
         stage.queue.cancel(1)
     assert stage.queue.resume(1).state == "queued"
     stage.queue.step()
-    assert not stage.queue.folder(1).cancelled_file.exists()
+    assert not stage.queue.folders.of(1).cancelled_file.exists()
     assert stage.queue.jobs.get(1).done_epochs == 2
     stage.finishes(1)
     stage.queue.step()
@@ -368,7 +390,7 @@ def test_services_killed_at_random_moments_lose_and_repeat_nothing(
         if stage.queue.jobs.counts()["done"] == 3:
             break
         for job in sorted(workers.living):
-            written = len(stage.queue.folder(job).epochs()[0])
+            written = len(stage.queue.folders.of(job).epochs()[0])
             chance = rng.random()
             if chance < 0.1:
                 workers.dies(job)
@@ -411,7 +433,7 @@ def test_of_two_that_are_the_same_one_is_trained(stage: Stage) -> None:
     stage.queue.step()
     stage.works(1, 1, 2)
     stage.queue.step()
-    stage.queue.folder(1).checkpoint_file.write_bytes(b"after epoch 2")
+    stage.queue.folders.of(1).checkpoint_file.write_bytes(b"after epoch 2")
     stage.queue.cancel(1)
     assert stage.submit(1, force=True) == [("queued", 2)]
     stage.queue.step()
@@ -421,7 +443,7 @@ def test_of_two_that_are_the_same_one_is_trained(stage: Stage) -> None:
     job = stage.queue.jobs.get(1)
     assert (job.state, job.run) == ("done", stage.queue.jobs.get(2).run)
     assert stage.queue.jobs.records(1) == [record(1), record(2)]
-    assert not stage.queue.folder(1).checkpoint_file.exists()
+    assert not stage.queue.folders.of(1).checkpoint_file.exists()
     assert stage.executor.numbers == [1, 2]
     assert stage.submit(1, force=True) == [("queued", 3)]
     stage.queue.step()
@@ -496,13 +518,13 @@ def test_a_job_that_can_not_be_read_keeps_no_other_waiting(fresh: Library) -> No
     stage = Stage(fresh, slots=2)
     stage.submit(1, 2, 3)
     stage.queue.step()
-    stage.queue.folder(1).epochs_file.write_text("no JSON\n")
+    stage.queue.folders.of(1).epochs_file.write_text("no JSON\n")
     stage.finishes(2)
     with pytest.raises(ValueError, match="Expecting value"):
         stage.queue.step()
     assert stage.state(2) == "done"
     assert stage.state(3) == "running"
-    stage.queue.folder(1).epochs_file.unlink()
+    stage.queue.folders.of(1).epochs_file.unlink()
     stage.finishes(1)
     stage.queue.step()
     assert stage.state(1) == "done"
@@ -537,15 +559,15 @@ def line(number: int) -> dict[str, object]:
 def test_a_measurement_is_taken_in_and_leaves_its_run(stage: Stage) -> None:
     assert stage.submit(6111, measurement=LANDSCAPE) == [("queued", 1)]
     stage.queue.step()
-    assignment = stage.queue.folder(1).assignment()
+    assignment = stage.queue.folders.of(1).assignment()
     assert (assignment.measurement, assignment.weights) == (LANDSCAPE, None)
     stage.works(1, *range(1, EPOCHS + 1))
-    stage.queue.folder(1).append_measured(line(1))
+    stage.queue.folders.of(1).append_measured(line(1))
     stage.queue.step()
     job = stage.queue.jobs.get(1)
     assert (job.done_epochs, job.measured, job.last_measured) == (EPOCHS, 1, line(1))
     for number in (2, 3):
-        stage.queue.folder(1).append_measured(line(number))
+        stage.queue.folders.of(1).append_measured(line(number))
     stage.finishes(1)
     stage.queue.step()
     job = stage.queue.jobs.get(1)
@@ -561,18 +583,18 @@ def test_a_measurement_is_taken_in_and_leaves_its_run(stage: Stage) -> None:
 def test_a_network_that_was_trained_is_measured_without_training_it_again(stage: Stage) -> None:
     stage.submit(6111)
     stage.queue.step()
-    weights = stage.queue.folder(1).weights_file
+    weights = stage.queue.folders.of(1).weights_file
     weights.write_bytes(b"weights")
     stage.finishes(1)
     stage.queue.step()
     run = stage.queue.jobs.get(1).run
     assert weights.exists()
-    assert not stage.queue.folder(1).checkpoint_file.exists()
+    assert not stage.queue.folders.of(1).checkpoint_file.exists()
     stage.submit(6111, measurement=LANDSCAPE)
     stage.queue.step()
-    assert stage.queue.folder(2).assignment().weights == weights
-    stage.queue.folder(2).append_measured(line(1))
-    stage.queue.folder(2).write_result(done())
+    assert stage.queue.folders.of(2).assignment().weights == weights
+    stage.queue.folders.of(2).append_measured(line(1))
+    stage.queue.folders.of(2).write_result(done())
     stage.executor.dies(2)
     stage.queue.step()
     job = stage.queue.jobs.get(2)
@@ -580,7 +602,7 @@ def test_a_network_that_was_trained_is_measured_without_training_it_again(stage:
     # What is due at earlier epochs can't be had from the weights of the last.
     stage.submit(6111, measurement=GradientVariance())
     stage.queue.step()
-    assert stage.queue.folder(3).assignment().weights is None
+    assert stage.queue.folders.of(3).assignment().weights is None
 
 
 def test_a_measurement_leaves_a_run_that_is_there_as_it_is(stage: Stage) -> None:
@@ -596,7 +618,7 @@ def test_a_measurement_leaves_a_run_that_is_there_as_it_is(stage: Stage) -> None
     result = done()
     result.details["device"] = "another CPU"
     stage.works(2, *range(1, EPOCHS + 1))
-    stage.queue.folder(2).write_result(result)
+    stage.queue.folders.of(2).write_result(result)
     stage.executor.dies(2)
     stage.queue.step()
     assert stage.queue.jobs.get(2).run == run
@@ -608,10 +630,10 @@ def test_weights_are_kept_only_if_the_operator_wants(fresh: Library) -> None:
     stage.queue.keep_weights = False
     stage.submit(6111)
     stage.queue.step()
-    stage.queue.folder(1).weights_file.write_bytes(b"weights")
+    stage.queue.folders.of(1).weights_file.write_bytes(b"weights")
     stage.finishes(1)
     stage.queue.step()
-    assert not stage.queue.folder(1).weights_file.exists()
+    assert not stage.queue.folders.of(1).weights_file.exists()
 
 
 def test_a_training_that_is_done_is_a_run_whatever_was_lost_of_its_curve(stage: Stage) -> None:
@@ -619,7 +641,7 @@ def test_a_training_that_is_done_is_a_run_whatever_was_lost_of_its_curve(stage: 
     stage.submit(6111)
     stage.queue.step()
     stage.works(1, *range(1, EPOCHS))
-    stage.queue.folder(1).write_result(done())
+    stage.queue.folders.of(1).write_result(done())
     stage.executor.dies(1)
     stage.queue.step()
     job = stage.queue.jobs.get(1)
