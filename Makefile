@@ -39,9 +39,9 @@ format: $(VENV)/.installed-dev ## format and sort imports
 	$(BIN)/ruff check --fix .
 
 lock: ## pin every version anew from pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options -o requirements.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra dev --extra bench -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra server -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra server --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --no-annotate --no-emit-options --extra server --extra dev --extra bench -c requirements-dev.lock -o requirements-bench.lock pyproject.toml
 	# Without the local version of whatever build was at hand: each machine takes its own.
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' requirements*.lock
 

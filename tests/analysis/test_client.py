@@ -30,20 +30,34 @@ def test_text_is_as_it_came(asking: Client) -> None:
     assert asking.text("/cells/ENAS/diagram.svg").lstrip().startswith("<svg")
 
 
+def test_a_picture_is_one(asking: Client) -> None:
+    drawn = asking.picture("/cells/ENAS/diagram.svg")
+    assert drawn.decode() == asking.text("/cells/ENAS/diagram.svg")
+    with pytest.raises(ClientError, match="is application/json, not image/"):
+        asking.picture("/cells/ENAS")
+    with pytest.raises(ClientError, match="unknown parameter"):
+        asking.picture("/cells/ENAS/diagram.svg", size=3)
+
+
 def test_a_refusal_has_the_server_s_words(asking: Client) -> None:
     with pytest.raises(ClientError, match="unknown parameter") as refused:
         asking.get("/cells", [("min_breadth", "3")])
     assert refused.value.status == 422
+    (fault,) = refused.value.errors
+    assert (fault["name"], fault["value"]) == ("min_breadth", "3")
     with pytest.raises(ClientError, match="unknown kind") as refused:
         asking.post("/studies", {"kind": "none"})
     assert refused.value.status == 422
+    with pytest.raises(ClientError, match="there is no job 99") as refused:
+        asking.job(99)
+    assert (refused.value.status, refused.value.errors) == (404, [])
 
 
-@pytest.mark.parametrize("status", [200, 502])
+@pytest.mark.parametrize("status", [200, 302, 404, 502])
 def test_another_server_is_told_from_cellwise(status: int) -> None:
     other = httpx2.MockTransport(lambda _: httpx2.Response(status, text="<html></html>"))
     with (
-        Client("http://other", transport=other) as client,
+        Client("http://other", transport=other, retries=0) as client,
         pytest.raises(ClientError, match=f"{status}, which is not Cellwise's"),
     ):
         client.get("/cells")
@@ -51,7 +65,7 @@ def test_another_server_is_told_from_cellwise(status: int) -> None:
 
 def test_no_server_is_an_error_without_status() -> None:
     with (
-        Client("http://127.0.0.1:9") as client,
+        Client("http://127.0.0.1:9", retries=0) as client,
         pytest.raises(ClientError, match="no answer from") as error,
     ):
         client.get("/cells")
@@ -72,3 +86,17 @@ def test_the_token_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELLWISE_TOKEN", "two")
     Client(transport=transport).get("/health")
     assert seen == [None, "Bearer one", "Bearer two"]
+
+
+def test_the_next_page_is_asked_for_where_the_first_came_from() -> None:
+    """Whatever address the server behind a proxy believes to have, the token goes to no other."""
+    seen: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(str(request.url))
+        following = "http://inside:8000/jobs?before=2&limit=1" if len(seen) == 1 else None
+        return httpx2.Response(200, json={"items": [{"id": 3 - len(seen)}], "next": following})
+
+    client = Client("https://lab/cellwise/", transport=httpx2.MockTransport(answer))
+    assert [job["id"] for job in client.items("/jobs")] == [2, 1]
+    assert seen == ["https://lab/cellwise/jobs", "https://lab/cellwise/jobs?before=2&limit=1"]
