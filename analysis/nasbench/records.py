@@ -1,0 +1,270 @@
+"""What the server holds of the benchmark's trainings, fetched as it is needed and kept.
+
+A few cells are asked for one by one: one request brings all that is known of a cell at the end of
+its trainings, another one all curves on one data set under one schedule. Whoever goes on to more
+cells than :data:`SINGLY` gets the ends of all 15,625 at once, data set by data set.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, TypeAlias
+
+from analysis.client import Client
+from analysis.nasbench.names import DATASETS, HPS, SETS, NotRecordedError
+from analysis.spaces.nasbench201 import N_CELLS
+
+SINGLY = 100
+"""Cells that are asked for one by one: as many take about as long as all of them at once."""
+CURVES_KEPT = 4096
+"""Cells' curves kept, each of one data set and schedule: at 38 KB for three seeds of 200 epochs."""
+PAGE = ("limit", "1000")
+
+Label = tuple[int | None, str | None]
+"""Tells the trainings of a cell apart: the seed; where none is named, what the server calls it."""
+Kind = tuple[str, str]
+"""Image set by its official name, and ``accuracy`` or ``loss``."""
+Curve: TypeAlias = "array[float]"
+"""Value by epoch from 0, NaN where not recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training of a cell: times in seconds, and its values after the last epoch."""
+
+    label: Label
+    latency_s: float | None
+    train_time_s: float | None
+    final: dict[Kind, float]
+
+
+Trainings = tuple[Training, ...]
+
+
+def mean(values: Mapping[Label, float]) -> float | None:
+    """The mean as the server takes it; None without a value.
+
+    Over named seeds; where no seed is named, over the unnamed ones; else a table's own mean.
+    """
+    by_tier: dict[int, list[float]] = defaultdict(list)
+    for (seed, replicate), value in values.items():
+        by_tier[0 if seed is not None else 2 if replicate == "mean" else 1].append(value)
+    best = by_tier[min(by_tier)] if by_tier else []
+    return sum(best) / len(best) if best else None
+
+
+class Records:
+    """The benchmark's trainings on one server.
+
+    What was fetched is kept, also where the server has got other tables since: see `forget`.
+    """
+
+    def __init__(self, client: Client, *, verbose: bool) -> None:
+        self._client = client
+        self._verbose = verbose
+        self.forget()
+
+    def forget(self) -> None:
+        """Fetch everything anew from here on."""
+        for name in ("recorded", "evaluated", "_precedence"):
+            self.__dict__.pop(name, None)
+        self._cells: dict[int, dict[tuple[str, str], Trainings]] = {}
+        self._tables: dict[tuple[str, str], dict[int, Trainings]] = {}
+        self.curves = lru_cache(maxsize=CURVES_KEPT)(self._read_curves)
+
+    @cached_property
+    def recorded(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """By data set and schedule, what the server lists as recorded: measure, epochs, seeds."""
+        found = defaultdict(list)
+        for entry in self._get("/columns")["recorded"]:
+            place = entry["dataset"], str(entry["schedule"])
+            split = entry["measure"].partition("_")[0]
+            if _is_benchmark(entry) and split in SETS[place[0]]:
+                found[place].append(entry)
+        return found
+
+    def not_recorded(self, what: str, dataset: str) -> NotRecordedError:
+        """That something is missing, and what the server has of the data set."""
+        held = [
+            f"{entry['measure']} at epochs {entry['epochs']} (from 1) of {hp}"
+            for (name, hp), entries in self.recorded.items()
+            if name == dataset
+            for entry in entries
+        ]
+        return NotRecordedError(
+            f"{what}: not recorded; on {dataset} this server has, of one cell or more: "
+            + ("; ".join(held) or "nothing")
+        )
+
+    @cached_property
+    def evaluated(self) -> list[int]:
+        """Official indices of the cells that were trained, rising."""
+        entries = [entry for group in self.recorded.values() for entry in group]
+        if any(entry["cells"] == N_CELLS for entry in entries):
+            return list(range(N_CELLS))
+        runs = (
+            run for hp in HPS for run in self._items("/runs", [("recipe", f"nb201-{hp}"), PAGE])
+        )
+        return sorted({_index(run["cell"]) for run in runs if _is_benchmark(run)})
+
+    def trainings(self, index: int, dataset: str, hp: str) -> Trainings:
+        """A cell's trainings on a data set, named seeds first and rising; empty without any."""
+        if (dataset, hp) in self._tables:
+            return self._tables[dataset, hp].get(index, ())
+        if index not in self._cells and len(self._cells) < SINGLY:
+            self._cells[index] = self._read_cell(index)
+        if index in self._cells:
+            return self._cells[index].get((dataset, hp), ())
+        return self.table(dataset, hp).get(index, ())
+
+    def table(self, dataset: str, hp: str) -> dict[int, Trainings]:
+        """The trainings of every cell that has any, by official index."""
+        if (dataset, hp) not in self._tables:
+            self._tables[dataset, hp] = self._read_table(dataset, hp)
+        return self._tables[dataset, hp]
+
+    def best(
+        self, dataset: str, word: str, hp: str, limits: Iterable[tuple[str, float]]
+    ) -> tuple[int, float] | None:
+        """Index and mean accuracy of the best cell, the lowest index where several are; or None.
+
+        None is for limits that no cell is within.
+
+        Args:
+            dataset: as trained on.
+            word: plain word of the image set.
+            hp: schedule.
+            limits: columns with the most that a cell may have of each.
+
+        Raises:
+            NotRecordedError: the server has no such accuracy of any cell.
+        """
+        if not any(
+            entry["measure"] == f"{word}_accuracy" and _ends_at(entry, hp)
+            for entry in self.recorded.get((dataset, hp), ())
+        ):
+            raise self.not_recorded(f"{word}_accuracy on {dataset} with hp {hp}", dataset)
+        metric = f"{word}_accuracy@{hp}of{hp}"
+        parameters = [
+            ("dataset", dataset),
+            ("fields", f"official_index,{metric}"),
+            ("sort", f"-{metric},official_index"),
+            ("limit", "1"),
+            *((f"max_{column}", repr(float(most))) for column, most in limits),
+        ]
+        for cell in self._get("/cells", parameters)["items"]:
+            if cell[metric] is not None:
+                return cell["official_index"], cell[metric]
+        return None
+
+    def _read_cell(self, index: int) -> dict[tuple[str, str], Trainings]:
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for run in self._get(f"/cells/{index}")["runs"]:
+            if _is_benchmark(run):
+                groups[run["dataset"], str(run["schedule"])].append(run)
+        return {place: self._merged(runs) for place, runs in groups.items()}
+
+    def _read_table(self, dataset: str, hp: str) -> dict[int, Trainings]:
+        here = [("dataset", dataset), PAGE]
+        of_cell: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        recipe = f"nb201-{hp}"
+        for run in self._items("/runs", [*here, ("schedule", hp), ("recipe", recipe)]):
+            if _is_benchmark(run):
+                of_cell[_index(run["cell"])].append(run)
+        found = {index: self._merged(runs) for index, runs in of_cell.items()}
+        seeds = {training.label[0] for some in found.values() for training in some}
+        for seed in seeds:
+            fields = {
+                f"{entry['measure']}@{hp}of{hp}": _kind(dataset, entry["measure"])
+                for entry in self.recorded.get((dataset, hp), ())
+                if _ends_at(entry, hp) and (seed is None or seed in entry["seeds"])
+            }
+            asked = ("seed", "mean" if seed is None else str(seed))
+            names = ",".join(["official_index", *fields])
+            for cell in self._items("/cells", [*here, asked, ("fields", names)]):
+                # What no seed is named for has the cell's mean: it counts only where no seed does.
+                for training in found.get(cell["official_index"], ()):
+                    if training.label[0] == seed:
+                        training.final.update(
+                            (kind, cell[name])
+                            for name, kind in fields.items()
+                            if cell[name] is not None
+                        )
+        return found
+
+    def _read_curves(self, index: int, dataset: str, hp: str) -> dict[tuple[Label, Kind], Curve]:
+        measures = [entry["measure"] for entry in self.recorded.get((dataset, hp), ())]
+        curves: dict[tuple[Label, Kind], Curve] = {}
+        if not measures:
+            return curves
+        parameters = [("dataset", dataset), ("schedule", hp), ("seed", "all")]
+        parameters += [("metric", measure) for measure in measures]
+        for item in self._get(f"/cells/{index}/curves", parameters)["items"]:
+            curve = array("d", [math.nan]) * int(hp)
+            for epoch, value in zip(item["epochs"], item["values"], strict=True):
+                curve[epoch - 1] = value
+            label = item["seed"], item["replicate"]
+            curves[label, _kind(dataset, item["metric"])] = curve
+        return curves
+
+    def _merged(self, runs: list[dict[str, Any]]) -> Trainings:
+        """One training per label: each number from the first source that has it."""
+        found: dict[Label, dict[str, Any]] = {}
+        for run in sorted(runs, key=lambda run: self._precedence[run["source"]]):
+            merged = found.setdefault((run["seed"], run["replicate"]), {"final": {}})
+            for name in ("latency_s", "train_time_s"):
+                if merged.get(name) is None:
+                    merged[name] = run[name]
+            for curve in run.get("recorded", ()):
+                if curve["last_epoch"] == run["schedule"]:
+                    kind = curve["set"], curve["measure"]
+                    merged["final"].setdefault(kind, curve["last_value"])
+        labels = sorted(found, key=lambda label: (label[0] is None, label[0] or 0, label[1] or ""))
+        return tuple(Training(label, **found[label]) for label in labels)
+
+    @cached_property
+    def _precedence(self) -> dict[str, int]:
+        sources = self._get("/sources")["items"]
+        return {source["name"]: place for place, source in enumerate(sources)}
+
+    def _get(self, path: str, parameters: Iterable[tuple[str, str]] = ()) -> Any:
+        self._say(path)
+        return self._client.get(path, list(parameters))
+
+    def _items(self, path: str, parameters: list[tuple[str, str]]) -> Iterable[dict[str, Any]]:
+        self._say(f"{path}, all pages")
+        return self._client.items(path, parameters)
+
+    def _say(self, what: str) -> None:
+        if self._verbose:
+            print(f"asking the server for {what}")
+
+
+def _is_benchmark(entry: Mapping[str, Any]) -> bool:
+    """Whether a run, or what is recorded, is of the benchmark's data sets, recipes and images."""
+    return (
+        entry["dataset"] in DATASETS
+        and str(entry["schedule"]) in HPS
+        and entry["recipe"] == f"nb201-{entry['schedule']}"
+        and entry["images"] == "original"
+    )
+
+
+def _kind(dataset: str, measure: str) -> Kind:
+    word, _, number = measure.partition("_")
+    return SETS[dataset][word], number
+
+
+def _ends_at(entry: Mapping[str, Any], hp: str) -> bool:
+    """Whether the last of the recorded epochs (``1..12``, ``3, 8, 200``) is the schedule's end."""
+    return re.split(r"\.\.|, ", entry["epochs"])[-1] == hp
+
+
+def _index(cell_id: str) -> int:
+    return int(cell_id.removeprefix("nb201-"))
