@@ -37,7 +37,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
+WHOLE = 10_000
+"""Columns of a page without an edge."""
+
+
+def _output() -> Console:
+    """Standard output; where it goes into a pipe or a file, no table is folded or cut."""
+    has_edge = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return Console(width=None if has_edge else WHOLE)
+
+
+out = _output()
 err = Console(stderr=True, highlight=False)
 
 Home = Annotated[
@@ -339,17 +349,26 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Arrow's own allocator keeps what it once had; the system's gives it back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from service import cli_report, cli_studies, cli_token, cli_training, cli_variants
+    from service import (
+        cli_cells,
+        cli_jobs,
+        cli_query,
+        cli_report,
+        cli_statistics,
+        cli_studies,
+        cli_token,
+        cli_training,
+        cli_variants,
+    )
 
+    # Options are read from the API's own models, whose import costs half a second: only the
+    # command that needs them pays for it.
+    asked = sys.argv[1:2]
+    cli_query.add_all(app, (*cli_cells.COMMANDS, *cli_statistics.COMMANDS), asked)
     cli_variants.add_to(app)
     cli_training.add_to(app)
+    cli_jobs.add_to(app, read="jobs" in asked)
     cli_studies.add_to(app)
     cli_report.add_to(app)
     cli_token.add_to(app)
-    # The filters are read from the API's own model, whose import costs half a second: only
-    # the command that needs them pays for it.
-    if "cells" in sys.argv[1:2] or set(sys.argv[1:2]) <= {"--help", "-h"}:
-        from service import cli_cells
-
-        cli_cells.add_to(app)
     app()

@@ -1,131 +1,168 @@
-"""``cellwise cells``: the filters of ``GET /cells`` as options, read from the API's own model."""
+"""``cellwise cells``, ``curves``, ``ranks`` and ``runs``."""
 
 from __future__ import annotations
 
-import inspect
-import sys
-from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Any
 
-import typer
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
-from service.api.routes.cells import CellsQuery
-from service.ask import ask
-from service.cli import Home, Json, Url, fail, home_folder, out
-
-_OUTPUT = ("fields", "metric", "sort", "limit", "cursor", "format")
-_TERMINAL_FIELDS = "id,width,depth,params_m,flops_m,valid_accuracy@final"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command; option names take ``_`` and ``-`` alike."""
-    settings = {"token_normalize_func": lambda name: name.replace("_", "-")}
-    app.command("cells", context_settings=settings)(_command())
+from service.cli import out
+from service.cli_query import Command, Document
+from service.cli_study_tables import say
+from service.cli_tables import (
+    NOTHING,
+    figure,
+    filled,
+    measured,
+    say_context,
+    some_epochs,
+    sparkline,
+    table,
+)
 
 
-def _command() -> Any:
-    def command(**given: Any) -> None:
-        _cells(**given)
-
-    command.__doc__ = """List cells: the filters of GET /cells, as a table or in a file format.
-
-    For example: cellwise cells --min-width 3 --sort=-valid_accuracy@final --limit 5
-    """
-    signature = inspect.Signature([*_query_options(), *_own_options()])
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    return command
-
-
-def _query_options() -> list[inspect.Parameter]:
-    options = []
-    for name, field in CellsQuery.model_fields.items():
-        kind: Any = list[str] if get_origin(field.annotation) is tuple else str
-        option = typer.Option(
-            f"--{name.replace('_', '-')}",
-            help=field.description,
-            rich_help_panel="Output" if name in _OUTPUT else "Filters and context",
-        )
-        options.append(_parameter(name, Annotated[kind | None, option], None))
-    return options
-
-
-def _own_options() -> list[inspect.Parameter]:
-    csv = typer.Option("--csv", help="Print CSV, all cells.", rich_help_panel="Output")
-    output = typer.Option(help="Write to this file.", rich_help_panel="Output")
-    return [
-        _parameter("home", Home, None),
-        _parameter("url", Url, None),
-        _parameter("json_", Json, False),
-        _parameter("csv_", Annotated[bool, csv], False),
-        _parameter("output", Annotated[Path | None, output], None),
-    ]
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
-
-
-def _cells(
-    *,
-    home: Path | None,
-    url: str | None,
-    json_: bool,
-    csv_: bool,
-    output: Path | None,
-    **given: Any,
-) -> None:
-    form = "json" if json_ else "csv" if csv_ else given["format"]
-    given["format"] = form
-    if form is None and not given["fields"]:
-        given["fields"] = [_TERMINAL_FIELDS]
-    parameters = [
-        (name, value)
-        for name, values in given.items()
-        for value in (values if isinstance(values, list) else [values])
-        if value is not None
-    ]
-    if output is not None and form is None:
-        fail("--output needs a --format: json, csv, ndjson, parquet or arrow")
-    if form in ("parquet", "arrow") and output is None and sys.stdout.isatty():
-        fail(f"{form} is binary: name a file with --output")
-    answer = ask(home_folder(home), url, "/cells", parameters)
-    if output is not None:
-        output.write_bytes(answer.content)
-    elif form is not None:
-        sys.stdout.buffer.write(answer.content)
-    else:
-        _show(answer.json())
-
-
-def _show(body: dict[str, Any]) -> None:
+def _show_cells(body: Document) -> None:
     items = body["items"]
     if not items:
         out.print("no cell passes these filters")
         return
     names = [name for name in items[0] if not name.endswith((":n_seeds", ":std"))]
-    table = Table(*names)
+    shown = Table(*(Column(escape(name), overflow="fold") for name in names))
     for item in items:
-        table.add_row(*(_shown(item, name) for name in names))
-    out.print(table)
-    described = body["context"]["sets"]
-    for name, resolved in described.items():
-        out.print(
-            f"{name}: {resolved['dataset']}/{resolved['set']}, epoch {resolved['epoch']} of "
-            f"{resolved['schedule']}, {resolved['recipe']}, seed {body['context']['seed']} "
-            f"(± std over seeds), from {', '.join(resolved['sources'])}",
-            soft_wrap=True,
-            highlight=False,
-        )
-    out.print(f"{len(items):,} of {body['total']:,} cells", highlight=False)
+        shown.add_row(*(_value(item, name) for name in names))
+    out.print(shown)
+    say_context(body["context"], spread=True)
+    say(f"{len(items):,} of {body['total']:,} cells")
 
 
-def _shown(item: dict[str, Any], name: str) -> str:
-    value = item[name]
-    if value is None:
-        return "–"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+def _value(item: Document, name: str) -> str:
     std = item.get(f"{name}:std")
-    return text if std is None else f"{value:.2f} ± {std:.2f}"
+    return figure(item[name]) if std is None else measured(item[name], std)
+
+
+def _show_curves(body: Document) -> None:
+    """A row a curve, with some of its epochs."""
+    items = body["items"]
+    if not items:
+        say("none of these cells has such a curve")
+        return
+    recorded = sorted({epoch for item in items for epoch in item["epochs"]})
+    epochs = some_epochs(recorded)
+    several = len({item["metric"] for item in items}) > 1
+    curved = len(recorded) > 1
+    heads = ["cell", *(["metric"] if several else []), "seed", *map(str, epochs)]
+    shown = table([*heads, *(["curve"] if curved else [])])
+    for item in items:
+        about = [item["cell"], *([item["metric"]] if several else []), _seed(item)]
+        values = dict(zip(item["epochs"], item["values"], strict=True))
+        spread = dict(zip(item["epochs"], item.get("std") or (), strict=False))
+        points = (measured(values.get(epoch), spread.get(epoch)) for epoch in epochs)
+        bars = [sparkline(item["values"])] if curved else []
+        shown.add_row(*about, *points, *bars)
+    out.print(shown)
+    say_context(body["context"], spread=True)
+    if len(epochs) < len(recorded):
+        say(f"{len(epochs)} of {len(recorded)} epochs; all of them: --csv or --json")
+
+
+def _seed(item: Document) -> str:
+    seed, replicate = item["seed"], item.get("replicate")
+    return figure(seed if seed is not None else replicate)
+
+
+def _show_ranks(body: Document) -> None:
+    """A row a cell and column."""
+    shown = table(("cell", "column", "value", "rank", "distinct value", "percentile"))
+    for item in body["items"]:
+        ranks = item["ranks"]
+        for place, (name, rank) in enumerate(ranks.items(), 1):
+            shown.add_row(
+                _name(item),
+                name,
+                figure(rank["value"]),
+                _of(rank["rank"], rank["of"]),
+                _of(rank["position"], rank["positions"]),
+                NOTHING if rank["percentile"] is None else f"{rank['percentile']:.1f}",
+                end_section=place == len(ranks),
+            )
+    out.print(shown)
+    among = {rank["among"]: None for item in body["items"] for rank in item["ranks"].values()}
+    say(f"rank 1 is the widest, the shallowest, the best, among {'; '.join(among)}")
+    for item in body["items"]:
+        for name, rank in item["ranks"].items():
+            if rank["reason"] is not None:
+                say(f"no rank of {_name(item)} by {name}: {rank['reason']}")
+    say_context(body["context"])
+
+
+def _name(item: Document) -> str:
+    return str(item["name"] or item["id"])
+
+
+def _of(place: int | None, among: int | None) -> str:
+    return NOTHING if place is None else f"{place:,} of {among:,}"
+
+
+def _show_runs(body: Document) -> None:
+    items: list[dict[str, Any]] = body["items"]
+    if not items:
+        say("no run passes these filters")
+        return
+    heads = {"cell": "cell", "dataset": "dataset", "recipe": "recipe", "schedule": "epochs"}
+    columns = {head: [figure(item[name]) for item in items] for name, head in heads.items()}
+    columns["seed"] = [_seed(item) for item in items]
+    columns |= {name: [figure(item[name]) for item in items] for name in ("source", "device")}
+    if any(item["images"] != "original" for item in items):
+        columns["images"] = [figure(item["images"]) for item in items]
+    columns["seconds"] = [_seconds(item) for item in items]
+    columns = filled(columns)
+    shown = table(columns)
+    for row in zip(*columns.values(), strict=True):
+        shown.add_row(*row)
+    out.print(shown)
+    say(f"{len(items):,} of {body['total']:,} runs; seconds of training")
+
+
+def _seconds(item: Document) -> str:
+    seconds = item["train_time_s"]
+    return NOTHING if seconds is None else f"{seconds:,.1f} ({item['time_source']})"
+
+
+COMMANDS = (
+    Command(
+        name="cells",
+        about="List cells by topology, cost and metrics.",
+        example="cellwise cells --min-width 3 --sort=-valid_accuracy@final --limit 5",
+        path="/cells",
+        query="service.api.routes.cells:CellsQuery",
+        show=_show_cells,
+        in_terminal={"fields": "id,width,depth,params_m,flops_m,valid_accuracy@final"},
+    ),
+    Command(
+        name="curves",
+        about="Learning curves of cells, as means over seeds or by seed.",
+        example="cellwise curves 6111 284 --metric valid_accuracy --seed all",
+        path="/cells/{cell}/curves",
+        query="service.api.routes.cells:CurvesQuery",
+        show=_show_curves,
+        takes_cells=True,
+    ),
+    Command(
+        name="ranks",
+        about="Where cells stand in their space: rank 1 is the widest, the shallowest, the best.",
+        example="cellwise ranks NASNet-A DARTS-V2 6111",
+        path="/ranks",
+        query="service.api.routes.groups:RanksQuery",
+        show=_show_ranks,
+        takes_cells=True,
+    ),
+    Command(
+        name="runs",
+        about="List single trainings, as recorded.",
+        example="cellwise runs --cell 6111 --dataset cifar100",
+        path="/runs",
+        query="service.api.routes.runs:RunsQuery",
+        show=_show_runs,
+    ),
+)

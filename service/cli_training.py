@@ -1,4 +1,4 @@
-"""``cellwise train``, ``jobs``, ``recipes`` and ``datasets``."""
+"""``cellwise train``, ``recipes`` and ``datasets``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ WAITING = ("queued", "running")
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(train)
-    app.command()(jobs)
     app.command()(recipes)
     app.command()(datasets)
 
@@ -154,76 +153,6 @@ def _show_finished(items: list[dict[str, Any]]) -> None:
     for item in items:
         if item["run"]:
             out.print(f"run {escape(item['run']['id'])}", soft_wrap=True, highlight=False)
-
-
-def jobs(
-    number: Annotated[int | None, typer.Argument(help="Only this job, with its log.")] = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the job.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the job.")] = False,
-    state: Annotated[list[str] | None, typer.Option(help="Only these (repeatable).")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the latest first.")] = 20,
-    home: Home = None,
-    url: Url = None,
-    json_: Json = False,
-) -> None:
-    """List training jobs, or look at one, cancel it or go on with it."""
-    from service.ask import ask
-
-    folder = home_folder(home)
-    if number is None:
-        if cancel or resume:
-            fail("say which job: cellwise jobs NUMBER")
-        parameters = [("limit", str(limit)), *(("state", one) for one in state or ())]
-        body = ask(folder, url, "/jobs", parameters).json()
-        if json_:
-            out.print_json(data=body)
-        else:
-            _show_jobs(body["items"])
-            counts = ", ".join(f"{count:,} {name}" for name, count in body["counts"].items())
-            out.print(counts or "no jobs yet: cellwise train CELL", highlight=False)
-        return
-    if cancel and resume:
-        fail("either --cancel or --resume")
-    document, log = asyncio.run(_one_job(folder, url, number, cancel, resume))
-    if json_:
-        out.print_json(data=document)
-    else:
-        _show_jobs([document])
-        out.print(escape(document["error"] or log), soft_wrap=True, highlight=False)
-
-
-async def _one_job(
-    home: Path, url: str | None, number: int, cancel: bool, resume: bool
-) -> tuple[dict[str, Any], str]:
-    from service.ask import asking
-
-    async with asking(home, url) as client:
-        if cancel:
-            await client.send("DELETE", f"/jobs/{number}")
-        elif resume:
-            await client.send("POST", f"/jobs/{number}/resume")
-        document = (await client.get(f"/jobs/{number}")).json()
-        return document, (await client.get(f"/jobs/{number}/log")).text
-
-
-def _show_jobs(items: list[dict[str, Any]]) -> None:
-    if not items:
-        return
-    table = Table("job", "cell", "dataset", "recipe", "seed", "state", "epoch", "device")
-    for item in items:
-        done = item["progress"]
-        place = f" ({item['position']})" if item["position"] is not None else ""
-        table.add_row(
-            str(item["id"]),
-            item["cell"],
-            item["dataset"],
-            item["recipe"],
-            str(item["seed"]),
-            item["state"] + place,
-            "–" if done is None else f"{done['epoch']}/{done['epochs']}",
-            item["device"] or "–",
-        )
-    out.print(table)
 
 
 def recipes(home: Home = None, url: Url = None, json_: Json = False) -> None:

@@ -20,6 +20,10 @@ logger = logging.getLogger("cellwise")
 
 MEDIA_TYPE = "application/problem+json"
 
+UNKNOWN = "unknown parameter"
+_MOST_SHOWN = 80
+"""Characters of a value that the detail of an error repeats."""
+
 PROBLEMS: dict[str, tuple[int, str, str]] = {
     "invalid-parameter": (
         422,
@@ -56,7 +60,7 @@ class ParameterProblem(BaseModel):
 
     name: str = Field(description="the parameter", examples=["min_widht"])
     value: str | None = Field(description="what came", examples=["3"])
-    problem: str = Field(description="what is wrong with it", examples=["unknown parameter"])
+    problem: str = Field(description="what is wrong with it", examples=[UNKNOWN])
     allowed: str = Field(description="what is allowed", examples=["did you mean min_width?"])
 
 
@@ -101,12 +105,19 @@ def problem(slug: str, detail: str, **more: Any) -> Response:
 
 def _parameter_problem(errors: list[ParameterProblem]) -> Response:
     detail = " ".join(
-        f"{error.name}: {error.problem}; "
+        f"{_named(error)}: {error.problem}; "
         + (error.allowed if error.allowed.startswith("did you") else f"allowed: {error.allowed}")
         + "."
         for error in errors
     ).replace("?.", "?")
     return problem("invalid-parameter", detail, errors=[error.model_dump() for error in errors])
+
+
+def _named(error: ParameterProblem) -> str:
+    """The parameter, and which of its values it was where that isn't long."""
+    if not error.value or error.problem == UNKNOWN or len(error.value) > _MOST_SHOWN:
+        return error.name
+    return f"{error.name} {error.value!r}"
 
 
 async def _on_parameter(_: Request, error: Exception) -> Response:

@@ -26,7 +26,7 @@ from data.columns import COLUMNS, SAMENESS
 from data.errors import QueryError, blame, nearest
 from data.metrics import Context
 from data.queries import Bound, Filters, parse_metric_bound
-from service.api.errors import ParameterError, ParameterProblem
+from service.api.errors import UNKNOWN, ParameterError, ParameterProblem
 
 Model = TypeVar("Model", bound="Query")
 
@@ -239,7 +239,7 @@ def _unknown(model: type[Query], name: str, value: str) -> ParameterProblem:
         other for other in names if not other.startswith(("min_", "max_", "op_"))
     )
     allowed = allowed or "no parameters here"
-    return ParameterProblem(name=name, value=value, problem="unknown parameter", allowed=allowed)
+    return ParameterProblem(name=name, value=value, problem=UNKNOWN, allowed=allowed)
 
 
 def _explain(model: type[Query], error: ValidationError) -> list[ParameterProblem]:

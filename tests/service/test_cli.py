@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from service import cli, cli_cells
-from service.api.routes.cells import CellsQuery
+from service import cli
 from tests import raw
 from tests.service.processes import cellwise
-
-cli_cells.add_to(cli.app)
 
 
 @pytest.fixture(scope="module")
@@ -49,51 +43,6 @@ def failed(*arguments: object) -> str:
     assert done.exit_code == 1, done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
     return str(done.stderr)
-
-
-def test_cells_as_json(cli_home: Path) -> None:
-    body = json.loads(ok("cells", "--home", cli_home, "--min-width", 3, "--json", "--limit", 2))
-    assert body["total"] == 6144
-    assert len(body["items"]) == 2
-
-
-def test_cells_as_csv(cli_home: Path) -> None:
-    text = ok("cells", "--home", cli_home, "--min-width", 3, "--csv", "--fields", "id,width")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert len(rows) == 6144
-    assert {row["width"] for row in rows} == {"3"}
-
-
-def test_cells_as_a_file(cli_home: Path, tmp_path: Path) -> None:
-    file = tmp_path / "out.parquet"
-    ok("cells", "--home", cli_home, "--format", "parquet", "--output", file, "--connected", "false")
-    assert pq.read_table(file).num_rows == 341
-    assert "--format" in failed("cells", "--home", cli_home, "--output", file)
-
-
-def test_cells_as_a_table(cli_home: Path) -> None:
-    text = ok("cells", "--home", cli_home, "--sort=-valid_accuracy@final", "--limit", 1)
-    assert "nb201-006111" in text
-    assert "91.61" in text
-    assert "cifar10-valid/x-valid, epoch 200 of 200" in text
-    assert "1 of 15,625 cells" in text
-    assert "no cell passes" in ok("cells", "--home", cli_home, "--width", "2.25")
-
-
-def test_every_parameter_is_an_option(cli_home: Path) -> None:
-    text = ok("cells", "--help")
-    help_text = " ".join(text.split())
-    for name in ("dataset", "min_width", "op_03", "unique", "cell", "min_metric", "fields"):
-        assert name in CellsQuery.model_fields
-        assert f"--{name.replace('_', '-')}" in help_text
-    for spelling in ("--min-width", "--min_width"):
-        assert json.loads(ok("cells", "--home", cli_home, spelling, "3", "--json"))["total"] == 6144
-
-
-def test_errors_are_the_api_s(cli_home: Path) -> None:
-    assert "min_width: not a number" in failed("cells", "--home", cli_home, "--min-width", "x")
-    text = failed("cells", "--home", cli_home, "--metric", "test_accuracy@final")
-    assert "valid_accuracy@{200}of200" in text
 
 
 def test_sources(cli_home: Path) -> None:

@@ -385,7 +385,7 @@ def test_a_study_that_failed_ends_the_command_with_1(home: Path, workers: Instan
         (("run", "landskape", "6111"), "unknown kind landskape; did you mean landscape?"),
         (("run", "zzz", "6111"), "allowed: landscape, gradient-variance"),
         (("run", "landscape"), "say what to study"),
-        (("run", "landscape", "zzz"), "cells: not a cell"),
+        (("run", "landscape", "zzz"), "cells 'zzz': not a cell"),
         (("run", "landscape", "6111", "--recipe", "quik"), "did you mean quick"),
         (("run", "landscape", "6111", "--set", "pionts=3"), "did you mean points?"),
         (("run", "landscape", "6111", "--set", "zzz=3"), "allowed: priority, images, seed"),
@@ -394,7 +394,10 @@ def test_a_study_that_failed_ends_the_command_with_1(home: Path, workers: Instan
         (("run", "landscape", "6111", "--set", "points=4"), "a side of the grid; odd"),
         (("run", "landscape", "6111", "--set", "reach=1e999"), "input should be a valid number"),
         (("run", "landscape", "6111", "--set", "reach=NaN"), "input should be a valid number"),
-        (("run", "variants", "6111", "--set", "variants=adapted,zzz"), "variants.1: input should"),
+        (
+            ("run", "variants", "6111", "--set", "variants=adapted,zzz"),
+            "variants.1 'zzz': input should",
+        ),
         (("run", "lr-robustness", "6111", "--set", "learning_rates=1,0"), "learning_rates.1"),
         (
             ("run", "landscape", "6111", "--dataset", "digits", "--dataset", "cifar10"),
@@ -420,8 +423,11 @@ def test_what_cannot_be_done_is_said(
     [
         ("kind =", "is not TOML"),
         ("points = 3", "kind: field required"),
-        ('kind = "landscape"\npoints = 2020-01-01', "points: input should be a valid integer"),
-        ('kind = "landscape"\nreach = nan', "reach: input should be a valid number"),
+        (
+            'kind = "landscape"\npoints = 2020-01-01',
+            "points '2020-01-01': input should be a valid integer",
+        ),
+        ('kind = "landscape"\nreach = nan', "reach 'nan': input should be a valid number"),
     ],
 )
 def test_files_that_hold_no_study(text: str, said: str, studied: Path, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_any_server_by_its_address(server: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "cellwise.duckdb").exists()
     done = cellwise("cells", "--url", server.url, "--min-width", "wide", "--home", tmp_path)
     assert done.returncode == 1
-    assert "min_width: not a number" in done.stderr
+    assert "min_width 'wide': not a number" in done.stderr
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])

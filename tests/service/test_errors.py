@@ -24,10 +24,18 @@ PLACES = {
 REQUIRED = {
     "/correlations": {"x": "width", "y": "depth"},
     "/correlations/by-epoch": {"x": "width", "y": "valid_accuracy"},
-    "/plots/correlations-by-epoch.svg": {"x": "width", "y": "valid_accuracy"},
-    "/plots/correlations-by-epoch.png": {"x": "width", "y": "valid_accuracy"},
     "/ranks": {"cell": "1"},
     "/variants": {"cell": "1"},
+    **{
+        f"/plots/{view}.{form}": given
+        for form in ("svg", "png", "json")
+        for view, given in {
+            "correlations-by-epoch": {"x": "width", "y": "valid_accuracy"},
+            "scatter": {"x": "width", "y": "depth"},
+            "curves": {"cell": "1"},
+            "ranks": {"cell": "1"},
+        }.items()
+    },
 }
 CONTEXT = ("dataset", "source", "recipe", "images", "seed")
 HOSTILE = [

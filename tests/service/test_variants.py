@@ -268,7 +268,7 @@ def test_duplicates_from_the_command(cli_home: Path) -> None:
     [
         (("6111", "--kind", "random"), "random-connections"),
         (("6111", "--count", "0"), "from 1 to 1000"),
-        (("foo",), "cell: not a cell"),
+        (("foo",), "cell 'foo': not a cell"),
         (("6111", "--arch", "--json"), "either --arch or --json"),
     ],
 )

@@ -1,0 +1,171 @@
+"""``cellwise correlations``, ``correlations-by-epoch`` and ``groups``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from service.cli import out
+from service.cli_query import Command, Document
+from service.cli_study_tables import say
+from service.cli_tables import (
+    coefficient,
+    counts,
+    figure,
+    filled,
+    measured,
+    p_value,
+    rounded,
+    say_context,
+    some_epochs,
+    sparkline,
+    table,
+)
+
+COEFFICIENTS = {"spearman": "Spearman's ρ", "kendall": "Kendall's τ", "pearson": "Pearson's r"}
+
+
+def _show_correlations(body: Document) -> None:
+    _show_coefficients(body["items"])
+    _say_how(body)
+
+
+def _show_by_epoch(body: Document) -> None:
+    """Some of the epochs as rows, and all of them as a line of bars."""
+    items = body["items"]
+    recorded = sorted({item["epoch"] for item in items})
+    epochs = some_epochs(recorded)
+    _show_coefficients([item for item in items if item["epoch"] in epochs])
+    for x, found in groupby(items, key=lambda item: item["x"]):
+        curve = sparkline([item["coefficient"] for item in found])
+        if curve:
+            say(f"{x} over the epochs, least to most: {curve}")
+    if len(epochs) < len(recorded):
+        say(f"{len(epochs)} of {len(recorded)} epochs; all of them: --csv or --json")
+    _say_how(body)
+
+
+def _show_coefficients(items: Sequence[Document]) -> None:
+    """A row each; columns that none of them fills are left out."""
+    by_epoch = "epoch" in items[0]
+    where = "epoch" if by_epoch else "y"
+    more = filled(
+        {
+            "groups": [figure(item.get("groups")) for item in items],
+            "left out": [counts(item["excluded"]) for item in items],
+            "why not": [_why_not(item) for item in items],
+        }
+    )
+    shown = table(["x", where, COEFFICIENTS[items[0]["method"]], "p", "n", *more])
+    for place, (item, following) in enumerate(zip(items, [*items[1:], items[-1]], strict=True)):
+        shown.add_row(
+            figure(item["x"]),
+            figure(item[where]),
+            coefficient(item["coefficient"], item["ci"]),
+            p_value(item["p_value"]),
+            f"{item['n']:,}",
+            *(texts[place] for texts in more.values()),
+            end_section=by_epoch and item["x"] != following["x"],
+        )
+    out.print(shown)
+
+
+def _why_not(item: Document) -> str:
+    """Why the coefficient, or what should stand beside it, is undefined."""
+    reasons = [item["reason"]]
+    reasons += [
+        f"no {what}: {item[name]}"
+        for what, name in (("p", "p_reason"), ("interval", "ci_reason"))
+        if item.get(name) not in (None, item["reason"])
+    ]
+    return figure("; ".join(filter(None, reasons)) or None)
+
+
+def _say_how(body: Document) -> None:
+    context = body["context"]
+    method = next((item["ci_method"] for item in body["items"]), "none")
+    told = [_cells_of(context)]
+    if method != "none":
+        told.append(f"{100 * context['confidence']:g} % intervals ({method})")
+    if context["control"]:
+        told.append(f"{', '.join(context['control'])} held fixed")
+    if context["group_by"] is not None:
+        told.append(f"mean within groups of equal {context['group_by']}, weighted by size")
+    say("; ".join(told))
+    say_context(context)
+
+
+def _show_groups(body: Document) -> None:
+    """A table a metric."""
+    items, context = body["items"], body["context"]
+    if not items:
+        say("no cell is in a group")
+    for metric in body["explained"] if items else ():
+        keys = [name for name in items[0] if name not in ("cells", "metrics")]
+        quartiles = ("min", "q1", "median", "q3", "max")
+        lacking = any(item["cells"] != item["metrics"][metric]["n"] for item in items)
+        heads = [*keys, "cells", *(["n"] if lacking else []), "mean ± std", *quartiles, "best"]
+        shown = table(heads, title=metric)
+        for item in items:
+            found = item["metrics"][metric]
+            shown.add_row(
+                *(figure(item[name]) for name in keys),
+                f"{item['cells']:,}",
+                *([f"{found['n']:,}"] if lacking else []),
+                measured(found["mean"], found["std"]),
+                *(rounded(found[name]) for name in quartiles),
+                figure(found["best"]),
+            )
+        out.print(shown)
+        say(f"{metric}: {_explained(body['explained'][metric])}")
+    left_out = f"; left out: {counts(context['excluded'])}" if context["excluded"] else ""
+    say(_cells_of(context) + left_out)
+    say_context(context)
+
+
+def _explained(found: Document) -> str:
+    """How much of the variance over the cells the groups explain, and why not more is told."""
+    why_not = "; ".join(dict.fromkeys(found["reasons"].values()))
+    if found["eta_squared"] is None:
+        return f"what the groups explain is undefined: {why_not}"
+    told = f"the groups explain η² {found['eta_squared']:.3f}"
+    if found["omega_squared"] is not None:
+        told += f", ω² {found['omega_squared']:z.3f}"
+    told += " of the variance"
+    if found["f"] is not None:
+        told += f", F {found['f']:.4g}, p {p_value(found['p'])}"
+    told += f" (cells {found['n']:,}, groups {found['groups']:,})"
+    return f"{told}; no more: {why_not}" if why_not else told
+
+
+def _cells_of(context: Document) -> str:
+    space = "all spaces" if context["space"] == "all" else context["space"]
+    return f"cells of {space} on {context['dataset']}"
+
+
+COMMANDS = (
+    Command(
+        name="correlations",
+        about="Correlate columns and metrics over the cells that have both.",
+        example="cellwise correlations --x width,depth --y valid_accuracy@final",
+        path="/correlations",
+        query="service.api.routes.correlations:CorrelationsQuery",
+        show=_show_correlations,
+    ),
+    Command(
+        name="correlations-by-epoch",
+        about="The same at every recorded epoch of a schedule: where does width tell most?",
+        example="cellwise correlations-by-epoch --x width --y valid_accuracy --schedule 12",
+        path="/correlations/by-epoch",
+        query="service.api.routes.correlations:ByEpochQuery",
+        show=_show_by_epoch,
+    ),
+    Command(
+        name="groups",
+        about="Group cells by columns: a metric's distribution and the best cell in each group.",
+        example="cellwise groups --by width,depth --metric valid_accuracy@final",
+        path="/groups",
+        query="service.api.routes.groups:GroupsQuery",
+        show=_show_groups,
+    ),
+)
