@@ -13,7 +13,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import concurrency, correlations, pages, readers, report, results, start, training
+from benchmarks import (
+    browser,
+    concurrency,
+    correlations,
+    pages,
+    readers,
+    report,
+    results,
+    start,
+    training,
+)
 from benchmarks.results import BenchmarkError, Section, cores
 from benchmarks.work import ALL_CELLS, REPOSITORY, Work, say
 
@@ -25,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Work], Section]] = {
     "correlations": correlations.run,
     "concurrency": concurrency.run,
     "training": training.run,
+    "browser": browser.run,
 }
 _QUICK_CELLS = 300
 

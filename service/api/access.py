@@ -30,7 +30,9 @@ logger = logging.getLogger("cellwise")
 Reading = Literal["open", "token"]
 """Who may read: everyone, or who has a token."""
 
-ALWAYS_OPEN = "/health"
+ALWAYS_OPEN = ("/health", "/", "/page/")
+"""Paths, and beginnings of paths, that hold no data: the server's state, and the page, which asks
+for a token itself."""
 
 PROBLEMS.update(
     {
@@ -241,14 +243,14 @@ def _leads_here(request: Request, host: str) -> bool:
 
 
 class Closed:
-    """ASGI middleware ``may_read``: lets nobody in without a token, but to ``/health``."""
+    """ASGI middleware: lets nobody in without a token, but to what is always open."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401 or 503."""
-        if scope["type"] != "lifespan" and scope["path"] != ALWAYS_OPEN:
+        if scope["type"] != "lifespan" and not _always_open(scope["path"]):
             connection = HTTPConnection(scope)
             try:
                 _holder(connection, _presented(connection), "Reading")
@@ -256,6 +258,10 @@ class Closed:
                 await _refusal(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _always_open(path: str) -> bool:
+    return path in ALWAYS_OPEN or path.startswith(ALWAYS_OPEN[-1])
 
 
 def _refusal(error: AccessError) -> Response:

@@ -15,6 +15,7 @@ from service.api.routes import (
     correlations,
     groups,
     jobs,
+    plots,
     runs,
     studies,
     training,
@@ -22,6 +23,7 @@ from service.api.routes import (
 )
 from service.jobs.executors import LocalExecutor
 from service.jobs.queue import Queue
+from service.web import routes as web
 
 DESCRIPTION = """
 Which NAS cells learn fast, which end up accurate, and what their width and depth have to do with
@@ -51,12 +53,13 @@ def create_app(
     app.state.queue = queue or Queue(library, LocalExecutor(), [])
     errors.install(app)
     access.install(app, library.store.path.parent, read)
-    modules = (cells, runs, correlations, groups, variants, jobs, studies, training, about)
+    modules = (cells, runs, correlations, groups, variants, plots, jobs, studies, training, about)
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)
     # The assets of /docs come from this package's own files: they work without internet.
-    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=True)
+    patch_fastapi(app, docs_url="/docs", redirect_from_root_to_docs=False)
+    web.install(app)
     documentation.install(app, routers)
     monitoring.install(app, library, app.state.queue)
     return app

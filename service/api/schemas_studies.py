@@ -17,6 +17,15 @@ class StudyProgress(Answer):
     parts: int
 
 
+class StudyLinks(Answer):
+    """Where to go on."""
+
+    self: str
+    table: str
+    picture: str = Field(description="the first of the pictures")
+    pictures: dict[str, str] = Field(description="by view")
+
+
 class StudyOf(Answer):
     """A study."""
 
@@ -33,7 +42,7 @@ class StudyOf(Answer):
     settings: Record = Field(description="as they were asked for, defaults filled in")
     progress: StudyProgress
     created_at: datetime
-    links: dict[str, str]
+    links: StudyLinks
 
 
 class StudyPart(Answer):

@@ -18,14 +18,6 @@ Layers = alt.LayerChart | alt.FacetChart
 
 AnyChart = alt.Chart | Layers | alt.ConcatChart | alt.VConcatChart
 
-SETS = {
-    "train": "training images",
-    "x-valid": "validation images (x-valid)",
-    "x-test": "test images (x-test)",
-    "ori-test": "test images (ori-test)",
-}
-"""Sets of images in plain words."""
-
 MOST_PANELS = 24
 """Of one picture: two hundred take most of a minute and two gigabytes to draw."""
 
@@ -38,11 +30,35 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A chart, with what its caption has to say beside what every caption says."""
+    """A chart, with what its caption has to say beside what every caption says.
+
+    Attributes:
+        data: rows by the name under which the chart has them (``alt.NamedData``): so they are not
+            checked one by one, and keep their name in the specification.
+        live: the chart with marks that follow the pointer, where it has such.
+    """
 
     chart: AnyChart
     title: str
     notes: list[str] = field(default_factory=list)
+    data: dict[str, Rows] = field(default_factory=dict)
+    live: AnyChart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a picture says of itself: a title, and notes that are a paragraph each."""
+
+    title: str
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        """The notes, broken where a picture needs it."""
+        return [
+            line
+            for text in self.notes
+            for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
+        ]
 
 
 def cell_name(cell: str) -> str:
@@ -79,20 +95,22 @@ def first_of(shown: int, there: int, what: str) -> list[str]:
     return [f"the first {shown} of {there} {what} are shown"] if there > shown else []
 
 
-def title(document: Document, drawn: Drawn) -> alt.TitleParams:
-    """A title and a subtitle that stand alone."""
-    heading, notes = drawn.title, drawn.notes
-    if "parts" in document:
-        datasets = listed((part["dataset"] for part in document["parts"]), "data sets")
-        heading, notes = f"{heading} on {datasets}", [_facts(document), *notes]
-    lines = [line for text in notes for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)]
+def caption(document: Document, drawn: Drawn) -> Caption:
+    """What stands alone in a paper or on a slide."""
+    if "parts" not in document:
+        return Caption(drawn.title, drawn.notes)
+    datasets = listed((part["dataset"] for part in document["parts"]), "data sets")
+    return Caption(f"{drawn.title} on {datasets}", [_facts(document), *drawn.notes])
+
+
+def title(told: Caption) -> alt.TitleParams:
+    """The caption above a picture."""
     return alt.TitleParams(
-        heading,
-        subtitle=lines,
+        told.title,
+        subtitle=told.lines(),
         anchor="start",
         fontSize=16,
         subtitleFontSize=12,
-        subtitleColor="black",
         subtitleLineHeight=16,
         subtitlePadding=6,
         offset=16,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,6 @@ import altair as alt
 
 from service.plots.captions import (
     MOST_PANELS,
-    SETS,
     Document,
     Drawn,
     Layers,
@@ -19,8 +18,11 @@ from service.plots.captions import (
     first_of,
     spaces,
 )
+from service.plots.coefficients import interval, signed
 from service.plots.scales import Ends, percents
+from service.plots.themes import INK, PAPER
 from service.plots.views import NothingToShowError
+from service.plots.words import SETS
 
 _WIDTH, _HEIGHT = 360, 280
 _MOST_TICKS = 10
@@ -28,12 +30,8 @@ _UNITS = {
     "width": "width (in units of one node's channels)",
     "depth": "depth (edges on the longest path)",
 }
-_ROLE_COLOURS = {
-    "original": "#d62728",
-    "random-connections": "#1f77b4",
-    "random-operations": "#2ca02c",
-    "adapted": "#9467bd",
-}
+_ROLES = ["random-connections", "original", "random-operations", "adapted"]
+"""In the order of the colours."""
 
 
 def shapes(document: Document) -> Drawn:
@@ -126,11 +124,11 @@ def _against(rate: Mapping[str, Any], space: str, x: str, measure: str) -> alt.T
         if (one["space"], one["x"], one["y"]) == (space, x, measure)
     )
     if found["coefficient"] is None:
-        told = f"no ρ: {found['reason']}"
+        shown = f"no ρ: {found['reason']}"
     else:
-        told = f"ρ = {_signed(found['coefficient'])}{_interval(found['ci'])}, n = {found['n']}"
+        shown = f"ρ = {signed(found['coefficient'])}{interval(found['ci'])}, n = {found['n']}"
     return alt.TitleParams(
-        f"{space}, learning rate {rate['learning_rate']:g}: {measure} by {x}", subtitle=told
+        f"{space}, learning rate {rate['learning_rate']:g}: {measure} by {x}", subtitle=shown
     )
 
 
@@ -143,25 +141,34 @@ def _shape(points: Rows, x: str, title: alt.TitleParams, ends: Ends) -> Layers:
         x=alt.X("x:Q", title=_UNITS[x], scale=room, axis=axis),
         color=alt.Color(
             "role:N",
-            scale=alt.Scale(domain=list(_ROLE_COLOURS), range=list(_ROLE_COLOURS.values())),
+            scale=alt.Scale(domain=_ROLES),
             legend=alt.Legend(title="cell", values=roles, symbolOpacity=1)
             if len(roles) > 1
             else None,
         ),
+        tooltip=[
+            alt.Tooltip("name:N", title="cell"),
+            alt.Tooltip("role:N"),
+            alt.Tooltip("width:Q", format=".4~g"),
+            alt.Tooltip("depth:Q"),
+            alt.Tooltip("mean:Q", title="mean aulc (percent)", format=".2f"),
+            alt.Tooltip("low:Q", title="− 1 standard deviation", format=".2f"),
+            alt.Tooltip("high:Q", title="+ 1 standard deviation", format=".2f"),
+        ],
     )
     y: dict[str, Any] = {
         "title": "aulc (percent)",
         "scale": alt.Scale(domain=list(ends), nice=False),
     }
     originals = base.transform_filter("datum.role === 'original'")
-    name = originals.encode(y=alt.Y("mean:Q", **y), text="name:N", color=alt.value("black"))
+    name = originals.encode(y=alt.Y("mean:Q", **y), text="name:N", color=alt.value(INK))
     return alt.layer(
         base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
         base.transform_filter("datum.role !== 'original'")
         .mark_point(filled=True, size=45, opacity=0.8)
         .encode(y=alt.Y("mean:Q", **y)),
         name.mark_text(
-            align="left", dx=9, fontSize=11, stroke="white", strokeWidth=3, strokeJoin="round"
+            align="left", dx=9, fontSize=11, stroke=PAPER, strokeWidth=3, strokeJoin="round"
         ),
         name.mark_text(align="left", dx=9, fontSize=11),
         originals.mark_point(filled=True, size=90, opacity=1).encode(y=alt.Y("mean:Q", **y)),
@@ -197,10 +204,15 @@ def _pairs(points: Rows, one: Mapping[str, Any], datasets: Sequence[str], ends: 
         ),
         color=alt.Color(
             "dataset:N",
-            scale=alt.Scale(domain=list(datasets), scheme="category10"),
+            scale=alt.Scale(domain=list(datasets)),
             legend=alt.Legend(title="data set", symbolOpacity=1),
         ),
         detail="pair:N",
+        tooltip=[
+            alt.Tooltip("dataset:N", title="data set"),
+            alt.Tooltip("side:N", title="cell"),
+            alt.Tooltip("accuracy:Q", title="accuracy (percent)", format=".2f"),
+        ],
     )
     return alt.layer(
         base.mark_line(strokeWidth=1.5, opacity=0.8),
@@ -216,14 +228,4 @@ def _difference(one: Mapping[str, Any]) -> str:
     if one["mean"] is None:
         return f"no mean difference: {one['reasons'].get('mean', 'too few pairs')}"
     left = f", {one['n_incomplete']} incomplete" if one["n_incomplete"] else ""
-    return f"{_signed(one['mean'])} points{_interval(one['ci'])}, n = {one['n']}{left}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def _interval(ends: Iterable[float] | None) -> str:
-    if ends is None:
-        return " (no interval)"
-    return f" [{', '.join(_signed(end) for end in ends)}]"
+    return f"{signed(one['mean'])} points{interval(one['ci'])}, n = {one['n']}{left}"

@@ -7,12 +7,15 @@ from typing import Any
 
 import altair as alt
 
-from service.plots.captions import SETS, Document, Drawn, Layers
+from service.plots import words
+from service.plots.captions import Document, Drawn, Layers, Rows
+from service.plots.coefficients import METHODS
+from service.plots.hover import followed
+from service.plots.scales import around, epoch_axis
+from service.plots.themes import SOFT
 from service.plots.views import NothingToShowError
 
-METHODS = {"spearman": "Spearman's ρ", "kendall": "Kendall's τ-b", "pearson": "Pearson's r"}
 _WIDTH, _HEIGHT = 560, 320
-_MOST_TICKS = 15
 
 
 def by_epoch(document: Document) -> Drawn:
@@ -25,6 +28,7 @@ def by_epoch(document: Document) -> Drawn:
             "coefficient": item["coefficient"],
             "low": item["ci"][0] if item["ci"] else item["coefficient"],
             "high": item["ci"][1] if item["ci"] else item["coefficient"],
+            "n": item["n"],
         }
         for item in items
         if item["coefficient"] is not None
@@ -32,32 +36,57 @@ def by_epoch(document: Document) -> Drawn:
     if not points:
         reasons = sorted({item["reason"] for item in items if item["reason"]})
         raise NothingToShowError(f"no coefficient is defined: {'; '.join(reasons) or 'no epochs'}")
-    (measure, curve), *_ = context["sets"].items()
+    # The curve comes last: before it are what x, the controls and the filters were read from.
+    *_, (measure, curve) = context["sets"].items()
     method = METHODS[items[0]["method"]]
-    notes = [_how(method, context), _what(curve, context, [item["n"] for item in items])]
+    notes = [_how(method, context), *_what(curve, document, [item["n"] for item in items])]
     columns = list(dict.fromkeys(item["x"] for item in items))
-    return Drawn(_lines(points, columns, method), f"{measure} by epoch against topology", notes)
+    chart, live = _lines(points, columns, method)
+    title = f"Correlation of {' and '.join(columns)} with {words.measure(measure)}, by epoch"
+    return Drawn(chart, title, notes, {"points": points, "zero": [{"zero": 0}]}, live)
 
 
-def _lines(points: list[dict[str, Any]], columns: list[str], method: str) -> Layers:
+def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layers]:
+    """The chart, and the same with what follows the pointer."""
     epochs = sorted({point["epoch"] for point in points})
-    few = epochs if len(epochs) <= _MOST_TICKS else alt.Undefined
-    base = alt.Chart(alt.InlineData(values=points)).encode(
+    base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X(
             "epoch:Q",
             title="epoch",
-            scale=alt.Scale(domain=[epochs[0], max(epochs[-1], epochs[0] + 1)], nice=False),
-            axis=alt.Axis(tickMinStep=1, format="d", values=few),
+            scale=alt.Scale(domain=around(epochs), nice=False),
+            axis=epoch_axis(epochs),
         ),
-        color=alt.Color("x:N", title="column", scale=alt.Scale(domain=columns)),
+        color=alt.Color(
+            "x:N",
+            title="column",
+            scale=alt.Scale(domain=columns),
+            legend=alt.Legend(
+                symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5, symbolOpacity=1
+            ),
+        ),
     )
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}])).mark_rule(color="#666")
-    return alt.layer(
-        zero.encode(y="zero:Q"),
-        base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q", title=method), y2="high:Q"),
-        base.mark_line(strokeWidth=2).encode(y="coefficient:Q"),
-        base.mark_point(filled=True, size=30, opacity=1).encode(y="coefficient:Q"),
-    ).properties(width=_WIDTH, height=_HEIGHT)
+    tooltip = [
+        alt.Tooltip("x:N", title="column"),
+        alt.Tooltip("epoch:Q", format="d"),
+        alt.Tooltip("coefficient:Q", title=method, format="+.3f"),
+        alt.Tooltip("low:Q", title="interval from", format="+.3f"),
+        alt.Tooltip("high:Q", title="interval to", format="+.3f"),
+        alt.Tooltip("n:Q", title="cells", format=",d"),
+    ]
+    value = alt.Y("coefficient:Q", title=method)
+    layers: list[Any] = [
+        (base.mark_area(opacity=0.2) if len(epochs) > 1 else base.mark_rule()).encode(
+            y=alt.Y("low:Q", title=method), y2="high:Q"
+        ),
+        base.mark_line(strokeWidth=2).encode(y=value),
+        base.mark_point(filled=True, size=30, opacity=1).encode(y=value, tooltip=tooltip),
+    ]
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=SOFT).encode(y="zero:Q")
+    chart, live = (
+        layered.properties(width=_WIDTH, height=_HEIGHT)
+        for layered in (alt.layer(zero, *layers), followed([zero, *layers], base, value, tooltip))
+    )
+    return chart, live
 
 
 def _how(method: str, context: Mapping[str, Any]) -> str:
@@ -71,12 +100,11 @@ def _how(method: str, context: Mapping[str, Any]) -> str:
     return told
 
 
-def _what(curve: Mapping[str, Any], context: Mapping[str, Any], counts: list[int]) -> str:
+def _what(curve: Mapping[str, Any], document: Document, counts: list[int]) -> list[str]:
+    context = document["context"]
     fewest, most = min(counts), max(counts)
-    cells = f"{fewest:,}" if fewest == most else f"{fewest:,}–{most:,}"
-    seeds = "mean over seeds" if context["seed"] == "mean" else f"seed {context['seed']}"
-    return (
-        f"{curve['dataset']}, {SETS[curve['set']]}, {curve['images']} images; schedule of "
-        f"{curve['schedule']} epochs, recipe {curve['recipe']}; {seeds}; "
-        f"sources: {', '.join(curve['sources'])}; n = {cells} cells of {context['space']}"
-    )
+    count = f"{fewest:,}" if fewest == most else f"{fewest:,}–{most:,}"
+    return [
+        f"{words.source(curve)}; {words.seeds(context)}",
+        words.cells(count, context, document["filters"]),
+    ]

@@ -9,7 +9,6 @@ import altair as alt
 
 from service.plots.captions import (
     MOST_PANELS,
-    SETS,
     Document,
     Drawn,
     Layers,
@@ -18,8 +17,10 @@ from service.plots.captions import (
     first_of,
     spaces,
 )
-from service.plots.scales import Ends, percents
+from service.plots.scales import Ends, epoch_axis, percents
+from service.plots.themes import FAINT
 from service.plots.views import NothingToShowError
+from service.plots.words import SETS
 
 MOST_POINTS = 30_000
 _WIDTH, _HEIGHT = 360, 280
@@ -99,18 +100,20 @@ def _curves(name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: End
                     "accuracy": accuracy,
                     "width": row["width"],
                     "role": row["role"],
+                    "name": cell_name(row["cell"]),
+                    "seed": curve["seed"],
                 }
                 for epoch, accuracy in enumerate(curve["accuracy"], 1)
                 if accuracy is not None and (epoch in (1, last) or epoch % step == 0)
             ]
             points += [{**point, "alone": len(line) == 1} for point in line]
             if original and line and curve is row["curves"][0]:
-                named.append({**line[-1], "name": cell_name(row["cell"])})
+                named.append(line[-1])
     x = alt.X(
         "epoch:Q",
         title="epoch",
         scale=alt.Scale(domain=[1, max(epochs, 2)], nice=False),
-        axis=alt.Axis(tickMinStep=1, format="d"),
+        axis=epoch_axis(range(1, epochs + 1)),
     )
     y = alt.Y(
         "accuracy:Q", title="accuracy (percent)", scale=alt.Scale(domain=list(ends), nice=False)
@@ -119,14 +122,25 @@ def _curves(name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: End
         x=x,
         y=y,
         detail="line:N",
-        color=alt.condition("datum.width === null", alt.value("#999"), _by_width(span)),
+        color=alt.condition("datum.width === null", alt.value(FAINT), _by_width(span)),
+        tooltip=[
+            alt.Tooltip("name:N", title="cell"),
+            alt.Tooltip("role:N"),
+            alt.Tooltip("width:Q", format=".4~g"),
+            alt.Tooltip("seed:N"),
+            alt.Tooltip("epoch:Q", format="d"),
+            alt.Tooltip("accuracy:Q", title="accuracy (percent)", format=".2f"),
+        ],
     )
     layers: list[Any] = [
-        base.transform_filter("datum.role !== 'original'").mark_line(strokeWidth=1, opacity=0.55),
-        base.transform_filter("datum.role === 'original'").mark_line(
-            strokeWidth=3 if any(row["role"] != "original" for row in rows) else 1.8
+        base.transform_filter("datum.role !== 'original'").mark_line(
+            strokeWidth=1, opacity=0.55, invalid="show"
         ),
-        base.transform_filter("datum.alone").mark_point(filled=True, size=30),
+        base.transform_filter("datum.role === 'original'").mark_line(
+            strokeWidth=3 if any(row["role"] != "original" for row in rows) else 1.8,
+            invalid="show",  # those without a width are grey
+        ),
+        base.transform_filter("datum.alone").mark_point(filled=True, size=30, invalid="show"),
     ]
     if named:
         names = alt.Chart(alt.InlineData(values=_spread(named, ends)))
@@ -148,11 +162,7 @@ def _by_width(span: Ends) -> alt.Color:
     low, high = span
     return alt.Color(
         "width:Q",
-        # Dark to orange: all of it is legible on white.
-        scale=alt.Scale(
-            domain=[low, high] if high > low else [low - 1, low + 1],
-            range=["#0d0887", "#9c179e", "#ed7953"],
-        ),
+        scale=alt.Scale(domain=[low, high] if high > low else [low - 1, low + 1]),
         legend=alt.Legend(
             title="width",
             gradientLength=120,

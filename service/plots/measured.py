@@ -9,7 +9,6 @@ import altair as alt
 
 from service.plots.captions import (
     MOST_PANELS,
-    SETS,
     Document,
     Drawn,
     Rows,
@@ -18,14 +17,14 @@ from service.plots.captions import (
     spaces,
     training_name,
 )
+from service.plots.scales import epoch_axis
+from service.plots.themes import DISTINCT, PAPER
 from service.plots.views import NothingToShowError
+from service.plots.words import SETS
 
 MOST_TRAININGS = 60
 
 _WIDTH, _HEIGHT = 560, 340
-_DISTINCT = 10
-"""As many colours as the scheme has that stays readable on white."""
-
 Panel = tuple[str, int]
 """A space and an epoch."""
 
@@ -81,7 +80,7 @@ def variance_by_epoch(document: Document) -> Drawn:
         alt.X(
             "x:Q",
             title="epoch (0: before training)",
-            axis=alt.Axis(tickMinStep=1, format="d"),
+            axis=epoch_axis(sorted({point["x"] for point in points})),
         ),
         alt.Y("y:Q", title=_VARIANCE, scale=_log()),
     )
@@ -165,6 +164,12 @@ def eigenvalues(document: Document) -> Drawn:
                 scale=alt.Scale(type="log", domain=[low / 1.3, high * 1.3]),
             ),
             color=_colour(names),
+            tooltip=[
+                alt.Tooltip("training:N", title="cell"),
+                alt.Tooltip("x:N", title="block"),
+                alt.Tooltip("y:Q", title="|λ|", format=".3~g"),
+                alt.Tooltip("converged:N"),
+            ],
         )
         panels.append(
             alt.layer(
@@ -175,7 +180,7 @@ def eigenvalues(document: Document) -> Drawn:
                     filled=True, size=70, opacity=1
                 ),
                 base.transform_filter("!datum.converged").mark_point(
-                    filled=False, fill="white", size=70, opacity=1
+                    filled=False, fill=PAPER, size=70, opacity=1
                 ),
             ).properties(width=_WIDTH, height=_HEIGHT, title=f"skeleton of {space}, epoch {epoch}")
         )
@@ -258,10 +263,13 @@ def _merged(sequences: Iterable[Sequence[str]]) -> list[str]:
 
 def _colour(names: Sequence[str]) -> alt.Color:
     """The first ten as distinct as can be; more than that go along a scale, in their order."""
-    scheme: Any = "category10" if len(names) <= _DISTINCT else "turbo"
+    # Without the ends of the scale, one of which a dark paper swallows.
+    many = alt.SchemeParams(name="turbo", extent=[0.12, 0.92])
     return alt.Color(
         "training:N",
-        scale=alt.Scale(domain=list(names), scheme=scheme),
+        scale=alt.Scale(
+            domain=list(names), scheme=many if len(names) > DISTINCT else alt.Undefined
+        ),
         legend=alt.Legend(title="cell", symbolOpacity=1, columns=-(-len(names) // 20)),
     )
 
@@ -269,9 +277,21 @@ def _colour(names: Sequence[str]) -> alt.Color:
 def _lines(points: Iterable[Mapping[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
     values = list(points)
     names = list(dict.fromkeys(point["training"] for point in values))
+    tooltip = [alt.Tooltip("training:N", title="cell")]
+    axes: list[Any] = [x.to_dict(), y.to_dict()]
+    for axis in axes:
+        written = axis["type"] == "nominal"
+        tooltip.append(
+            alt.Tooltip(
+                field=axis["field"],
+                type=axis["type"],
+                title=axis["title"],
+                format=alt.Undefined if written else ".4~g",
+            )
+        )
     drawn: alt.Chart = (
         alt.Chart(alt.InlineData(values=values), width=_WIDTH, height=_HEIGHT)
         .mark_line(point=alt.OverlayMarkDef(filled=True, size=30), strokeWidth=1.5)
-        .encode(x=x, y=y, color=_colour(names))
+        .encode(x=x, y=y, color=_colour(names), tooltip=tooltip)
     )
     return drawn

@@ -9,7 +9,6 @@ import numpy as np
 
 from service.plots.captions import (
     MOST_PANELS,
-    SETS,
     Document,
     Drawn,
     Layers,
@@ -19,6 +18,7 @@ from service.plots.captions import (
 )
 from service.plots.grids import Grid, Span, lines, span
 from service.plots.views import NothingToShowError
+from service.plots.words import SETS
 
 _MOST_TILES = 12_000
 COLUMNS = 3
@@ -185,7 +185,10 @@ def _contour(grid: Grid, scale: Span, quantity: str) -> Layers:
     y = alt.Y("y:Q", title=_BETA, scale=ends, axis=ticks)
     rects = alt.Chart(alt.InlineData(values=tiles)).encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
     finite = rects.transform_filter("datum.value !== null").mark_rect(clip=True, aria=False)
-    finite = finite.encode(fill=fill_of(scale, quantity))
+    finite = finite.encode(
+        fill=fill_of(scale, quantity),
+        tooltip=alt.Tooltip("value:Q", title=quantity, format=".4~g"),
+    )
     absent = rects.transform_filter("datum.value === null").mark_rect(
         color=_NOT_FINITE, clip=True, aria=False
     )

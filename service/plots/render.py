@@ -1,4 +1,4 @@
-"""From a document to the bytes of a picture, by a process of its own, and kept.
+"""From a document to the bytes of a picture, by another process, and kept.
 
 Altair and the renderer take some 150 MB and half a second to start: neither belongs in the server.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import subprocess
-import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -18,18 +16,12 @@ from typing import Any
 
 import orjson
 
-from service.plots.views import Form, NothingToShowError, checked
+from service.plots import processes
+from service.plots.views import Form, Theme, checked
 
 TIMEOUT_S = 60.0
 KEPT = 200
 """How many pictures a folder holds; the oldest make room."""
-
-NOTHING = 3
-"""Exit status of the process where there is nothing to show; standard error says what."""
-
-
-class PlotError(RuntimeError):
-    """The picture couldn't be drawn: a defect, or a machine too busy; the message says which."""
 
 
 def render(
@@ -38,6 +30,7 @@ def render(
     form: Form,
     *,
     folder: Path,
+    theme: Theme = "light",
     timeout_s: float = TIMEOUT_S,
 ) -> bytes:
     """The picture of a study or an answer, drawn or as ``folder`` keeps it.
@@ -45,7 +38,9 @@ def render(
     Args:
         document: of the study, as ``GET /studies/{study}`` answers; or an answer with its ``kind``.
         view: one of :func:`service.plots.views.views_of`, or None for the first.
+        form: what comes back; a diagram of a cell is drawn as ``png`` alone.
         folder: where pictures are kept by what they were drawn from; made if need be.
+        theme: of the paper.
         timeout_s: how long the drawing may take.
 
     Raises:
@@ -55,12 +50,13 @@ def render(
     """
     view = checked(document["kind"], document.get("settings", {}), view)
     asked = orjson.dumps(
-        {"document": document, "view": view, "format": form}, option=orjson.OPT_SERIALIZE_NUMPY
+        {"document": document, "view": view, "form": form, "theme": theme},
+        option=orjson.OPT_SERIALIZE_NUMPY,
     )
     place = folder / f"{hashlib.sha256(_drawing() + asked).hexdigest()}.{form}"
     with contextlib.suppress(FileNotFoundError):
         return place.read_bytes()
-    picture = _draw(asked, timeout_s)
+    picture = processes.draw(asked, timeout_s)
     _keep(place, picture)
     return picture
 
@@ -74,23 +70,6 @@ def _drawing() -> bytes:
     for library in ("altair", "contourpy", "vl-convert-python"):
         digest.update(f"{library} {version(library)}\n".encode())
     return digest.digest()
-
-
-def _draw(asked: bytes, timeout_s: float) -> bytes:
-    command = [sys.executable, "-m", "service.plots"]
-    try:
-        answer = subprocess.run(  # noqa: S603  (what was asked comes by standard input alone)
-            command, input=asked, capture_output=True, timeout=timeout_s, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise PlotError(f"the picture wasn't drawn within {timeout_s:g} s") from None
-    said = answer.stderr.decode(errors="replace").strip()
-    if answer.returncode == NOTHING:
-        raise NothingToShowError(said)
-    if answer.returncode != 0:
-        last = said.splitlines()[-1] if said else f"exit status {answer.returncode}"
-        raise PlotError(f"drawing the picture failed: {last}")
-    return answer.stdout
 
 
 def _keep(place: Path, picture: bytes) -> None:

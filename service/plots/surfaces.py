@@ -19,6 +19,7 @@ from service.plots.planes import (
     landscapes,
     of_loss,
 )
+from service.plots.themes import SOFT
 
 _MOST_FACES = 12_000
 _RISE, _SLANT = 0.8, 0.55
@@ -63,12 +64,19 @@ def _surface(grid: Grid, scale: Span) -> Layers:
         .mark_line(
             filled=True, interpolate="linear-closed", stroke="black", strokeWidth=0.25, aria=False
         )
-        .encode(x=x, y=y, detail="face:N", order="order:Q", fill=fill_of(scale, "loss (nats)"))
+        .encode(
+            x=x,
+            y=y,
+            detail="face:N",
+            order="order:Q",
+            fill=fill_of(scale, "loss (nats)"),
+            tooltip=alt.Tooltip("value:Q", title="loss (nats)", format=".4~g"),
+        )
     )
     frame, words = _frame(grid, scale)
     ground = (
         alt.Chart(alt.InlineData(values=frame))
-        .mark_line(color="#888", strokeWidth=0.8)
+        .mark_line(color=SOFT, strokeWidth=0.8)
         .encode(x=x, y=y, detail="line:N", order="order:Q")
     )
     text = alt.Chart(alt.InlineData(values=words)).encode(x=x, y=y, text="text:N")

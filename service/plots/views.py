@@ -7,7 +7,10 @@ from typing import Any, Literal
 
 from data.errors import QueryError
 
-Form = Literal["svg", "png"]
+Form = Literal["svg", "png", "json"]
+"""``json`` is the Vega-Lite specification that the other two are made from."""
+
+Theme = Literal["light", "dark"]
 
 VIEWS: dict[str, tuple[str, ...]] = {
     "landscape": ("contour", "surface", "profile"),
@@ -19,13 +22,27 @@ VIEWS: dict[str, tuple[str, ...]] = {
 }
 """By kind of study, the default first."""
 
-BY_EPOCH = "correlations-by-epoch"
-_OF_ANSWERS: dict[str, tuple[str, ...]] = {BY_EPOCH: ("lines",)}
+SHAPES, SCATTER, BY_EPOCH, GROUPS = "shapes", "scatter", "correlations-by-epoch", "groups"
+CURVES, RANKS, JOB, DIAGRAM = "curves", "ranks", "job", "diagram"
+_OF_ANSWERS: dict[str, tuple[str, ...]] = {
+    SHAPES: ("tiles",),
+    SCATTER: ("points",),
+    BY_EPOCH: ("lines",),
+    GROUPS: ("boxes",),
+    CURVES: ("lines",),
+    RANKS: ("dots",),
+    JOB: ("lines",),
+    DIAGRAM: ("cell",),
+}
 """By the kind of answer."""
 
 
 class NothingToShowError(LookupError):
     """There are no results yet that the picture shows; the message says what is missing."""
+
+
+class PlotError(RuntimeError):
+    """The picture couldn't be drawn: a defect, or a machine too busy; the message says which."""
 
 
 def views_of(kind: str, settings: Mapping[str, Any]) -> tuple[str, ...]:

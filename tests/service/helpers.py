@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from service.plots import render
+from service.plots import processes, render
 
 Parameters = Iterable[tuple[str, Any]] | Mapping[str, Any] | None
 
@@ -67,5 +67,12 @@ def refused(client: TestClient, path: str, parameters: Parameters = None) -> lis
 
 def unkept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes every picture an empty one, which no later test finds."""
-    monkeypatch.setattr(render, "_draw", lambda asked, timeout_s: b"<svg/>")
+    specification = (
+        b'{"$schema": "", "title": {}, "usermeta": {"caption": {"title": "", "lines": []}}}'
+    )
+
+    def draw(asked: bytes, timeout_s: float) -> bytes:
+        return specification if b'"form":"json"' in asked else b"<svg/>"
+
+    monkeypatch.setattr(processes, "draw", draw)
     monkeypatch.setattr(render, "_keep", lambda place, picture: None)

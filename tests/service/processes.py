@@ -68,12 +68,12 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str) -> Iterator[Server]:
+def serving(home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server on a free port; killed at the end if it still runs."""
     with subprocess.Popen(
         [*CELLWISE, "serve", "--home", str(home), "--port", "0", *arguments],
         cwd=ROOT,
-        env=environment(),
+        env=environment(**(env or {})),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

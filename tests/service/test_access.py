@@ -367,7 +367,7 @@ def closed(fresh: Library) -> TestClient:
     return TestClient(create_app(fresh, read="token"), client=("127.0.0.1", 50_000))
 
 
-READ = ("/cells", "/", "/docs", "/openapi.json", "/metrics", "/problems/not-found", "/nowhere",
+READ = ("/cells", "/pages", "/docs", "/openapi.json", "/metrics", "/problems/not-found", "/nowhere",
         "/swagger/swagger-ui.css", "/health/", "/healthy", "/cells/health", "/HEALTH")  # fmt: skip
 
 

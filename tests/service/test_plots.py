@@ -25,14 +25,16 @@ from analysis.spaces.nasbench201 import from_index
 from data.errors import QueryError
 from data.library import Library
 from data.studies import Part, StudyStore
+from service.plots import processes
 from service.plots import render as rendering
 from service.plots.captions import MOST_PANELS
 from service.plots.drawing import chart, picture
-from service.plots.render import PlotError, render
-from service.plots.views import VIEWS, NothingToShowError, views_of
+from service.plots.render import render
+from service.plots.themes import COLOURS
+from service.plots.views import VIEWS, NothingToShowError, PlotError, views_of
 from service.studies.kinds import KINDS, VariantsStudy
 from tests.conftest import ROOT, client_of
-from tests.service.helpers import is_problem, refused
+from tests.service.helpers import get, is_problem, refused
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIRST, SECOND = "nb201-000284", "nb201-006111"
@@ -379,6 +381,23 @@ def test_what_did_not_converge_is_hollow() -> None:
     assert symbols.count("white") == 1
 
 
+def test_lines_of_disconnected_cells_are_there() -> None:
+    """Grey, as the caption says: their width, which is the colour of the others, is null."""
+    drawn = copy.deepcopy(VARIANTS)
+    for cell in drawn["results"][0]["cells"][2:]:
+        cell["width"] = None
+    svg = ElementTree.fromstring(picture(drawn, "curves", "svg"))
+    strokes = [
+        line.get("stroke")
+        for group in svg.iter(f"{SVG}g")
+        if group.get("class", "").startswith("mark-line role-mark")
+        for line in group
+        if line.get("d")
+    ]
+    assert strokes.count(COLOURS["light"]["faint"]) == 2
+    assert "grey: disconnected cells" in texts(picture(drawn, "curves", "svg"))
+
+
 def test_published_cells_are_named() -> None:
     drawn = orjson.loads(
         orjson.dumps(landscape()).replace(FIRST.encode(), NAMED["SNAS-mild"].id.encode())
@@ -477,7 +496,7 @@ def test_pictures_are_kept_up_to_a_number(tmp_path: Path, monkeypatch: pytest.Mo
         drawn.append(asked)
         return b"%d" % len(drawn)
 
-    monkeypatch.setattr(rendering, "_draw", draw)
+    monkeypatch.setattr(processes, "draw", draw)
     monkeypatch.setattr(rendering, "KEPT", 2)
     studies = [{**RATES, "id": number} for number in range(3)]
     assert [render(study, None, "svg", folder=tmp_path) for study in studies] == [b"1", b"2", b"3"]
@@ -492,7 +511,7 @@ def test_what_other_code_drew_is_drawn_anew(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     code = (
         "import sys, json; from pathlib import Path; from service.plots import render as r\n"
-        "folder, name, document = sys.argv[1:]; r._draw = lambda *_: name.encode()\n"
+        "folder, name, document = sys.argv[1:]; r.processes.draw = lambda *_: name.encode()\n"
         "print(r.render(json.loads(document), None, 'svg', folder=Path(folder)).decode())"
     )
     copied = shutil.copytree(ROOT / "service", tmp_path / "service")
@@ -534,12 +553,6 @@ def test_faults_of_the_process(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_server_stays_free_of_what_draws() -> None:
-    code = "import service.api.app, sys; print({'altair', 'vl_convert'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert answer.stdout == "set()\n"
-
-
 def test_the_addresses(home: Path) -> None:
     """Study 1 has a run that is there, study 2 one that is gone."""
     cell = from_index(6111)
@@ -567,6 +580,8 @@ def test_the_addresses(home: Path) -> None:
         answer = client.get("/studies/1/plot.png?view=curves")
         assert answer.headers["content-type"] == "image/png"
         assert answer.content.startswith(b"\x89PNG")
+        told = get(client, "/studies/1/plot.json?view=curves&theme=dark")
+        assert told["usermeta"]["caption"]["title"] == "Validation accuracy by epoch on digits"
         (error,) = refused(client, "/studies/1/plot.svg?view=pairs")
         assert (error["name"], error["allowed"]) == ("view", "curves, shape")
         assert "accuracy yet" in is_problem(client.get("/studies/2/plot.svg"), 409)["detail"]
@@ -604,7 +619,12 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
         "group_by": None,
         "confidence": 0.95,
     }
-    return {"kind": "correlations-by-epoch", "items": items, "context": context}
+    return {
+        "kind": "correlations-by-epoch",
+        "items": items,
+        "context": context,
+        "filters": ["depth = 3", "connected"],
+    }
 
 
 def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
@@ -619,10 +639,10 @@ def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
     assert values == [(1, 0.15, 0.25, 0.35), (3, 0.4, 0.5, 0.6)]
     caption = texts(picture(drawn, "lines", "svg"))
     for told in (
-        "valid_accuracy by epoch against topology",
+        "Correlation of width with validation accuracy, by epoch",
         "Spearman's ρ, holding params_m fixed, with its 95 % interval",
         "cifar10-valid, validation images (x-valid), jpeg images; schedule of 12 epochs",
-        "n = 399–401 cells of nasbench201",
+        "n = 399–401 cells of nasbench201 with depth = 3, connected",
     ):
         assert told in caption
     with pytest.raises(NothingToShowError, match="y is constant"):
@@ -634,7 +654,7 @@ def test_the_addresses_of_correlations_by_epoch(client: TestClient) -> None:
     asked = "x=width&x=depth&y=valid_accuracy&dataset=cifar100"
     answer = client.get(f"{where}.svg?{asked}")
     assert answer.headers["content-type"] == "image/svg+xml"
-    assert "valid_accuracy by epoch against topology" in texts(answer.content)
+    assert "Correlation of width and depth with validation accuracy" in texts(answer.content)
     assert client.get(f"{where}.png?{asked}").content.startswith(b"\x89PNG")
     (error,) = refused(client, f"{where}.svg?{asked}&format=csv")
     assert error["name"] == "format"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
-from service.api import schemas, schemas_jobs, schemas_studies
+from service.api import pictures, schemas, schemas_jobs, schemas_studies
 
 UNLOADED = quote(
     "Genotype(normal=[('sep_conv_3x3', 0), ('none', 1)], normal_concat=[2], "
@@ -47,6 +47,7 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/jobs/1", schemas_jobs.JobDocument),
     ("/recipes", schemas_jobs.Recipes),
     ("/datasets", schemas_jobs.Datasets),
+    ("/plots/shapes.json", pictures.Specification),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -257,39 +258,58 @@ def curves(request: Request, cell: CellPath) -> Response:
     """
     query = read(CurvesQuery, request)
     view = deps.view(request, query)
-    row, found = resolve_cell(view.snapshot, cell)
-    records: list[dict[str, Any]] = []
-    fields = []
     with blame("metric"):
         measures = split_names(query.metric)
-    for measure in measures:
-        with blame("metric"):
-            resolved = view.snapshot.catalogue.resolve_curve(measure, query.schedule, view.context)
-        fields.append(Field(measure, resolved))
-        if row is None:
-            continue
-        about = {
-            "cell": found.id,
-            "metric": measure,
-            "dataset": resolved.curve.dataset,
-            "set": resolved.curve.eval_set,
-            "schedule": resolved.curve.schedule,
-        }
-        if query.seed == "mean":
-            mean = runs.mean_curve(view.snapshot, row, resolved)
-            if mean is not None:
-                records.append({**about, **mean})
-        else:
-            records += [
-                {**about, **curve} for curve in runs.seed_curves(view.snapshot, row, resolved)
-            ]
-    context = deps.describe_context(view, fields) | {"seed": query.seed}
-    for described in context["sets"].values():
-        del described["epoch"], described["metric"]
+    records, context = recorded(view, [cell], measures, query.schedule, query.seed)
+    found = resolve_cell(view.snapshot, cell)[1]
     form = asked_format(request, query.format)
     if form != "json":
         records = [point for record in records for point in _points(record)]
     return collection(request, form, records, context, f"curves-{found.id}")
+
+
+def recorded(
+    view: View,
+    cells: Sequence[str],
+    measures: Sequence[str],
+    schedule: int | None,
+    seed: int | Literal["mean", "all"],
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Curves of cells, by cell and measure, and what they are of.
+
+    Raises:
+        CellError: not a cell.
+        UnknownCellError: a genotype's hash that no loaded cell has.
+        QueryError: a measure that was not recorded.
+    """
+    placed = [resolve_cell(view.snapshot, cell) for cell in cells]
+    fields = []
+    for measure in measures:
+        with blame("metric"):
+            resolved = view.snapshot.catalogue.resolve_curve(measure, schedule, view.context)
+        fields.append((Field(measure, resolved), resolved))
+    records: list[dict[str, Any]] = []
+    for row, found in placed:
+        for field, resolved in fields:
+            if row is None:
+                continue
+            about = {
+                "cell": found.id,
+                "metric": field.name,
+                "dataset": resolved.curve.dataset,
+                "set": resolved.curve.eval_set,
+                "schedule": resolved.curve.schedule,
+            }
+            if seed == "mean":
+                mean = runs.mean_curve(view.snapshot, row, resolved)
+                curves = [] if mean is None else [mean]
+            else:
+                curves = runs.seed_curves(view.snapshot, row, resolved)
+            records += [about | curve for curve in curves]
+    context = deps.describe_context(view, [field for field, _ in fields]) | {"seed": seed}
+    for described in context["sets"].values():
+        del described["epoch"], described["metric"]
+    return records, context
 
 
 def _points(curve: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -15,8 +14,6 @@ from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
 from service.api.params import CellFilters, Format, Name, Names, read, split_names
-from service.api.pictures import add_pictures, drawn
-from service.plots.views import BY_EPOCH, Form
 
 router = APIRouter(tags=["statistics"])
 
@@ -85,8 +82,8 @@ class CorrelationsQuery(_CorrelationBase):
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-class ByEpochPicture(_CorrelationBase):
-    """Parameters of ``GET /plots/correlations-by-epoch.svg``."""
+class ByEpoch(_CorrelationBase):
+    """What is correlated epoch by epoch, as an answer and as a picture."""
 
     x: Names = Parameter(
         ...,
@@ -101,7 +98,7 @@ class ByEpochPicture(_CorrelationBase):
     )
 
 
-class ByEpochQuery(ByEpochPicture):
+class ByEpochQuery(ByEpoch):
     """Parameters of ``GET /correlations/by-epoch``."""
 
     format: Format | None = Parameter(None, description="instead of the Accept header")
@@ -174,34 +171,11 @@ def correlate(request: Request) -> Response:
 def correlate_by_epoch(request: Request) -> Response:
     """One coefficient an epoch: where in training does width stop to tell anything?"""
     query: Any = read(ByEpochQuery, request)
-    records, context = _each_epoch(request, query)
+    records, context = each_epoch(request, query)
     return collection(request, query.format, records, context, "correlations-by-epoch")
 
 
-def _plot(form: Form) -> Callable[[Request], Awaitable[Response]]:
-    async def plot_by_epoch(request: Request) -> Response:
-        """What `GET /correlations/by-epoch` answers; 409 where no coefficient is defined."""
-        return await drawn(request, lambda: _by_epoch(request), None, form)
-
-    return plot_by_epoch
-
-
-add_pictures(
-    router,
-    "/plots/correlations-by-epoch",
-    _plot,
-    ByEpochPicture,
-    "A picture of correlations by epoch",
-)
-
-
-def _by_epoch(request: Request) -> dict[str, Any]:
-    """The document that a picture is drawn from."""
-    records, context = _each_epoch(request, read(ByEpochPicture, request))
-    return {"kind": BY_EPOCH, "items": records, "context": context}
-
-
-def _each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """One coefficient an epoch and x, and what they are of."""
     view = deps.view(request, query)
     filters = query.filters()

@@ -155,17 +155,7 @@ def list_jobs(request: Request) -> Response:
 def one_job(request: Request, number: Number) -> Response:
     """`epochs` and `measurements` grow while it runs; a finished one is a run, see `run`."""
     read(Query, request)
-    queue = deps.queue(request)
-    job = _found(queue, number)
-    places = queue.jobs.positions() if job.state == "queued" else {}
-    return json_response(
-        _document(job, places)
-        | {
-            "epochs": queue.jobs.records(number),
-            "measurements": queue.jobs.records(number, "measurements"),
-            "details": None if job.details is None else json.loads(job.details),
-        }
-    )
+    return json_response(whole(request, number))
 
 
 @router.get(
@@ -280,6 +270,22 @@ def _found(queue: Queue, number: int) -> Job:
         return queue.jobs.get(number)
     except UnknownJobError:
         raise HTTPException(404, f"there is no job {number}; GET /jobs lists them") from None
+
+
+def whole(request: Request, number: int) -> dict[str, Any]:
+    """A job with everything that came of it so far.
+
+    Raises:
+        HTTPException: there is no such job.
+    """
+    queue = deps.queue(request)
+    job = _found(queue, number)
+    places = queue.jobs.positions() if job.state == "queued" else {}
+    return _document(job, places) | {
+        "epochs": queue.jobs.records(number),
+        "measurements": queue.jobs.records(number, "measurements"),
+        "details": None if job.details is None else json.loads(job.details),
+    }
 
 
 def _document(job: Job, places: dict[int, int]) -> dict[str, Any]:

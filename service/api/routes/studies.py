@@ -22,9 +22,9 @@ from service.api.body import read_kind
 from service.api.documentation import describes
 from service.api.formats import FILES, asked_format, columns_of, json_response, stream
 from service.api.params import Format, Name, Query, read
-from service.api.pictures import add_pictures, drawn
+from service.api.pictures import Pictured, add_pictures, drawn
 from service.jobs.queue import JobStateError
-from service.plots.views import VIEWS, Form
+from service.plots.views import VIEWS, Form, views_of
 from service.studies import convergence, measured, planning
 from service.studies.kinds import (
     KINDS,
@@ -61,8 +61,8 @@ class StudyQuery(Query):
     )
 
 
-class PlotQuery(Query):
-    """Parameters of ``GET /studies/{study}/plot.svg`` and ``.png``."""
+class PlotQuery(Pictured):
+    """Parameters of ``GET /studies/{study}/plot.svg``, ``.png`` and ``.json``."""
 
     view: Name | None = Parameter(
         None,
@@ -136,7 +136,7 @@ def _plot(form: Form) -> Callable[..., Awaitable[Response]]:
             study = _found(request, number)
             return _document(study, read_study(study.settings), _told(request, study))
 
-        return await drawn(request, document, query.view, form)
+        return await drawn(request, document, form, query.theme, query.view)
 
     return plot
 
@@ -227,17 +227,22 @@ def _standing(request: Request, study: Study) -> dict[str, Any]:
 
 
 def _summary(study: Study, asked: AnyStudy, told: Sequence[Outcome]) -> dict[str, Any]:
+    settings = asked.model_dump(mode="json", exclude={"priority"})
     return {
         "id": study.number,
         "kind": study.kind,
         "state": state_of(told),
-        "settings": asked.model_dump(mode="json", exclude={"priority"}),
+        "settings": settings,
         "progress": {"ended": sum(one.ended for one in told), "parts": len(told)},
         "created_at": study.created_at,
         "links": {
             "self": f"/studies/{study.number}",
             "table": f"/studies/{study.number}?format=csv",
             "picture": f"/studies/{study.number}/plot.svg",
+            "pictures": {
+                view: f"/studies/{study.number}/plot.svg?view={view}"
+                for view in views_of(study.kind, settings)
+            },
         },
     }
 

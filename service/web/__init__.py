@@ -1,0 +1,1 @@
+"""The page at ``/``: files that the browser runs, which ask the API like any other client."""

@@ -1,0 +1,93 @@
+// The cells inside a rectangle of the scatter: drawn with the mouse, or typed.
+
+import { cellsTable } from "./cells_table.js";
+import { fill, h, quietly } from "./dom.js";
+import { change, here } from "./route.js";
+import { metricName } from "./say.js";
+
+const BRUSHED_MS = 150;
+const SHOWN = 10;
+
+/** The list beside a scatter; `over(x, y, parameters)` says of what, `follow(view)` of which chart. */
+export function brushed() {
+  const cells = cellsTable("Cells in the brushed region", { narrow: true });
+  const inputs = ["x from", "x to", "y from", "y to"].map((label) =>
+    h("input", { type: "number", step: "any", "aria-label": label, placeholder: label, on: { input: quietly(() => typed(), BRUSHED_MS) } }),
+  );
+  const keep = h("button", { type: "button", disabled: true, on: { click: asFilter } }, "Keep as filter");
+  const clear = h("button", { type: "button", disabled: true, on: { click: nothing } }, "Clear");
+  const legend = h("legend", {});
+  const list = h("div", { class: "brushed" });
+  const element = h("fieldset", { class: "brush" }, legend, h("div", { class: "row" }, inputs, keep, clear), list);
+  let axes = ["", ""];
+  let common = [];
+  let bounds = null;
+  let chart = null;
+
+  function over(x, y, parameters) {
+    if (axes.join() !== [x, y].join()) nothing();
+    axes = [x, y];
+    common = parameters;
+    fill(legend, "Drag over the chart, or type a region, to list its cells");
+    inputs.forEach((input, place) => (input.title = metricName(axes[place < 2 ? 0 : 1])));
+    if (bounds) show();
+  }
+
+  function follow(view) {
+    chart = view;
+    view.addSignalListener("brush", quietly((_, region) => fromChart(region), BRUSHED_MS));
+  }
+
+  function fromChart(region) {
+    if (!region.x || !region.y) return;
+    bounds = [...sorted(region.x), ...sorted(region.y)];
+    inputs.forEach((input, place) => (input.value = bounds[place].toFixed(2)));
+    show();
+  }
+
+  function typed() {
+    if (inputs.every((input) => input.value === "")) return nothing();
+    bounds = inputs.map((input) => (input.value === "" ? null : Number(input.value)));
+    show();
+  }
+
+  function show() {
+    keep.disabled = clear.disabled = false;
+    if (!list.contains(cells.element)) fill(list, cells.element);
+    cells.update([...common, ...limits()], axes.filter((axis) => axis.includes("@")), `-${axes[1]}`, SHOWN);
+  }
+
+  function limits() {
+    return bounds.flatMap((value, place) => {
+      if (value === null) return [];
+      const axis = axes[place < 2 ? 0 : 1];
+      const bound = place % 2 ? "max" : "min";
+      const text = String(Number(value.toFixed(4)));
+      return [axis.includes("@") ? [`${bound}_metric`, `${axis}:${text}`] : [`${bound}_${axis}`, text]];
+    });
+  }
+
+  function asFilter() {
+    const next = new URLSearchParams(here().parameters);
+    for (const [name, value] of limits()) {
+      if (name.endsWith("_metric")) next.append(name, value);
+      else next.set(name, value);
+    }
+    nothing();
+    change(next);
+  }
+
+  function nothing() {
+    bounds = null;
+    keep.disabled = clear.disabled = true;
+    inputs.forEach((input) => (input.value = ""));
+    fill(list);
+    chart?.signal("brush_tuple", null).runAsync().catch(() => null);
+  }
+
+  return { element, over, follow };
+}
+
+function sorted(pair) {
+  return [...pair].sort((a, b) => a - b);
+}

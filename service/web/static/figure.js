@@ -1,0 +1,124 @@
+// A chart of the API, drawn here from its Vega-Lite specification; with its caption and its files.
+
+import { vegaEmbed } from "./charts.js";
+import { address, get } from "./api.js";
+import { fill, h } from "./dom.js";
+import { theme } from "./theme.js";
+
+/**
+ * A figure that shows `path` (as /plots/scatter); `update(parameters, version)` draws it anew where
+ * either is another than before.
+ *
+ * Options: `level` of the heading; `title` instead of the chart's own; `data`: the [path, parameters
+ * → parameters] of the API call that the chart shows; `wide`: its width follows the page; `canvas`
+ * for thousands of points; `onView(view, specification)` once it is drawn; `beside`: elements below.
+ */
+export function figure(path, options = {}) {
+  const heading = h(`h${options.level ?? 3}`, {}, options.title ?? "");
+  const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "true" });
+  const caption = h("figcaption", { "aria-live": "polite" });
+  const links = h("p", { class: "links" });
+  const element = h("figure", { class: options.class ?? "" }, heading, chart, caption, links, options.beside ?? null);
+  let current = null;
+  let asking = null;
+  let drawn = null;
+  let last = null;
+
+  async function update(parameters, version = null) {
+    const wanted = JSON.stringify([parameters, version, theme()]);
+    last = [parameters, version];
+    if (wanted === current) return;
+    current = wanted;
+    asking?.abort();
+    asking = new AbortController();
+    element.classList.add("busy");
+    chart.setAttribute("aria-busy", "true");
+    showLinks(parameters);
+    try {
+      const specification = await get(`${path}.json`, [...parameters, ["theme", theme()]], asking.signal);
+      if (wanted === current) await draw(specification);
+    } catch (problem) {
+      if (problem.name === "AbortError" || wanted !== current) return;
+      refuse(problem);
+    }
+    element.classList.remove("busy");
+    chart.setAttribute("aria-busy", "false");
+  }
+
+  async function draw(specification) {
+    const told = specification.usermeta.caption;
+    delete specification.title;
+    specification.background = "transparent";
+    if (options.wide && specification.width !== undefined) {
+      specification.width = "container";
+      specification.autosize = { type: "fit-x", contains: "padding" };
+    }
+    if (!options.title) fill(heading, told.title);
+    fill(caption, told.lines.map((line) => h("p", {}, line)));
+    chart.setAttribute("aria-label", `${told.title}. ${told.lines.join(" ")}`);
+    chart.classList.remove("nothing");
+    drawn?.finalize();
+    const room = h("div", { class: "room", "aria-hidden": "true" });
+    fill(chart, room);
+    const { view, finalize } = await vegaEmbed(room, specification, {
+      actions: false,
+      renderer: options.canvas ? "canvas" : "svg",
+      tooltip: { theme: theme() === "dark" ? "dark" : "light" },
+    });
+    drawn = { finalize };
+    options.onView?.(view, specification);
+  }
+
+  function refuse(problem) {
+    drawn?.finalize();
+    drawn = null;
+    fill(caption);
+    chart.setAttribute("aria-label", problem.message);
+    chart.classList.add("nothing");
+    const again = h("button", { type: "button", on: { click: () => ((current = null), update(...last)) } }, "Try again");
+    fill(
+      chart,
+      h("p", { class: problem.status === 409 ? "empty" : "error" }, problem.message),
+      problem.status === 409 || problem.status === 422 ? null : again,
+    );
+  }
+
+  function showLinks(parameters) {
+    const [dataPath, choose] = options.data ?? [null, null];
+    fill(
+      links,
+      ["svg", "png"].map((form) =>
+        h("a", { href: address(`${path}.${form}`, parameters), "data-file": true, download: "" }, form.toUpperCase()),
+      ),
+      dataPath && h("a", { href: address(dataPath, [...choose(parameters), ["format", "csv"]]), "data-file": true }, "CSV"),
+      dataPath && callLink(dataPath, choose(parameters)),
+    );
+  }
+
+  const onTheme = () => last && update(...last);
+  document.addEventListener("theme-changed", onTheme);
+
+  function end() {
+    document.removeEventListener("theme-changed", onTheme);
+    asking?.abort();
+    drawn?.finalize();
+  }
+
+  return { element, update, end };
+}
+
+/** The API call behind a view: a link to its answer that reads as the call. */
+export function callLink(path, parameters) {
+  const call = address(path, parameters);
+  const copy = h(
+    "button",
+    { type: "button", class: "copy", title: "Copy the call's full address", on: { click: copied } },
+    "copy",
+  );
+  async function copied() {
+    await navigator.clipboard.writeText(new URL(call, location.href).href);
+    fill(copy, "copied");
+    setTimeout(() => fill(copy, "copy"), 1500);
+  }
+  return h("span", { class: "call" }, h("a", { href: call, title: `GET ${call}` }, h("code", {}, `GET ${call}`)), copy);
+}

@@ -1,0 +1,102 @@
+// The five published cells: are they among the widest and shallowest of their space?
+
+import { get } from "./api.js";
+import { fill, h, number, table } from "./dom.js";
+import { callLink, figure } from "./figure.js";
+import { diagram } from "./diagram.js";
+import { link } from "./route.js";
+import { chosen, context, registry } from "./recorded.js";
+
+const NAMES = ["NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild"];
+const SOURCES = {
+  "NASNet-A": "Zoph et al. 2018",
+  "AmoebaNet-A": "Real et al. 2019",
+  ENAS: "Pham et al. 2018",
+  "DARTS-V2": "Liu et al. 2019, second order",
+  "SNAS-mild": "Xie et al. 2019, mild constraint",
+};
+
+/** The view of the named cells and their adapted forms. */
+export function namedCells() {
+  const ranks = figure("/plots/ranks", { level: 2, data: ["/ranks", (given) => given] });
+  const curves = figure("/plots/curves", { level: 2, wide: true });
+  const board = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading …"));
+  const cards = h("div", { class: "cards" });
+  const learning = h("div", { class: "card" }, curves.element);
+  const element = h(
+    "div",
+    { class: "main" },
+    h("h1", {}, "Named cells"),
+    h(
+      "p",
+      { class: "lead" },
+      "The cells that popular algorithms found. The claim: they are among the widest and shallowest of their space, because such cells learn fast early. Ranks are among all wirings of the normal cell's nodes.",
+    ),
+    board,
+    h("div", { class: "card" }, ranks.element),
+    learning,
+    cards,
+  );
+
+  async function update() {
+    ranks.update(NAMES.map((name) => ["cell", name]));
+    fill(cards, NAMES.map(card));
+    withCurves();
+    const call = NAMES.map((name) => ["cell", name]);
+    try {
+      const { items } = await get("/ranks", call);
+      fill(board, standing(items), h("p", { class: "links" }, callLink("/ranks", call)));
+    } catch (problem) {
+      fill(board, h("p", { class: "error" }, problem.message));
+    }
+    board.setAttribute("aria-busy", "false");
+  }
+
+  async function withCurves() {
+    const known = await registry();
+    const seen = await get("/cells", [["space", "darts"], ["cell", NAMES[0]], ["fields", "id"]]).catch(() => null);
+    const cell = seen && (await get(`/cells/${NAMES[0]}`));
+    const run = cell?.runs.find((one) => one.recorded.some((entry) => entry.epochs > 1));
+    if (!run) return fill(learning, h("p", { class: "empty" }, "None of them was trained here yet: open one below and train it."));
+    const wanted = new URLSearchParams({ dataset: run.dataset, recipe: run.recipe, images: run.images, schedule: run.schedule });
+    const choice = chosen(known, wanted);
+    return curves.update([
+      ...NAMES.map((name) => ["cell", name]),
+      ["metric", choice.measure.measure],
+      ["schedule", String(run.schedule)],
+      ...context(choice),
+    ]);
+  }
+
+  return { element, update, title: "Named cells", end: () => (ranks.end(), curves.end()) };
+}
+
+function standing(items) {
+  const rows = items.map((item) => [
+    h("th", { scope: "row" }, h("a", { href: link("cell", item.name) }, item.name)),
+    SOURCES[item.name],
+    ...["width", "depth"].flatMap((name) => {
+      const rank = item.ranks[name];
+      return [
+        h("td", { class: "number" }, number(rank.value)),
+        h("td", {}, `rank ${number(rank.rank)} of ${number(rank.of)}; value ${rank.position} of ${rank.positions}`),
+      ];
+    }),
+  ]);
+  return table(
+    "Width and depth of the named cells, and where these rank",
+    ["cell", "found by", "width", "among the widest", "depth", "among the shallowest"],
+    rows,
+  );
+}
+
+function card(name) {
+  return h(
+    "section",
+    { class: "card", "aria-label": name },
+    h("h2", {}, h("a", { href: link("cell", name) }, name)),
+    diagram(name),
+    h("p", {}, h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`), ": the same operations, wired narrow and deep"),
+  );
+}
+

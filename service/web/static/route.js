@@ -1,0 +1,28 @@
+// Where one is: `#/cell/nb201-006111?dataset=cifar100`. A link holds the whole view.
+
+/** The place and the parameters of this address. */
+export function here() {
+  const [path, query = ""] = location.hash.replace(/^#/, "").split("?");
+  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  return { view: parts[0] || "explore", of: parts[1] ?? null, parameters: new URLSearchParams(query) };
+}
+
+/** The address of a view. */
+export function link(view, of = null, parameters = []) {
+  const query = new URLSearchParams(parameters).toString();
+  const path = view === "explore" ? "" : [view, of].filter((part) => part !== null).map(encodeURIComponent).join("/");
+  return `#/${path}${query ? `?${query}` : ""}`;
+}
+
+/** Go on with other parameters; `keep` false: the step isn't one to go back to. */
+export function change(parameters, keep = true) {
+  const { view, of } = here();
+  const address = link(view, of, [...parameters]);
+  if (address === (location.hash || "#/")) return;
+  if (keep) {
+    location.hash = address;
+  } else {
+    history.replaceState(null, "", address);
+    window.dispatchEvent(new HashChangeEvent("hashchange"));
+  }
+}

@@ -1,0 +1,52 @@
+// What numbers are of, in words: no number stands on the page without its set, schedule and seeds.
+
+import { count, many } from "./dom.js";
+
+const SETS = {
+  train: "training images",
+  "x-valid": "validation images (x-valid)",
+  "x-test": "test images (x-test)",
+  "ori-test": "test images (ori-test)",
+};
+
+const MEASURES = {
+  valid_accuracy: "validation accuracy",
+  test_accuracy: "test accuracy",
+  train_accuracy: "training accuracy",
+  valtest_accuracy: "accuracy on validation and test images",
+};
+
+/** A set of images in plain words. */
+export function setName(set) {
+  return SETS[set] ?? set;
+}
+
+/** A measure in plain words. */
+export function measureName(measure) {
+  return MEASURES[measure] ?? measure.replaceAll("_", " ");
+}
+
+/** "validation accuracy after epoch 8 of 12". */
+export function metricName(metric) {
+  const found = /^(\w+)@(\d+)of(\d+)$/.exec(metric);
+  if (!found) return metric;
+  return `${measureName(found[1])} after epoch ${found[2]} of ${found[3]}`;
+}
+
+/** What a metric was read from, by the `context` of an answer. */
+export function ofWhat(context, metric) {
+  const set = context.sets?.[metric];
+  if (!set) return `${context.dataset}`;
+  const seeds = context.seed === "mean" ? "mean over seeds" : `seed ${context.seed}`;
+  const images = set.images === "original" ? "" : `, ${set.images} images`;
+  return (
+    `${set.dataset}, ${setName(set.set)}${images}; schedule of ${set.schedule} epochs, recipe ${set.recipe}; ` +
+    `${seeds}; from ${set.sources.join(", ")}`
+  );
+}
+
+/** n and who was left out, of a correlation. */
+export function who(item) {
+  const left = Object.entries(item.excluded ?? {}).map(([reason, cells]) => `${count(cells)} ${reason}`);
+  return `n = ${many(item.n, "cell")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
+}

@@ -1,0 +1,118 @@
+"""A cell's page, the named cells, the sources, and addresses that lead nowhere."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Watched
+from tests.browser.test_explore import first, rows
+from tests.service.processes import Server
+
+PROXY_CELL = "recipe=proxy&images=jpeg&dataset=cifar10-valid"
+
+
+def test_a_cell_shows_its_diagram_shape_ranks_and_runs(watched: Watched, server: Server) -> None:
+    page = watched.open("#/cell/6111")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("nb201-006111")
+    # Known values of this cell: width 3, depth 3, the most accurate of all on cifar10-valid.
+    facts = page.locator("dl.facts").first
+    expect(facts).to_contain_text("width3depth3")
+    expect(page.get_by_role("img", name="Diagram of nb201-006111")).to_be_visible()
+    image = page.locator(".diagram img")
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("one => one.naturalWidth") > 100
+    assert rows(page, "Accuracy of")[-1][2] == "1 of 15,625"
+    runs = server.get("/cells/6111")["runs"]
+    assert len(rows(page, "Single trainings")) == len(runs)
+
+
+def test_the_curves_by_seed_are_those_of_the_api(watched: Watched, server: Server) -> None:
+    listed = server.get(f"/cells?{PROXY_CELL}&metric=valid_accuracy@12of12&limit=1000&fields=id")
+    cell = next(
+        item["id"] for item in listed["items"] if item["valid_accuracy@12of12:n_seeds"] == 2
+    )
+    page = watched.open(f"#/cell/{cell}?{PROXY_CELL}&measure=valid_accuracy")
+    expect(page.locator("figure svg").last).to_be_visible()
+    ranks = rows(page, "Accuracy of")
+    answer = server.get(f"/cells/{cell}/curves?{PROXY_CELL}&seed=mean")["items"][0]
+    for row in ranks:
+        for epoch in (1, 4, 8, 12):
+            if f"after epoch {epoch} of 12" in row[0]:
+                assert first(row[1]) == pytest.approx(answer["values"][epoch - 1], abs=0.005)
+    assert len(ranks) == 6
+    assert "half of the final accuracy" in ranks[-1][0]
+
+
+def test_variants_are_made_and_lead_on(watched: Watched) -> None:
+    page = watched.open("#/cell/DARTS-V2")
+    page.get_by_role("button", name="made narrow and deep").click()
+    watched.settled()
+    made = page.locator("table", has_text="depth").last
+    expect(made).to_contain_text("DARTS-V2-adapted")
+    made.get_by_role("link", name="DARTS-V2-adapted").click()
+    watched.settled()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("DARTS-V2-adapted")
+
+
+@pytest.mark.parametrize("cell", ["|nor_conv_3x3~0|+|what", "16000", "NASNet-B"])
+def test_what_is_no_cell_says_why(watched: Watched, cell: str) -> None:
+    page = watched.open(f"#/cell/{quote(cell, safe='')}")
+    error = page.locator("#view .error").first
+    expect(error).to_be_visible()
+    assert len(error.inner_text()) > 20
+    assert len(watched.refused) == 1
+    watched.refused.clear()
+
+
+def test_a_cell_that_no_table_holds_can_be_looked_at(watched: Watched) -> None:
+    text = (
+        "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2), "
+        "('skip_connect', 1), ('sep_conv_3x3', 3), ('skip_connect', 2), ('sep_conv_3x3', 4), "
+        "('skip_connect', 3)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), "
+        "('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('max_pool_3x3', 0), "
+        "('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], "
+        "reduce_concat=[2, 3, 4, 5])"
+    )
+    page = watched.open()
+    page.get_by_role("textbox", name="Open a cell").fill(text)
+    page.get_by_role("button", name="Open", exact=True).click()
+    watched.settled()
+    expect(page.locator("#view")).to_contain_text("No table that is loaded has a result")
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+
+
+def test_the_named_cells_rank_as_the_paper_says(watched: Watched) -> None:
+    page = watched.open("#/named")
+    # Shu, Wang and Cai 2020, figure 1: width and depth of each.
+    published = {
+        "NASNet-A": (5, 2),
+        "AmoebaNet-A": (4, 4),
+        "ENAS": (5, 2),
+        "DARTS-V2": (3.5, 3),
+        "SNAS-mild": (4, 2),
+    }
+    shown = {row[0]: (first(row[2]), first(row[4])) for row in rows(page, "Width and depth")}
+    assert shown == published
+    expect(page.locator(".diagram img")).to_have_count(5)
+
+
+def test_sources_say_origin_and_licence(watched: Watched, server: Server) -> None:
+    page = watched.open("#/sources")
+    for source in server.get("/sources")["items"]:
+        row = page.locator("tr", has_text=source["title"])
+        expect(row).to_contain_text(source["origin"])
+        expect(row).to_contain_text(source["licence"])
+
+
+def test_an_address_that_leads_nowhere(watched: Watched) -> None:
+    page = watched.open("#/nowhere")
+    expect(page.locator("#view")).to_contain_text("Nothing is here")
+    page = watched.open("#/jobs/99999")
+    expect(page.locator("#view .error")).to_be_visible()
+    page = watched.open("#/studies/99999")
+    expect(page.locator("#view .error")).to_be_visible()
+    assert len(watched.refused) == 2
+    watched.refused.clear()

@@ -1,0 +1,127 @@
+"""Training from the page: submit, watch, cancel, resume; studies; a closed server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import LAPTOP, Watched
+from tests.browser.test_explore import rows
+from tests.service.processes import Server, cellwise, serving
+
+TRAINED_MS = 120_000
+
+
+def test_train_a_cell_and_see_its_curve(watched: Watched, server: Server) -> None:
+    page = watched.open("#/cell/284")
+    page.locator("select[name=recipe]").select_option("quick")
+    page.get_by_label("Seeds").fill("1")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("link", name=re.compile("^job ")).click()
+    expect(page.locator("h1 .state")).to_have_text("done", timeout=TRAINED_MS)
+    expect(page.locator("figure svg")).to_be_visible()
+    watched.settled()
+    number = page.url.rpartition("/")[2]
+    job = server.get(f"/jobs/{number}")
+    last = job["epochs"][-1]
+    expect(page.locator("dl.facts")).to_contain_text(f"{last['x-valid']['accuracy']:.2f} %")
+    page.get_by_role("link", name="nb201-000284").first.click()
+    watched.settled()
+    page.locator("section[aria-labelledby=learning] select").select_option(
+        page.locator("option", has_text="digits: quick, 6 epochs, validation").get_attribute(
+            "value"
+        )
+    )
+    watched.settled()
+    expect(page.locator("section[aria-labelledby=learning] figure svg")).to_be_visible()
+    standing = rows(page, "Accuracy of")
+    assert f"{last['x-valid']['accuracy']:.2f} %" in [row[1] for row in standing]
+
+
+def test_what_is_known_is_not_trained_again(watched: Watched, server: Server) -> None:
+    before = server.get("/jobs?limit=1")["counts"]
+    page = watched.open("#/jobs")
+    page.get_by_label("Cells, one a line").fill("NASNet-A\nENAS")
+    page.locator("select[name=dataset]").select_option("fashion-mnist")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text("known already")).to_have_count(2)
+    assert server.get("/jobs?limit=1")["counts"] == before
+
+
+def test_a_job_is_cancelled_and_resumed(watched: Watched) -> None:
+    page = watched.open("#/jobs")
+    page.get_by_label("Cells, one a line").fill("15000")
+    page.get_by_label("Seeds").fill("3")
+    page.get_by_role("button", name="Train", exact=True).click()
+    row = page.locator("tbody tr", has_text="nb201-015000")
+    row.get_by_role("button", name=re.compile("Cancel job")).click()
+    expect(row).to_contain_text("cancelled")
+    page.get_by_role("button", name=re.compile(r"\d cancelled")).click()
+    expect(page).to_have_url(re.compile("state=cancelled"))
+    row.get_by_role("button", name=re.compile("Resume job")).click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name=re.compile("in all")).click()
+    row.get_by_role("button", name=re.compile("Cancel job")).click()
+    expect(row).to_contain_text("cancelled")
+
+
+def test_what_cant_be_trained_says_why(watched: Watched) -> None:
+    page = watched.open("#/jobs")
+    page.get_by_label("Cells, one a line").fill("NASNet-B")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator("[role=status] .error")).to_contain_text("NASNet-A")
+    watched.refused.clear()
+
+
+def test_studies_show_their_pictures(watched: Watched, server: Server) -> None:
+    page = watched.open("#/studies")
+    studies = server.get("/studies")["items"]
+    assert len(rows(page, "Studies")) == len(studies)
+    for study in (studies[0], next(one for one in studies if one["kind"] == "variants")):
+        page.goto(f"{server.url}/#/studies/{study['id']}")
+        watched.settled()
+        pictures = page.locator("figure .room svg")
+        expect(pictures).to_have_count(len(study["links"]["pictures"]))
+        for caption in page.locator("figcaption").all():
+            expect(caption).to_contain_text("n = ")
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    home: Path = tmp_path_factory.mktemp("closed")
+    made = cellwise("token", "add", "reader", "--home", home)
+    assert made.returncode == 0, made.stderr
+    token = re.search(r"\b[\w-]{30,}\b", made.stdout)
+    assert token, made.stdout
+    with serving(home, env={"CELLWISE_READ": "token"}) as running:
+        yield running, token[0]
+
+
+def test_a_closed_server_asks_for_a_token(browser: Browser, closed: tuple[Server, str]) -> None:
+    server, token = closed
+    context = browser.new_context(viewport=LAPTOP, accept_downloads=True)
+    watched = Watched(context.new_page(), server.url)
+    page = watched.page
+    page.goto(server.url)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("cellwise token add")
+    dialog.get_by_label("Token").fill("wrong")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(dialog).to_contain_text("not known")
+    dialog.get_by_label("Token").fill(token)
+    dialog.get_by_role("button", name="Keep").click()
+    expect(page.get_by_text("of 15,625 cells")).to_be_visible()
+    assert all(refused.startswith("401") for refused in watched.refused)
+    watched.refused.clear()
+    watched.settled()
+    # Files come too, though a link can't carry a token.
+    with page.expect_download() as download:
+        page.get_by_role("link", name="csv", exact=True).last.click()
+    assert download.value.suggested_filename == "cells.csv"
+    assert Path(download.value.path()).read_text().count("\n") == 15_626
+    watched.check()
+    context.close()

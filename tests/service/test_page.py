@@ -1,0 +1,93 @@
+"""The page's files: all there, nothing from elsewhere, open on a closed server."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from data.library import Library
+from service.api.app import create_app
+from service.web import bundle
+from service.web.routes import STATIC
+from tests.service.helpers import is_problem
+
+MODULES = sorted(STATIC.glob("*.js"))
+
+
+def test_the_page_names_only_files_that_are_there(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    links = re.findall(r'(?:src|href)="(/[^"]*)"', page.text)
+    assert "/page/app.js" in links
+    for link in links:
+        assert client.get(link).status_code == 200, link
+    assert not re.search(r"""["'(](?:https?:)?//""", page.text)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
+def test_a_module_imports_only_what_is_there(client: TestClient, module: Path) -> None:
+    answer = client.get(f"/page/{module.name}")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.text == module.read_text(encoding="utf-8")
+    exported = {"charts.js": {"vegaEmbed"}}
+    for names, other in re.findall(r'^import \{([^}]+)\} from "\./([\w.]+)";', answer.text, re.M):
+        there = exported.get(other) or set(
+            re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", _text(other), re.M)
+        )
+        assert {name.strip() for name in names.split(",") if name.strip()} <= there, other
+        for name in names.split(","):
+            assert len(re.findall(rf"\b{name.strip()}\b", answer.text)) > 1, f"{name} is not used"
+
+
+def _text(module: str) -> str:
+    return (STATIC / module).read_text(encoding="utf-8")
+
+
+def test_every_module_is_used() -> None:
+    imported = {"app.js"} | {
+        other
+        for module in MODULES
+        for other in re.findall(r'from "\./([\w.]+)"', _text(module.name))
+    }
+    assert {module.name for module in MODULES} == imported - {"charts.js"}
+
+
+@pytest.mark.parametrize("path", ["/", "/page/app.js", "/page/style.css"])
+def test_a_browser_is_told_to_ask_this_server_alone(client: TestClient, path: str) -> None:
+    policy = client.get(path).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    sources = {word for part in policy.split(";") for word in part.split()[1:]}
+    assert sources <= {"'none'", "'self'", "'unsafe-eval'", "'unsafe-inline'", "blob:", "data:"}
+
+
+def test_an_unchanged_file_is_not_sent_again(client: TestClient) -> None:
+    first = client.get("/page/app.js")
+    again = client.get("/page/app.js", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/page/nothing.js", "/page/../settings.py", "/page/"])
+def test_other_files_are_not_there(client: TestClient, path: str) -> None:
+    is_problem(client.get(path), 404)
+
+
+def test_what_draws_is_made_once_and_kept(client: TestClient, library: Library) -> None:
+    answer = client.get("/page/charts.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert re.search(r"export\s*\{[^}]*vegaEmbed\b[^}]*\};?\s*$", answer.text)
+    assert not re.search(r"^import ", answer.text, re.M)
+    kept = bundle.bundle(library.store.path.parent / "cache")
+    made = kept.stat().st_mtime_ns
+    assert client.get("/page/charts.js").text == answer.text
+    assert kept.stat().st_mtime_ns == made
+
+
+def test_a_closed_server_shows_the_page_that_asks_for_a_token(fresh: Library) -> None:
+    closed = TestClient(create_app(fresh, read="token"))
+    for path in ("/", "/page/app.js", "/page/style.css", "/health"):
+        assert closed.get(path).status_code == 200, path
+    for path in ("/cells", "/plots/shapes.json", "/pages", "/page"):
+        is_problem(closed.get(path), 401)
