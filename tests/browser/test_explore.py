@@ -55,15 +55,24 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
     watched: Watched, server: Server
 ) -> None:
     page = watched.open("#/?dataset=cifar10-valid&early=8")
-    board = {row[0].splitlines()[0]: row for row in rows(page, "Correlation of width")}
-    for recipe, early, last in (("nb201-200", None, 200), ("proxy", 8, 12)):
-        row = next(row for name, row in board.items() if name.startswith(f"{recipe}, "))
+    board = rows(page, "Correlation of width")
+    measures = {"valid": "validation accuracy", "test": "test accuracy"}
+    for recipe, measure, early, last in (
+        ("nb201-200", "valid", None, 200),
+        ("proxy", "valid", 8, 12),
+        ("proxy", "test", 8, 12),
+    ):
+        (row,) = (
+            row
+            for row in board
+            if row[0].startswith(f"{recipe}, ") and f"\n{measures[measure]}, " in row[0]
+        )
         images = "&images=jpeg" if recipe == "proxy" else ""
         for column, x, epoch in ((1, "width", early), (2, "width", last), (4, "depth", last)):
             if epoch is None:
                 assert row[column] == "no early epoch recorded"
                 continue
-            y = f"valid_accuracy@{epoch}of{last}"
+            y = f"{measure}_accuracy@{epoch}of{last}"
             answer = server.get(
                 f"/correlations?x={x}&y={y}&dataset=cifar10-valid&recipe={recipe}{images}"
             )["items"][0]

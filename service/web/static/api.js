@@ -24,7 +24,9 @@ export function keepToken(text) {
 
 /** `path?name=value`, relative to the server. */
 export function address(path, parameters = []) {
-  const query = new URLSearchParams(parameters.filter(([, value]) => value !== null && value !== "")).toString();
+  const query = new URLSearchParams(
+    parameters.filter(([, value]) => value !== null && value !== ""),
+  ).toString();
   // Readable, as the documentation writes it: these are safe in a query.
   const shown = query.replace(/%(40|3A|2C|2F)/g, decodeURIComponent);
   return shown ? `${path}${path.includes("?") ? "&" : "?"}${shown}` : path;
@@ -51,15 +53,29 @@ async function send(method, path, body, signal) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(path, {
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, "No answer", "The server doesn't answer: has it been stopped, or is the network gone?");
+    throw new Problem(
+      0,
+      "No answer",
+      "The server doesn't answer: has it been stopped, or is the network gone?",
+    );
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  const refused = new Problem(answer.status, problem.title || `Status ${answer.status}`, problem.detail);
-  if (answer.status === 401) document.dispatchEvent(new CustomEvent("token-needed", { detail: refused }));
+  const refused = new Problem(
+    answer.status,
+    problem.title || `Status ${answer.status}`,
+    problem.detail,
+  );
+  if (answer.status === 401)
+    document.dispatchEvent(new CustomEvent("token-needed", { detail: refused }));
   throw refused;
 }
 
@@ -73,8 +89,13 @@ export function openWithToken(event) {
       const file = URL.createObjectURL(await answer.blob());
       const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") || "");
       const path = new URL(link.href).pathname;
-      Object.assign(document.createElement("a"), { href: file, download: name ? name[1] : path.split("/").pop() }).click();
+      Object.assign(document.createElement("a"), {
+        href: file,
+        download: name ? name[1] : path.split("/").pop(),
+      }).click();
       setTimeout(() => URL.revokeObjectURL(file), 60_000);
     })
-    .catch((problem) => document.dispatchEvent(new CustomEvent("say", { detail: problem.message })));
+    .catch((problem) =>
+      document.dispatchEvent(new CustomEvent("say", { detail: problem.message })),
+    );
 }

@@ -44,7 +44,17 @@ function show() {
 }
 
 function nowhere(view) {
-  const element = h("div", { class: "main" }, h("h1", {}, "Nothing is here"), h("p", {}, `The page has no view “${view}”. `, h("a", { href: link("explore") }, "Explore the cells")));
+  const element = h(
+    "div",
+    { class: "main" },
+    h("h1", {}, "Nothing is here"),
+    h(
+      "p",
+      {},
+      `The page has no view “${view}”. `,
+      h("a", { href: link("explore") }, "Explore the cells"),
+    ),
+  );
   return { element, update: async () => null, title: "Nothing is here", end: () => null };
 }
 
@@ -60,7 +70,11 @@ function findCell(event) {
 }
 
 function askToken(problem) {
-  fill(document.getElementById("why"), problem?.message ?? "A token lets you train cells and cancel jobs, and read a closed server. It stays in this browser.");
+  fill(
+    document.getElementById("why"),
+    problem?.message ??
+      "A token lets you train cells and cancel jobs, and read a closed server. It stays in this browser.",
+  );
   dialog.querySelector("input").value = token() ?? "";
   if (!dialog.open) dialog.showModal();
 }

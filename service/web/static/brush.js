@@ -2,7 +2,7 @@
 
 import { cellsTable } from "./cells_table.js";
 import { fill, h, quietly } from "./dom.js";
-import { change, here } from "./route.js";
+import { change, without } from "./route.js";
 import { metricName } from "./say.js";
 
 const BRUSHED_MS = 150;
@@ -12,13 +12,29 @@ const SHOWN = 10;
 export function brushed() {
   const cells = cellsTable("Cells in the brushed region", { narrow: true });
   const inputs = ["x from", "x to", "y from", "y to"].map((label) =>
-    h("input", { type: "number", step: "any", "aria-label": label, placeholder: label, on: { input: quietly(() => typed(), BRUSHED_MS) } }),
+    h("input", {
+      type: "number",
+      step: "any",
+      "aria-label": label,
+      placeholder: label,
+      on: { input: quietly(() => typed(), BRUSHED_MS) },
+    }),
   );
-  const keep = h("button", { type: "button", disabled: true, on: { click: asFilter } }, "Keep as filter");
+  const keep = h(
+    "button",
+    { type: "button", disabled: true, on: { click: asFilter } },
+    "Keep as filter",
+  );
   const clear = h("button", { type: "button", disabled: true, on: { click: nothing } }, "Clear");
   const legend = h("legend", {});
   const list = h("div", { class: "brushed" });
-  const element = h("fieldset", { class: "brush" }, legend, h("div", { class: "row" }, inputs, keep, clear), list);
+  const element = h(
+    "fieldset",
+    { class: "brush" },
+    legend,
+    h("div", { class: "row" }, inputs, keep, clear),
+    list,
+  );
   let axes = ["", ""];
   let common = [];
   let bounds = null;
@@ -35,7 +51,10 @@ export function brushed() {
 
   function follow(view) {
     chart = view;
-    view.addSignalListener("brush", quietly((_, region) => fromChart(region), BRUSHED_MS));
+    view.addSignalListener(
+      "brush",
+      quietly((_, region) => fromChart(region), BRUSHED_MS),
+    );
   }
 
   function fromChart(region) {
@@ -54,7 +73,12 @@ export function brushed() {
   function show() {
     keep.disabled = clear.disabled = false;
     if (!list.contains(cells.element)) fill(list, cells.element);
-    cells.update([...common, ...limits()], axes.filter((axis) => axis.includes("@")), `-${axes[1]}`, SHOWN);
+    cells.update(
+      [...common, ...limits()],
+      axes.filter((axis) => axis.includes("@")),
+      `-${axes[1]}`,
+      SHOWN,
+    );
   }
 
   function limits() {
@@ -63,12 +87,14 @@ export function brushed() {
       const axis = axes[place < 2 ? 0 : 1];
       const bound = place % 2 ? "max" : "min";
       const text = String(Number(value.toFixed(4)));
-      return [axis.includes("@") ? [`${bound}_metric`, `${axis}:${text}`] : [`${bound}_${axis}`, text]];
+      return [
+        axis.includes("@") ? [`${bound}_metric`, `${axis}:${text}`] : [`${bound}_${axis}`, text],
+      ];
     });
   }
 
   function asFilter() {
-    const next = new URLSearchParams(here().parameters);
+    const next = without();
     for (const [name, value] of limits()) {
       if (name.endsWith("_metric")) next.append(name, value);
       else next.set(name, value);
@@ -82,7 +108,10 @@ export function brushed() {
     keep.disabled = clear.disabled = true;
     inputs.forEach((input) => (input.value = ""));
     fill(list);
-    chart?.signal("brush_tuple", null).runAsync().catch(() => null);
+    chart
+      ?.signal("brush_tuple", null)
+      .runAsync()
+      .catch(() => null);
   }
 
   return { element, over, follow };

@@ -3,7 +3,7 @@
 import { address, get } from "./api.js";
 import { count, fill, fixed, h, number, table } from "./dom.js";
 import { callLink } from "./figure.js";
-import { change, here, link } from "./route.js";
+import { here, link, set } from "./route.js";
 import { metricName, ofWhat } from "./say.js";
 
 const FILES = ["csv", "ndjson", "parquet", "arrow"];
@@ -39,21 +39,40 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     asking?.abort();
     asking = new AbortController();
     element.setAttribute("aria-busy", "true");
-    const paged = [...call, ["limit", String(limit)], ["cursor", cursors.at(-1)]].filter(([, value]) => value !== null);
+    const paged = [...call, ["limit", String(limit)], ["cursor", cursors.at(-1)]].filter(
+      ([, value]) => value !== null,
+    );
     try {
       const page = await get("/cells", paged, asking.signal);
       const first = (cursors.length - 1) * limit;
-      fill(status, page.total ? `${count(first + 1)}–${count(first + page.items.length)} of ${count(page.total)} cells` : "");
-      fill(body, page.total ? rows(page, metrics, sort) : h("p", { class: "empty" }, "No cell passes these filters. Take one of them away."));
+      fill(
+        status,
+        page.total
+          ? `${count(first + 1)}–${count(first + page.items.length)} of ${count(page.total)} cells`
+          : "",
+      );
+      fill(
+        body,
+        page.total
+          ? rows(page, metrics, sort)
+          : h("p", { class: "empty" }, "No cell passes these filters. Take one of them away."),
+      );
       const next = page.next && new URL(page.next, location.href).searchParams.get("cursor");
       fill(
         pages,
         page.total > limit && [
-          step("Previous", cursors.length > 1, () => show(call, metrics, sort, limit, cursors.slice(0, -1))),
+          step("Previous", cursors.length > 1, () =>
+            show(call, metrics, sort, limit, cursors.slice(0, -1)),
+          ),
           step("Next", Boolean(next), () => show(call, metrics, sort, limit, [...cursors, next])),
         ],
-        FILES.map((form) => h("a", { href: address("/cells", [...call, ["format", form]]), "data-file": true }, form)),
-        callLink("/cells", paged.filter(([name]) => name !== "cursor")),
+        FILES.map((form) =>
+          h("a", { href: address("/cells", [...call, ["format", form]]), "data-file": true }, form),
+        ),
+        callLink(
+          "/cells",
+          paged.filter(([name]) => name !== "cursor"),
+        ),
       );
     } catch (problem) {
       if (problem.name === "AbortError") return;
@@ -73,11 +92,21 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
       ...metrics.map((name) => head(name, `${metricName(name)} (%)`, sort)),
     ];
     const lines = page.items.map((item) => [
-      h("th", { scope: "row" }, h("a", { href: cellLink(item.id) }, (named && item.name) || item.id)),
+      h(
+        "th",
+        { scope: "row" },
+        h("a", { href: cellLink(item.id) }, (named && item.name) || item.id),
+      ),
       ...columns.map((name) => h("td", { class: "number" }, number(item[name]))),
       ...metrics.map((name) => h("td", { class: "number" }, accuracy(item, name))),
     ]);
-    const told = metrics.map((name) => h("p", { class: "of-what" }, `${metricName(name)}: ${ofWhat(page.context, name)} (± standard deviation over seeds)`));
+    const told = metrics.map((name) =>
+      h(
+        "p",
+        { class: "of-what" },
+        `${metricName(name)}: ${ofWhat(page.context, name)} (± standard deviation over seeds)`,
+      ),
+    );
     return [table(caption, heads, lines), told];
   }
 
@@ -86,7 +115,11 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     const way = keys[0] === name ? "ascending" : keys[0] === `-${name}` ? "descending" : "none";
     if (!sorted) return h("th", { scope: "col" }, text);
     const press = () => sorted(way === "descending" ? name : `-${name}`);
-    return h("th", { scope: "col", "aria-sort": way }, h("button", { type: "button", on: { click: press } }, text));
+    return h(
+      "th",
+      { scope: "col", "aria-sort": way },
+      h("button", { type: "button", on: { click: press } }, text),
+    );
   }
 
   return { element, update };
@@ -94,21 +127,24 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
 
 /** The page of a cell, in the data set, training and measure of this view. */
 export function cellLink(id) {
-  const kept = [...here().parameters].filter(([name]) => ["dataset", "recipe", "images", "schedule", "measure"].includes(name));
+  const kept = [...here().parameters].filter(([name]) =>
+    ["dataset", "recipe", "images", "schedule", "measure"].includes(name),
+  );
   return link("cell", id, kept);
 }
 
 /** Sort by a key from now on. */
 export function sortBy(key) {
-  const next = new URLSearchParams(here().parameters);
-  next.set("sort", key);
-  change(next);
+  set("sort", key);
 }
 
 function accuracy(item, name) {
   const std = item[`${name}:std`];
   if (item[name] === null) return "–";
-  return [fixed(item[name]), std === null || std === undefined ? null : h("small", {}, ` ± ${fixed(std)}`)];
+  return [
+    fixed(item[name]),
+    std === null || std === undefined ? null : h("small", {}, ` ± ${fixed(std)}`),
+  ];
 }
 
 function step(text, possible, go) {

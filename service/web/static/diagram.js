@@ -9,7 +9,10 @@ export function diagram(cell, spoken = `Diagram of ${cell}`) {
   text(`/cells/${encodeURIComponent(cell)}/diagram.svg`).then(
     (svg) => {
       const address = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
-      fill(place, h("img", { src: address, alt: "", on: { load: () => URL.revokeObjectURL(address) } }));
+      fill(
+        place,
+        h("img", { src: address, alt: "", on: { load: () => URL.revokeObjectURL(address) } }),
+      );
     },
     (problem) => fill(place, h("p", { class: "error" }, problem.message)),
   );

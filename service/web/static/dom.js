@@ -5,7 +5,8 @@ export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name === "on") {
-      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+      for (const [event, listener] of Object.entries(value))
+        element.addEventListener(event, listener);
     } else if (value === true) {
       element.setAttribute(name, "");
     } else if (value !== false && value !== null && value !== undefined) {
@@ -24,14 +25,18 @@ export function fill(element, ...children) {
 
 /** The same, keeping the focus on the control with the same `data-key`. */
 export function refill(element, ...children) {
-  const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const key = element.contains(document.activeElement)
+    ? document.activeElement.dataset.key
+    : undefined;
   fill(element, ...children);
   if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
   return element;
 }
 
 function present(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  return children
+    .flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== false);
 }
 
 /** 15,625; never a fraction. */
@@ -67,7 +72,13 @@ export function duration(seconds) {
 
 /** A labelled control, with a line of help below where there is one. */
 export function labelled(text, control, help = null) {
-  return h("label", { class: "field" }, h("span", { class: "label" }, text), control, help && h("small", {}, help));
+  return h(
+    "label",
+    { class: "field" },
+    h("span", { class: "label" }, text),
+    control,
+    help && h("small", {}, help),
+  );
 }
 
 /** A select of [value, text] pairs. */
@@ -82,7 +93,9 @@ export function select(options, chosen, properties = {}) {
 
 /** A table with a caption that is read out; `head` are texts or `th` elements. */
 export function table(caption, head, rows, properties = {}) {
-  const heads = head.map((cell) => (cell instanceof Element ? cell : h("th", { scope: "col" }, cell)));
+  const heads = head.map((cell) =>
+    cell instanceof Element ? cell : h("th", { scope: "col" }, cell),
+  );
   return h(
     "div",
     { class: "scrolls", tabindex: "0", role: "region", "aria-label": caption },
@@ -91,7 +104,17 @@ export function table(caption, head, rows, properties = {}) {
       properties,
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, heads)),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => (isCell(cell) ? cell : h("td", {}, cell)))))),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            row.map((cell) => (isCell(cell) ? cell : h("td", {}, cell))),
+          ),
+        ),
+      ),
     ),
   );
 }

@@ -7,8 +7,8 @@ import { fill, h, labelled, refill, select } from "./dom.js";
 import { figure } from "./figure.js";
 import { chips, filterForm, filtersOf } from "./filters.js";
 import { chosen, context, datasets, metricAt, registry } from "./recorded.js";
-import { change, here } from "./route.js";
-import { metricName } from "./say.js";
+import { change, set, without } from "./route.js";
+import { measureName, metricName } from "./say.js";
 
 const LIMIT = 25;
 
@@ -31,16 +31,34 @@ export function explore() {
     beside: brush.element,
   });
   const against = h("div", { class: "against" });
-  const byEpoch = figure("/plots/correlations-by-epoch", { wide: true, data: ["/correlations/by-epoch", (given) => given] });
+  const byEpoch = figure("/plots/correlations-by-epoch", {
+    wide: true,
+    data: ["/correlations/by-epoch", (given) => given],
+  });
   const groups = figure("/plots/groups", { data: ["/groups", (given) => given] });
   const cells = cellsTable("Cells that pass the filters", { sorted: sortBy });
   const nothing = h("p", { class: "card empty" });
   const charts = h(
     "div",
     {},
-    h("div", { class: "pair" }, h("div", { class: "card" }, shapes.element), h("div", { class: "card" }, against, scatter.element)),
-    h("div", { class: "pair uneven" }, h("div", { class: "card" }, byEpoch.element), h("div", { class: "card" }, groups.element)),
-    h("section", { class: "card", "aria-labelledby": "cells" }, h("h2", { id: "cells" }, "Cells"), cells.element),
+    h(
+      "div",
+      { class: "pair" },
+      h("div", { class: "card" }, shapes.element),
+      h("div", { class: "card" }, against, scatter.element),
+    ),
+    h(
+      "div",
+      { class: "pair uneven" },
+      h("div", { class: "card" }, byEpoch.element),
+      h("div", { class: "card" }, groups.element),
+    ),
+    h(
+      "section",
+      { class: "card", "aria-labelledby": "cells" },
+      h("h2", { id: "cells" }, "Cells"),
+      cells.element,
+    ),
   );
   const element = h(
     "div",
@@ -79,24 +97,52 @@ export function explore() {
     const x = parameters.get("x") ?? early ?? "params_m";
     refill(against, axis(known, choice, early, x));
     brush.over(x, final, common);
-    scatter.update([["x", x], ["y", final], ["colour", parameters.get("colour") ?? "width"], ...common]);
+    scatter.update([
+      ["x", x],
+      ["y", final],
+      ["colour", parameters.get("colour") ?? "width"],
+      ...common,
+    ]);
     const schedule = ["schedule", String(choice.training.schedule)];
-    byEpoch.update([["x", "width,depth"], ["y", choice.measure.measure], schedule, ...grouping(parameters), ...common]);
+    byEpoch.update([
+      ["x", "width,depth"],
+      ["y", choice.measure.measure],
+      schedule,
+      ...grouping(parameters),
+      ...common,
+    ]);
     groups.update([["by", "width"], ...metrics.map((name) => ["metric", name]), ...common]);
-    cells.update(common, metrics, parameters.get("sort") ?? `-${final}`, Number(parameters.get("limit") ?? LIMIT));
+    cells.update(
+      common,
+      metrics,
+      parameters.get("sort") ?? `-${final}`,
+      Number(parameters.get("limit") ?? LIMIT),
+    );
   }
 
-  return { element, update, title: "Explore", end: () => [shapes, scatter, byEpoch, groups].forEach((one) => one.end()) };
+  return {
+    element,
+    update,
+    title: "Explore",
+    end: () => [shapes, scatter, byEpoch, groups].forEach((one) => one.end()),
+  };
 }
 
 function grouping(parameters) {
-  return ["group_by", "method"].filter((name) => parameters.has(name)).map((name) => [name, parameters.get(name)]);
+  return ["group_by", "method"]
+    .filter((name) => parameters.has(name))
+    .map((name) => [name, parameters.get(name)]);
 }
 
 /** The cells of a scatter as GET /cells gives them. */
 function asCells(given) {
-  const axes = given.filter(([name]) => ["x", "y", "colour"].includes(name)).map(([, value]) => value);
-  return [["fields", ["id", ...new Set(axes)].join(",")], ...given.filter(([name]) => !["x", "y", "colour"].includes(name))];
+  const axes = given
+    .filter(([name]) => ["x", "y", "colour"].includes(name))
+    .map(([, value]) => value);
+  return [
+    ["fields", ["id", ...new Set(axes)].join(",")],
+    ...given.filter(([name]) => !["x", "y", "colour"].includes(name)),
+  ];
 }
 
 /** A tile of the map was picked: only its cells from now on. */
@@ -104,8 +150,11 @@ function onPick(view) {
   view.addSignalListener("pick", (_, picked) => {
     const [width, depth] = [picked.width?.[0], picked.depth?.[0]];
     if (width === undefined || depth === undefined) return;
-    const next = new URLSearchParams(here().parameters);
-    for (const [name, value] of [["width", width], ["depth", depth]]) {
+    const next = without();
+    for (const [name, value] of [
+      ["width", width],
+      ["depth", depth],
+    ]) {
       next.set(`min_${name}`, value);
       next.set(`max_${name}`, value);
     }
@@ -115,41 +164,57 @@ function onPick(view) {
 
 /** What stands on the x axis of the scatter, to choose; and why that is no early accuracy. */
 function axis(known, choice, early, x) {
-  const numbers = known.columns.filter((column) => column.type !== "text").map((column) => [column.name, column.name]);
+  const numbers = known.columns
+    .filter((column) => column.type !== "text")
+    .map((column) => [column.name, column.name]);
   const options = [...(early ? [[early, metricName(early)]] : []), ...numbers];
   if (!options.some(([name]) => name === x)) options.unshift([x, metricName(x)]);
-  const pick = (event) => {
-    const next = new URLSearchParams(here().parameters);
-    next.set("x", event.target.value);
-    change(next);
-  };
-  const control = labelled("Final accuracy against", select(options, x, { "data-key": "x", on: { change: pick } }));
+  const pick = (event) => set("x", event.target.value);
+  const control = labelled(
+    "Final accuracy against",
+    select(options, x, { "data-key": "x", on: { change: pick } }),
+  );
   return early ? control : [control, h("p", { class: "hint" }, noEarly(choice))];
 }
 
 function noEarly(choice) {
-  const others = choice.trainings.filter((one) => one.measures.some((measure) => measure.epochs.length > 1));
+  const others = choice.trainings.flatMap((training) =>
+    training.measures
+      .filter((one) => one.epochs.length > 1)
+      .map((one) => ({ training, measure: one.measure })),
+  );
+  const { measure } = choice.measure;
   return [
-    `${choice.training.recipe} on ${choice.dataset} is recorded at epoch ${choice.last} only: there is no early accuracy. `,
+    `The ${measureName(measure)} of ${choice.training.recipe} on ${choice.dataset} is recorded at epoch ${choice.last} only: there is no early one. `,
     others.length
-      ? "Trainings with a curve: "
+      ? "With early epochs: "
       : "No loaded table has a curve on this data set: import one that does, or train cells here.",
     others.flatMap((one, place) => [
       place ? ", " : "",
-      h("button", { type: "button", class: "inline", on: { click: () => choose(one) } }, `${one.recipe}, ${one.schedule} epochs`),
+      h(
+        "button",
+        { type: "button", class: "inline", on: { click: () => choose(one) } },
+        named(one),
+      ),
     ]),
   ];
 }
 
-function choose(training) {
-  const next = new URLSearchParams(here().parameters);
+function named({ training, measure }) {
+  return `${measureName(measure)} of ${training.recipe}, ${training.schedule} epochs`;
+}
+
+function choose({ training, measure }) {
+  const next = without("early", "seed", "x", "sort", "min_metric", "max_metric");
   for (const name of ["recipe", "images", "schedule"]) next.set(name, training[name]);
-  for (const name of ["measure", "early", "seed", "x", "sort"]) next.delete(name);
+  next.set("measure", measure);
   change(next);
 }
 
 function nothingFor(choice) {
-  if (!choice.dataset) return "No accuracies are loaded yet: import a table (cellwise import), or train a cell.";
-  if (!choice.training) return `No such training is recorded on ${choice.dataset}: choose another on the left.`;
+  if (!choice.dataset)
+    return "No accuracies are loaded yet: import a table (cellwise import), or train a cell.";
+  if (!choice.training)
+    return `No such training is recorded on ${choice.dataset}: choose another on the left.`;
   return "This measure is not recorded for the training: choose another on the left.";
 }

@@ -18,7 +18,15 @@ export function figure(path, options = {}) {
   const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "true" });
   const caption = h("figcaption", { "aria-live": "polite" });
   const links = h("p", { class: "links" });
-  const element = h("figure", { class: options.class ?? "" }, heading, chart, caption, links, options.beside ?? null);
+  const element = h(
+    "figure",
+    { class: options.class ?? "" },
+    heading,
+    chart,
+    caption,
+    links,
+    options.beside ?? null,
+  );
   let current = null;
   let asking = null;
   let drawn = null;
@@ -35,7 +43,11 @@ export function figure(path, options = {}) {
     chart.setAttribute("aria-busy", "true");
     showLinks(parameters);
     try {
-      const specification = await get(`${path}.json`, [...parameters, ["theme", theme()]], asking.signal);
+      const specification = await get(
+        `${path}.json`,
+        [...parameters, ["theme", theme()]],
+        asking.signal,
+      );
       if (wanted === current) await draw(specification);
     } catch (problem) {
       if (problem.name === "AbortError" || wanted !== current) return;
@@ -54,7 +66,10 @@ export function figure(path, options = {}) {
       specification.autosize = { type: "fit-x", contains: "padding" };
     }
     if (!options.title) fill(heading, told.title);
-    fill(caption, told.lines.map((line) => h("p", {}, line)));
+    fill(
+      caption,
+      told.lines.map((line) => h("p", {}, line)),
+    );
     chart.setAttribute("aria-label", `${told.title}. ${told.lines.join(" ")}`);
     chart.classList.remove("nothing");
     drawn?.finalize();
@@ -75,7 +90,11 @@ export function figure(path, options = {}) {
     fill(caption);
     chart.setAttribute("aria-label", problem.message);
     chart.classList.add("nothing");
-    const again = h("button", { type: "button", on: { click: () => ((current = null), update(...last)) } }, "Try again");
+    const again = h(
+      "button",
+      { type: "button", on: { click: () => ((current = null), update(...last)) } },
+      "Try again",
+    );
     fill(
       chart,
       h("p", { class: problem.status === 409 ? "empty" : "error" }, problem.message),
@@ -88,9 +107,21 @@ export function figure(path, options = {}) {
     fill(
       links,
       ["svg", "png"].map((form) =>
-        h("a", { href: address(`${path}.${form}`, parameters), "data-file": true, download: "" }, form.toUpperCase()),
+        h(
+          "a",
+          { href: address(`${path}.${form}`, parameters), "data-file": true, download: "" },
+          form.toUpperCase(),
+        ),
       ),
-      dataPath && h("a", { href: address(dataPath, [...choose(parameters), ["format", "csv"]]), "data-file": true }, "CSV"),
+      dataPath &&
+        h(
+          "a",
+          {
+            href: address(dataPath, [...choose(parameters), ["format", "csv"]]),
+            "data-file": true,
+          },
+          "CSV",
+        ),
       dataPath && callLink(dataPath, choose(parameters)),
     );
   }
@@ -120,5 +151,10 @@ export function callLink(path, parameters) {
     fill(copy, "copied");
     setTimeout(() => fill(copy, "copy"), 1500);
   }
-  return h("span", { class: "call" }, h("a", { href: call, title: `GET ${call}` }, h("code", {}, `GET ${call}`)), copy);
+  return h(
+    "span",
+    { class: "call" },
+    h("a", { href: call, title: `GET ${call}` }, h("code", {}, `GET ${call}`)),
+    copy,
+  );
 }

@@ -16,7 +16,12 @@ export function jobView(of) {
   const noCurve = h("p", { class: "empty" }, "Its curve stands here once the first epoch is done.");
   const chart = h("div", { class: "card" }, noCurve);
   const log = h("pre", { tabindex: "0", "aria-label": "Log" });
-  const logs = h("details", { class: "card", on: { toggle: () => logs.open && readLog() } }, h("summary", {}, "Log"), log);
+  const logs = h(
+    "details",
+    { class: "card", on: { toggle: () => logs.open && readLog() } },
+    h("summary", {}, "Log"),
+    log,
+  );
   const element = h("div", { class: "main" }, top, said, chart, logs);
   let seen = null;
 
@@ -32,7 +37,13 @@ export function jobView(of) {
     }
     const now = JSON.stringify(job);
     if (now !== seen) {
-      refill(top, h("h1", {}, `Job ${of} `, state(job), " ", actions(job, act)), facts(job), job.error && h("pre", { class: "error" }, job.error), callLink(`/jobs/${of}`, []));
+      refill(
+        top,
+        h("h1", {}, `Job ${of} `, state(job), " ", actions(job, act)),
+        facts(job),
+        job.error && h("pre", { class: "error" }, job.error),
+        callLink(`/jobs/${of}`, []),
+      );
       top.setAttribute("aria-busy", "false");
       if (job.epochs.length) {
         fill(chart, curve.element);
@@ -47,16 +58,29 @@ export function jobView(of) {
   }, LOOK_MS);
 
   async function readLog() {
-    fill(log, await text(`/jobs/${of}/log`).then((told) => told || "Nothing is logged.", (problem) => problem.message));
+    fill(
+      log,
+      await text(`/jobs/${of}/log`).then(
+        (told) => told || "Nothing is logged.",
+        (problem) => problem.message,
+      ),
+    );
   }
 
   async function act(method, path) {
     fill(said);
-    await write(method, path).catch((problem) => fill(said, h("span", { class: "error" }, problem.message)));
+    await write(method, path).catch((problem) =>
+      fill(said, h("span", { class: "error" }, problem.message)),
+    );
     watching.now();
   }
 
-  return { element, update: () => watching.now(), title: `Job ${of}`, end: () => (watching.end(), curve.end()) };
+  return {
+    element,
+    update: () => watching.now(),
+    title: `Job ${of}`,
+    end: () => (watching.end(), curve.end()),
+  };
 }
 
 function facts(job) {
@@ -68,10 +92,20 @@ function facts(job) {
     ["recipe", job.recipe],
     ["seed", String(job.seed)],
     ["progress", progress(job)],
-    ["speed", job.progress?.images_per_s ? `${number(job.progress.images_per_s, 0)} images/s` : "–"],
+    [
+      "speed",
+      job.progress?.images_per_s ? `${number(job.progress.images_per_s, 0)} images/s` : "–",
+    ],
     ["device", job.device ?? "–"],
-    ...accuracies.map(([set, values]) => [`accuracy on ${setName(set)}, epoch ${last.epoch}`, `${fixed(values.accuracy)} %`]),
+    ...accuracies.map(([set, values]) => [
+      `accuracy on ${setName(set)}, epoch ${last.epoch}`,
+      `${fixed(values.accuracy)} %`,
+    ]),
     job.run && ["run", h("a", { href: job.run, "data-file": true }, "JSON")],
   ].filter(Boolean);
-  return h("dl", { class: "facts card" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts card" },
+    pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
 }

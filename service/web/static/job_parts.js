@@ -22,8 +22,11 @@ export function progress(job) {
   const done = job.progress;
   if (!done) return job.state === "running" ? "starts" : "–";
   const measures = done.to_measure && (done.measured > 0 || done.epoch === done.epochs);
-  const [value, max, what] = measures ? [done.measured, done.to_measure, "measured"] : [done.epoch, done.epochs, "epochs"];
-  const left = job.state === "running" && done.seconds_left ? `, ${duration(done.seconds_left)} left` : "";
+  const [value, max, what] = measures
+    ? [done.measured, done.to_measure, "measured"]
+    : [done.epoch, done.epochs, "epochs"];
+  const left =
+    job.state === "running" && done.seconds_left ? `, ${duration(done.seconds_left)} left` : "";
   return [
     h("progress", { value, max, "aria-label": `Job ${job.id}: ${value} of ${max} ${what}` }),
     h("small", {}, ` ${value}/${max} ${what}${left}`),
@@ -33,13 +36,27 @@ export function progress(job) {
 /** Cancel or Resume, whichever the state allows; `act(method, path)` is called. */
 export function actions(job, act) {
   const button = (text, method, path) =>
-    h("button", { type: "button", "data-key": `${text} ${job.id}`, "aria-label": `${text} job ${job.id}`, on: { click: () => act(method, path) } }, text);
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": `${text} ${job.id}`,
+        "aria-label": `${text} job ${job.id}`,
+        on: { click: () => act(method, path) },
+      },
+      text,
+    );
   if (underWay(job)) return button("Cancel", "DELETE", `/jobs/${job.id}`);
-  if (["failed", "cancelled"].includes(job.state)) return button("Resume", "POST", `/jobs/${job.id}/resume`);
+  if (["failed", "cancelled"].includes(job.state))
+    return button("Resume", "POST", `/jobs/${job.id}/resume`);
   return "";
 }
 
 /** The page of a job's cell. */
 export function jobCell(job) {
-  return h("a", { href: link("cell", job.cell.startsWith("darts-") ? job.arch : job.cell) }, job.cell);
+  return h(
+    "a",
+    { href: link("cell", job.cell.startsWith("darts-") ? job.arch : job.cell) },
+    job.cell,
+  );
 }

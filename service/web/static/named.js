@@ -54,11 +54,28 @@ export function namedCells() {
 
   async function withCurves() {
     const known = await registry();
-    const seen = await get("/cells", [["space", "darts"], ["cell", NAMES[0]], ["fields", "id"]]).catch(() => null);
+    const seen = await get("/cells", [
+      ["space", "darts"],
+      ["cell", NAMES[0]],
+      ["fields", "id"],
+    ]).catch(() => null);
     const cell = seen && (await get(`/cells/${NAMES[0]}`));
     const run = cell?.runs.find((one) => one.recorded.some((entry) => entry.epochs > 1));
-    if (!run) return fill(learning, h("p", { class: "empty" }, "None of them was trained here yet: open one below and train it."));
-    const wanted = new URLSearchParams({ dataset: run.dataset, recipe: run.recipe, images: run.images, schedule: run.schedule });
+    if (!run)
+      return fill(
+        learning,
+        h(
+          "p",
+          { class: "empty" },
+          "None of them was trained here yet: open one below and train it.",
+        ),
+      );
+    const wanted = new URLSearchParams({
+      dataset: run.dataset,
+      recipe: run.recipe,
+      images: run.images,
+      schedule: run.schedule,
+    });
     const choice = chosen(known, wanted);
     return curves.update([
       ...NAMES.map((name) => ["cell", name]),
@@ -79,7 +96,11 @@ function standing(items) {
       const rank = item.ranks[name];
       return [
         h("td", { class: "number" }, number(rank.value)),
-        h("td", {}, `rank ${number(rank.rank)} of ${number(rank.of)}; value ${rank.position} of ${rank.positions}`),
+        h(
+          "td",
+          {},
+          `rank ${number(rank.rank)} of ${number(rank.of)}; value ${rank.position} of ${rank.positions}`,
+        ),
       ];
     }),
   ]);
@@ -96,7 +117,11 @@ function card(name) {
     { class: "card", "aria-label": name },
     h("h2", {}, h("a", { href: link("cell", name) }, name)),
     diagram(name),
-    h("p", {}, h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`), ": the same operations, wired narrow and deep"),
+    h(
+      "p",
+      {},
+      h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`),
+      ": the same operations, wired narrow and deep",
+    ),
   );
 }
-

@@ -32,8 +32,16 @@ export function trainings(registry, dataset) {
   for (const entry of accuracies(registry)) {
     if (entry.dataset !== dataset) continue;
     const key = `${entry.recipe} ${entry.images} ${entry.schedule}`;
-    const known = found.get(key) ?? { key, ...pick(entry, "dataset", "recipe", "images", "schedule"), cells: 0, measures: [] };
-    known.measures.push({ ...pick(entry, "measure", "set", "seeds", "sources", "cells", "stored_dataset"), epochs: epochsOf(entry.epochs) });
+    const known = found.get(key) ?? {
+      key,
+      ...pick(entry, "dataset", "recipe", "images", "schedule"),
+      cells: 0,
+      measures: [],
+    };
+    known.measures.push({
+      ...pick(entry, "measure", "set", "seeds", "sources", "cells", "stored_dataset"),
+      epochs: epochsOf(entry.epochs),
+    });
     known.cells = Math.max(known.cells, entry.cells);
     found.set(key, known);
   }
@@ -72,7 +80,8 @@ export function trainingName(training) {
 export function chosen(registry, parameters) {
   const all = datasets(registry);
   const wanted = parameters.get("dataset");
-  const dataset = all.find((name) => name.toLowerCase() === wanted?.toLowerCase()) ?? wanted ?? firstOf(all);
+  const dataset =
+    all.find((name) => name.toLowerCase() === wanted?.toLowerCase()) ?? wanted ?? firstOf(all);
   const there = trainings(registry, dataset);
   const training =
     there.find(
@@ -82,11 +91,24 @@ export function chosen(registry, parameters) {
         Number(parameters.get("schedule") ?? one.schedule) === one.schedule,
     ) ?? null;
   const measure =
-    training?.measures.find((one) => one.measure === (parameters.get("measure") ?? one.measure)) ?? null;
+    training?.measures.find((one) => one.measure === (parameters.get("measure") ?? one.measure)) ??
+    null;
   const epochs = measure?.epochs ?? [];
   const last = epochs.at(-1) ?? null;
-  const early = epochs.length < 2 ? null : Number(parameters.get("early") ?? nearest(epochs.slice(0, -1), EARLY));
-  return { dataset, training, trainings: there, measure, epochs, last, early, seed: parameters.get("seed") ?? "mean" };
+  const early =
+    epochs.length < 2
+      ? null
+      : Number(parameters.get("early") ?? nearest(epochs.slice(0, -1), EARLY));
+  return {
+    dataset,
+    training,
+    trainings: there,
+    measure,
+    epochs,
+    last,
+    early,
+    seed: parameters.get("seed") ?? "mean",
+  };
 }
 
 /** The epoch that stands for early convergence unless another is chosen. */
@@ -97,7 +119,9 @@ function firstOf(names) {
 }
 
 function nearest(values, wanted) {
-  return values.reduce((best, value) => (Math.abs(value - wanted) < Math.abs(best - wanted) ? value : best));
+  return values.reduce((best, value) =>
+    Math.abs(value - wanted) < Math.abs(best - wanted) ? value : best,
+  );
 }
 
 /** The metric at an epoch, as the API names it. */
@@ -109,7 +133,8 @@ export function metricAt(choice, epoch) {
 export function context(choice) {
   const given = [["dataset", choice.dataset]];
   if (choice.training) given.push(["recipe", choice.training.recipe]);
-  if (choice.training && choice.training.images !== "original") given.push(["images", choice.training.images]);
+  if (choice.training && choice.training.images !== "original")
+    given.push(["images", choice.training.images]);
   if (choice.seed !== "mean") given.push(["seed", choice.seed]);
   return given;
 }

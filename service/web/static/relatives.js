@@ -21,7 +21,9 @@ const COUNT = 10;
 /** The section of a cell's page. */
 export function relatives(cell) {
   const made = h("div", { "aria-live": "polite" });
-  const kinds = Object.entries(KINDS).filter(([kind]) => kind !== "adapted" || cell.space === "darts");
+  const kinds = Object.entries(KINDS).filter(
+    ([kind]) => kind !== "adapted" || cell.space === "darts",
+  );
   return h(
     "section",
     { class: "card", "aria-labelledby": "relatives" },
@@ -31,7 +33,9 @@ export function relatives(cell) {
       "p",
       {},
       "Variants: ",
-      kinds.map(([kind, text]) => h("button", { type: "button", on: { click: () => variants(cell, kind, made) } }, text)),
+      kinds.map(([kind, text]) =>
+        h("button", { type: "button", on: { click: () => variants(cell, kind, made) } }, text),
+      ),
     ),
     made,
   );
@@ -39,7 +43,8 @@ export function relatives(cell) {
 
 function sameness(cell) {
   const classes = Object.entries(SAME).filter(([name]) => cell.sameness[name]?.size > 1);
-  if (!classes.length) return h("p", {}, "No other cell of the space computes the same by any notion of sameness.");
+  if (!classes.length)
+    return h("p", {}, "No other cell of the space computes the same by any notion of sameness.");
   return h(
     "dl",
     { class: "same" },
@@ -48,7 +53,12 @@ function sameness(cell) {
       const more = size - 1 - MOST_SHOWN;
       return [
         h("dt", {}, `${many(size - 1, "other cell")} ${text}`),
-        h("dd", {}, others.slice(0, MOST_SHOWN).map((id) => [h("a", { href: link("cell", id) }, id), " "]), more > 0 ? `and ${more.toLocaleString("en-US")} more` : null),
+        h(
+          "dd",
+          {},
+          others.slice(0, MOST_SHOWN).map((id) => [h("a", { href: link("cell", id) }, id), " "]),
+          more > 0 ? `and ${more.toLocaleString("en-US")} more` : null,
+        ),
       ];
     }),
   );
@@ -56,17 +66,33 @@ function sameness(cell) {
 
 async function variants(cell, kind, place) {
   fill(place, h("p", { class: "empty" }, "Making variants …"));
-  const call = [["cell", cell.runs.length ? cell.id : cell.arch], ["kind", kind], ...(kind === "adapted" ? [] : [["count", String(COUNT)]])];
+  const call = [
+    ["cell", cell.runs.length ? cell.id : cell.arch],
+    ["kind", kind],
+    ...(kind === "adapted" ? [] : [["count", String(COUNT)]]),
+  ];
   try {
     const answer = await get("/variants", call);
     const rows = answer.items.map((one) => [
-      h("th", { scope: "row" }, h("a", { href: link("cell", one.space === "nasbench201" ? one.id : one.arch) }, one.name ?? one.id)),
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "a",
+          { href: link("cell", one.space === "nasbench201" ? one.id : one.arch) },
+          one.name ?? one.id,
+        ),
+      ),
       h("td", { class: "number" }, number(one.width)),
       h("td", { class: "number" }, number(one.depth)),
     ]);
     fill(
       place,
-      h("p", {}, `${KINDS[kind]}: ${many(answer.items.length, "variant")}${answer.total === null || answer.total === undefined ? "" : ` of ${answer.total.toLocaleString("en-US")}`}; none is trained by being shown.`),
+      h(
+        "p",
+        {},
+        `${KINDS[kind]}: ${many(answer.items.length, "variant")}${answer.total === null || answer.total === undefined ? "" : ` of ${answer.total.toLocaleString("en-US")}`}; none is trained by being shown.`,
+      ),
       table(`Variants: ${KINDS[kind]}`, ["cell", "width", "depth"], rows),
       h("p", { class: "links" }, callLink("/variants", call)),
     );

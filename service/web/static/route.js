@@ -4,13 +4,23 @@
 export function here() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?");
   const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
-  return { view: parts[0] || "explore", of: parts[1] ?? null, parameters: new URLSearchParams(query) };
+  return {
+    view: parts[0] || "explore",
+    of: parts[1] ?? null,
+    parameters: new URLSearchParams(query),
+  };
 }
 
 /** The address of a view. */
 export function link(view, of = null, parameters = []) {
   const query = new URLSearchParams(parameters).toString();
-  const path = view === "explore" ? "" : [view, of].filter((part) => part !== null).map(encodeURIComponent).join("/");
+  const path =
+    view === "explore"
+      ? ""
+      : [view, of]
+          .filter((part) => part !== null)
+          .map(encodeURIComponent)
+          .join("/");
   return `#/${path}${query ? `?${query}` : ""}`;
 }
 
@@ -25,4 +35,19 @@ export function change(parameters, keep = true) {
     history.replaceState(null, "", address);
     window.dispatchEvent(new HashChangeEvent("hashchange"));
   }
+}
+
+/** This address with one parameter changed (none where it is empty), and without some others. */
+export function set(name, value, keep = true, ...gone) {
+  const next = without(...gone);
+  if (value === "" || value === null) next.delete(name);
+  else next.set(name, value);
+  change(next, keep);
+}
+
+/** The parameters of this address without some. */
+export function without(...names) {
+  const next = new URLSearchParams(here().parameters);
+  for (const name of names) next.delete(name);
+  return next;
 }

@@ -47,6 +47,8 @@ export function ofWhat(context, metric) {
 
 /** n and who was left out, of a correlation. */
 export function who(item) {
-  const left = Object.entries(item.excluded ?? {}).map(([reason, cells]) => `${count(cells)} ${reason}`);
+  const left = Object.entries(item.excluded ?? {}).map(
+    ([reason, cells]) => `${count(cells)} ${reason}`,
+  );
   return `n = ${many(item.n, "cell")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
 }

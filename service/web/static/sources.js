@@ -6,13 +6,23 @@ import { callLink } from "./figure.js";
 
 /** The sources with their origin, licence and notes. */
 export function sourcesView() {
-  const list = h("div", { class: "card", "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the sources …"));
+  const list = h(
+    "div",
+    { class: "card", "aria-busy": "true" },
+    h("p", { class: "empty" }, "Loading the sources …"),
+  );
   const element = h("div", { class: "main" }, h("h1", {}, "What is loaded"), list);
 
   async function update() {
     try {
       const { items } = await get("/sources");
-      fill(list, items.length ? rows(items) : h("p", { class: "empty" }, "Nothing is loaded: cellwise import PATH."), callLink("/sources", []));
+      fill(
+        list,
+        items.length
+          ? rows(items)
+          : h("p", { class: "empty" }, "Nothing is loaded: cellwise import PATH."),
+        callLink("/sources", []),
+      );
     } catch (problem) {
       fill(list, h("p", { class: "error" }, problem.message));
     }
@@ -33,7 +43,11 @@ function rows(items) {
       h("td", { class: "number" }, count(source.runs)),
       source.origin,
       source.licence ?? "–",
-      h("ul", {}, source.notes.map((note) => h("li", {}, note))),
+      h(
+        "ul",
+        {},
+        source.notes.map((note) => h("li", {}, note)),
+      ),
     ]),
   );
 }

@@ -20,8 +20,26 @@ const ROWS = 100;
 
 /** All studies, the latest first. */
 export function studiesView() {
-  const list = h("div", { class: "card", "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the studies …"));
-  const element = h("div", { class: "main" }, h("h1", {}, "Studies"), h("p", { class: "lead" }, "Each tests a part of the claim on trained networks. Run one with ", h("code", {}, "cellwise study run"), " or ", h("code", {}, "POST /studies"), "."), list);
+  const list = h(
+    "div",
+    { class: "card", "aria-busy": "true" },
+    h("p", { class: "empty" }, "Loading the studies …"),
+  );
+  const element = h(
+    "div",
+    { class: "main" },
+    h("h1", {}, "Studies"),
+    h(
+      "p",
+      { class: "lead" },
+      "Each tests a part of the claim on trained networks. Run one with ",
+      h("code", {}, "cellwise study run"),
+      " or ",
+      h("code", {}, "POST /studies"),
+      ".",
+    ),
+    list,
+  );
   let seen = null;
 
   const watching = live(async () => {
@@ -46,7 +64,15 @@ function rows(items) {
     "Studies",
     ["study", "what", "cells", "on", "recipe", "seeds", "state", "progress"],
     items.map((study) => [
-      h("th", { scope: "row" }, h("a", { href: link("studies", study.id), "data-key": `study ${study.id}` }, `${study.id} ${study.kind}`)),
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "a",
+          { href: link("studies", study.id), "data-key": `study ${study.id}` },
+          `${study.id} ${study.kind}`,
+        ),
+      ),
       ABOUT[study.kind] ?? study.kind,
       cells(study),
       datasets(study),
@@ -70,7 +96,14 @@ function datasets(study) {
 
 function progress(study) {
   const { ended, parts } = study.progress;
-  return [h("progress", { value: ended, max: parts, "aria-label": `Study ${study.id}: ${ended} of ${parts} ended` }), h("small", {}, ` ${ended}/${parts} ended`)];
+  return [
+    h("progress", {
+      value: ended,
+      max: parts,
+      "aria-label": `Study ${study.id}: ${ended} of ${parts} ended`,
+    }),
+    h("small", {}, ` ${ended}/${parts} ended`),
+  ];
 }
 
 /** One study: its pictures, its settings, its parts. */
@@ -97,11 +130,13 @@ export function studyView(of) {
     if (now !== seen) {
       refill(top, heading(study, act), facts(study));
       top.setAttribute("aria-busy", "false");
-      for (const view of Object.keys(study.links.pictures)) picture(view).update([["view", view]], now);
+      for (const view of Object.keys(study.links.pictures))
+        picture(view).update([["view", view]], now);
       refill(rest, parts(study));
       seen = now;
     }
-    if (study.state === "done" || study.state === "failed" || study.state === "cancelled") watching.rest();
+    if (study.state === "done" || study.state === "failed" || study.state === "cancelled")
+      watching.rest();
   }, LOOK_MS);
 
   function picture(view) {
@@ -115,7 +150,9 @@ export function studyView(of) {
 
   async function act(method, path) {
     fill(said);
-    await write(method, path).catch((problem) => fill(said, h("span", { class: "error" }, problem.message)));
+    await write(method, path).catch((problem) =>
+      fill(said, h("span", { class: "error" }, problem.message)),
+    );
     seen = null;
     watching.now();
   }
@@ -129,7 +166,8 @@ export function studyView(of) {
 }
 
 function heading(study, act) {
-  const button = (text, method, path) => h("button", { type: "button", "data-key": text, on: { click: () => act(method, path) } }, text);
+  const button = (text, method, path) =>
+    h("button", { type: "button", "data-key": text, on: { click: () => act(method, path) } }, text);
   const own = `/studies/${study.id}`;
   const open = ["queued", "running"].includes(study.state);
   return h(
@@ -138,17 +176,40 @@ function heading(study, act) {
     `Study ${study.id}: ${study.kind} `,
     h("span", { class: `state ${study.state}` }, study.state),
     " ",
-    open ? button("Cancel", "DELETE", own) : study.state === "done" ? null : button("Resume", "POST", `${own}/resume`),
+    open
+      ? button("Cancel", "DELETE", own)
+      : study.state === "done"
+        ? null
+        : button("Resume", "POST", `${own}/resume`),
   );
 }
 
 function facts(study) {
-  const own = Object.entries(study.settings).filter(([name]) => name !== "cells" && name !== "kind");
-  const pairs = [["cells", cells(study)], ["progress", progress(study)], ...own.map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") || "none" : String(value)])];
-  const files = ["csv", "parquet"].map((form) => h("a", { href: address(`/studies/${study.id}`, [["format", form]]), "data-file": true }, `results as ${form}`));
+  const own = Object.entries(study.settings).filter(
+    ([name]) => name !== "cells" && name !== "kind",
+  );
+  const pairs = [
+    ["cells", cells(study)],
+    ["progress", progress(study)],
+    ...own.map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(", ") || "none" : String(value),
+    ]),
+  ];
+  const files = ["csv", "parquet"].map((form) =>
+    h(
+      "a",
+      { href: address(`/studies/${study.id}`, [["format", form]]), "data-file": true },
+      `results as ${form}`,
+    ),
+  );
   return [
     h("p", { class: "lead" }, ABOUT[study.kind] ?? ""),
-    h("dl", { class: "facts card" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    h(
+      "dl",
+      { class: "facts card" },
+      pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
     h("p", { class: "links" }, files, callLink(`/studies/${study.id}`, [])),
   ];
 }
@@ -171,7 +232,9 @@ function parts(study) {
         String(part.seed),
         part.diverged ? "diverged" : part.state,
         String(part.epochs),
-        part.job ? h("a", { href: link("jobs", part.job.split("/").at(-1)) }, part.job.split("/").at(-1)) : "known",
+        part.job
+          ? h("a", { href: link("jobs", part.job.split("/").at(-1)) }, part.job.split("/").at(-1))
+          : "known",
       ]),
     ),
     more ? h("p", {}, `and ${count(more)} more`) : null,

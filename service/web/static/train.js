@@ -20,10 +20,29 @@ export async function trainForm(cell = null) {
   const first = usable.find((one) => one.name === "proxy") ?? usable[0];
   const about = h("small", {});
   const tell = () => fill(about, usable.find((one) => one.name === recipe.value).about);
-  const dataset = select(here.map((one) => [one.name, one.title]), "digits", { name: "dataset" });
-  const recipe = select(usable.map((one) => [one.name, `${one.name}: ${many(one.settings.epochs, "epoch")}`]), first.name, { name: "recipe", on: { change: tell } });
-  const seeds = h("input", { name: "seeds", value: "777", required: true, pattern: "\\s*\\d+(\\s*,\\s*\\d+)*\\s*", title: "whole numbers, parted by commas" });
-  const cells = h("textarea", { name: "cells", rows: 3, required: true, placeholder: "6111\nNASNet-A\n|nor_conv_3x3~0|+|…|" });
+  const dataset = select(
+    here.map((one) => [one.name, one.title]),
+    "digits",
+    { name: "dataset" },
+  );
+  const recipe = select(
+    usable.map((one) => [one.name, `${one.name}: ${many(one.settings.epochs, "epoch")}`]),
+    first.name,
+    { name: "recipe", on: { change: tell } },
+  );
+  const seeds = h("input", {
+    name: "seeds",
+    value: "777",
+    required: true,
+    pattern: "\\s*\\d+(\\s*,\\s*\\d+)*\\s*",
+    title: "whole numbers, parted by commas",
+  });
+  const cells = h("textarea", {
+    name: "cells",
+    rows: 3,
+    required: true,
+    placeholder: "6111\nNASNet-A\n|nor_conv_3x3~0|+|…|",
+  });
   const outcome = h("div", { role: "status" });
   const button = h("button", { type: "submit", class: "chief" }, "Train");
   tell();
@@ -31,11 +50,28 @@ export async function trainForm(cell = null) {
   async function submit(event) {
     event.preventDefault();
     button.disabled = true;
-    const names = cell ? [cell.runs.length ? cell.id : cell.arch] : cells.value.split("\n").map((line) => line.trim()).filter(Boolean);
-    const body = { cells: names, dataset: dataset.value, recipe: recipe.value, seeds: seeds.value.split(",").map(Number) };
+    const names = cell
+      ? [cell.runs.length ? cell.id : cell.arch]
+      : cells.value
+          .split("\n")
+          .map((line) => line.trim())
+          .filter(Boolean);
+    const body = {
+      cells: names,
+      dataset: dataset.value,
+      recipe: recipe.value,
+      seeds: seeds.value.split(",").map(Number),
+    };
     try {
       const { items } = await write("POST", "/jobs", body);
-      fill(outcome, h("ul", {}, items.map((item) => h("li", {}, answered(item)))));
+      fill(
+        outcome,
+        h(
+          "ul",
+          {},
+          items.map((item) => h("li", {}, answered(item))),
+        ),
+      );
     } catch (problem) {
       fill(outcome, h("p", { class: "error" }, problem.message));
     }
@@ -47,10 +83,34 @@ export async function trainForm(cell = null) {
     h(
       "form",
       { class: "train", on: { submit } },
-      cell ? null : labelled("Cells, one a line", cells, "ids, official indices, cell strings, genotypes or published names"),
-      h("div", { class: "row" }, labelled("Images", dataset), labelled("Recipe", recipe), labelled("Seeds", seeds), button),
+      cell
+        ? null
+        : labelled(
+            "Cells, one a line",
+            cells,
+            "ids, official indices, cell strings, genotypes or published names",
+          ),
+      h(
+        "div",
+        { class: "row" },
+        labelled("Images", dataset),
+        labelled("Recipe", recipe),
+        labelled("Seeds", seeds),
+        button,
+      ),
       about,
-      absent.length ? h("details", {}, h("summary", {}, `${many(absent.length, "data set")} not on the server`), h("dl", {}, absent.map((one) => [h("dt", {}, one.title), h("dd", {}, one.how_to_get)]))) : null,
+      absent.length
+        ? h(
+            "details",
+            {},
+            h("summary", {}, `${many(absent.length, "data set")} not on the server`),
+            h(
+              "dl",
+              {},
+              absent.map((one) => [h("dt", {}, one.title), h("dd", {}, one.how_to_get)]),
+            ),
+          )
+        : null,
     ),
     outcome,
   ];
@@ -60,8 +120,15 @@ function answered(item) {
   const what = `${item.cell}, seed ${item.seed}: `;
   if (item.status === "existing") {
     const name = decodeURIComponent(item.run.split("/").at(-1));
-    return [what, "known already, nothing was queued: ", h("a", { href: link("cell", item.cell) }, name)];
+    return [
+      what,
+      "known already, nothing was queued: ",
+      h("a", { href: link("cell", item.cell) }, name),
+    ];
   }
-  return [what, h("a", { href: link("jobs", item.job.split("/").at(-1)) }, `job ${item.job.split("/").at(-1)}`), ` is ${item.status}`];
+  return [
+    what,
+    h("a", { href: link("jobs", item.job.split("/").at(-1)) }, `job ${item.job.split("/").at(-1)}`),
+    ` is ${item.status}`,
+  ];
 }
-

@@ -1,0 +1,207 @@
+// How fast a cell learns and how accurate it ends, in each training that is recorded of it.
+
+import { get } from "./api.js";
+import { count, fill, fixed, h, labelled, number, select, table } from "./dom.js";
+import { callLink, figure } from "./figure.js";
+import { chosen, context, metricAt, trainings } from "./recorded.js";
+import { change, link } from "./route.js";
+import { measureName, metricName, ofWhat } from "./say.js";
+
+/** The epochs that are told of a curve with more than so many. */
+const EPOCHS = [1, 4, 8, 12, 25, 50, 100, 150];
+
+/** The section for the cell `of`; `update(registry, cell, parameters)`. */
+export function learningOf(of) {
+  const curves = figure("/plots/curves", {
+    wide: true,
+    data: [
+      `/cells/${encodeURIComponent(of)}/curves`,
+      (given) => given.filter(([name]) => name !== "cell"),
+    ],
+  });
+  const heading = h("h2", { id: "learning" }, "How fast it learns, how accurate it ends");
+  const body = h("div", {});
+  const element = h("section", { class: "card", "aria-labelledby": "learning" }, heading, body);
+
+  async function update(registry, cell, parameters) {
+    const choices = recordedOf(registry, cell);
+    const choice = best(registry, choices, parameters);
+    if (!choice) {
+      fill(
+        body,
+        h(
+          "p",
+          { class: "empty" },
+          "No table that is loaded has a result of this cell, and it wasn't trained here. Train it below: its curve grows here.",
+        ),
+      );
+      return;
+    }
+    const ends = choices.find(
+      (one) => one.dataset === choice.dataset && one.own.last === one.training.schedule,
+    );
+    const told = choice.own.last < choice.training.schedule && ends ? [choice, ends] : [choice];
+    const tables = await Promise.all(told.map((one) => standing(cell, one)));
+    const shown = choice.own.epochs > 1 ? curves.element : noCurve(of, choices, choice);
+    fill(
+      body,
+      picker(choices, choice),
+      h("div", { class: "pair" }, h("div", {}, shown), h("div", {}, tables)),
+    );
+    if (choice.own.epochs > 1)
+      await curves.update([["cell", cell.id], ...curveOf(choice), ["seed", "all"]]);
+  }
+
+  return { element, update, end: curves.end };
+}
+
+/** What is recorded of a cell, as choices; `own`: how many epochs, and to which. */
+function recordedOf(registry, cell) {
+  const found = new Map();
+  for (const run of cell.runs) {
+    const training = trainings(registry, run.dataset).find(
+      (one) =>
+        one.recipe === run.recipe && one.images === run.images && one.schedule === run.schedule,
+    );
+    for (const { set, measure: kind, epochs, last_epoch: last } of run.recorded) {
+      const measure = training?.measures.find(
+        (one) => one.set === set && one.stored_dataset === run.dataset,
+      );
+      if (kind !== "accuracy" || !measure) continue;
+      const wanted = parametersOf({ dataset: run.dataset, training, measure });
+      const before = found.get(wanted.toString())?.own ?? { epochs: 0, last: 0 };
+      const own = { epochs: Math.max(before.epochs, epochs), last: Math.max(before.last, last) };
+      found.set(wanted.toString(), { ...chosen(registry, wanted), own });
+    }
+  }
+  return [...found.values()];
+}
+
+function parametersOf({ dataset, training, measure }) {
+  const { recipe, images, schedule } = training;
+  return new URLSearchParams({ dataset, recipe, images, schedule, measure: measure.measure });
+}
+
+/** The choice that the address names, as far as it goes; of several, the one with most epochs. */
+function best(registry, choices, parameters) {
+  const asks = (name, value) => !parameters.has(name) || parameters.get(name) === String(value);
+  const wanted = chosen(registry, parameters);
+  const stored = wanted.measure?.stored_dataset ?? wanted.dataset;
+  const dataset = (one) =>
+    !parameters.has("dataset") || [one.dataset, one.measure.stored_dataset].includes(stored);
+  const training = (one) =>
+    ["recipe", "images", "schedule"].every((name) => asks(name, one.training[name]));
+  const measure = (one) => asks("measure", one.measure.measure);
+  const most = choices.toSorted((a, b) => b.own.epochs - a.own.epochs || b.own.last - a.own.last);
+  const fits = [[dataset, training, measure], [dataset, training], [dataset], []];
+  return (
+    fits.map((tests) => most.find((one) => tests.every((test) => test(one)))).find(Boolean) ?? null
+  );
+}
+
+function picker(choices, choice) {
+  const name = (one) => parametersOf(one).toString();
+  const told = (one) =>
+    `${one.dataset}: ${one.training.recipe}, ${measureName(one.measure.measure)}, ${toldEpochs(one.own, one.training.schedule)}`;
+  const pick = (event) => change(new URLSearchParams(event.target.value));
+  const options = choices.map((one) => [name(one), told(one)]);
+  return labelled(
+    "Training",
+    select(options, name(choice), { "data-key": "training", on: { change: pick } }),
+  );
+}
+
+function toldEpochs({ epochs, last }, schedule) {
+  return epochs === 1
+    ? `epoch ${last} of ${schedule}`
+    : `${epochs} epochs to ${last} of ${schedule}`;
+}
+
+function noCurve(of, choices, choice) {
+  const other = choices.find((one) => one.own.epochs > 1);
+  return h(
+    "p",
+    { class: "empty" },
+    `Only the accuracy after epoch ${choice.own.last} is recorded of this training: its learning curve is in no loaded table. `,
+    other
+      ? h(
+          "a",
+          { href: link("cell", of, parametersOf(other)) },
+          `It has a curve on ${other.dataset} (${other.training.recipe}).`,
+        )
+      : "Train the cell below to see one.",
+  );
+}
+
+/** The parameters of a choice's curve. */
+function curveOf(choice) {
+  const { measure, training } = choice;
+  return [
+    ["metric", measure.measure],
+    ["schedule", String(training.schedule)],
+    ...context({ ...choice, seed: "mean" }),
+  ];
+}
+
+/** A choice's accuracy by epoch as a table, with its rank. */
+async function standing(cell, choice) {
+  try {
+    const curve = await get(`/cells/${encodeURIComponent(cell.id)}/curves`, curveOf(choice));
+    const names = toldMetrics(choice, curve.items[0].epochs);
+    const call = [
+      ["cell", cell.id],
+      ...names.map((name) => ["metric", name]),
+      ...context({ ...choice, seed: "mean" }),
+    ];
+    const answer = await get("/ranks", call);
+    const { ranks } = answer.items[0];
+    const rows = names
+      .filter((name) => ranks[name].value !== null)
+      .map((name) => [
+        h("th", { scope: "row" }, named(name, choice)),
+        h(
+          "td",
+          { class: "number" },
+          name.startsWith("half_life")
+            ? `${number(ranks[name].value)} epochs`
+            : `${fixed(ranks[name].value)} %`,
+        ),
+        `${count(ranks[name].rank)} of ${count(ranks[name].of)}`,
+      ]);
+    const last = names.filter((name) => name.startsWith(choice.measure.measure)).at(-1);
+    return [
+      table(
+        `Accuracy of ${cell.name ?? cell.id} by epoch, with its rank`,
+        ["accuracy", "value", "rank"],
+        rows,
+      ),
+      h(
+        "p",
+        { class: "of-what" },
+        ofWhat(answer.context, last),
+        ". Ranks are among the cells of its space with a value; 1 is the best.",
+      ),
+      h("p", { class: "links" }, callLink("/ranks", call)),
+    ];
+  } catch (problem) {
+    return h("p", { class: "error" }, problem.message);
+  }
+}
+
+/** At some epochs, and where every one is recorded the measures of speed. */
+function toldMetrics(choice, there) {
+  const { schedule } = choice.training;
+  const few = there.length <= EPOCHS.length + 1;
+  const epochs = few
+    ? there
+    : there.filter((epoch) => EPOCHS.includes(epoch) || epoch === there.at(-1));
+  const metrics = epochs.map((epoch) => metricAt(choice, epoch));
+  if (there.length < schedule || choice.measure.measure !== "valid_accuracy") return metrics;
+  return [...metrics, `aulc@${choice.early}of${schedule}`, `half_life_of${schedule}`];
+}
+
+function named(name, choice) {
+  if (name.startsWith("aulc")) return `mean accuracy over the first ${choice.early} epochs (aulc)`;
+  if (name.startsWith("half_life")) return "half of the final accuracy reached after";
+  return metricName(name);
+}
