@@ -1,0 +1,236 @@
+"""What the scripts on the paper's claims share: options, studies, tables, verdicts, figures.
+
+They ask a running server over HTTP and need nothing else but the client, pandas and scipy::
+
+    pip install '.[pandas]' scipy
+
+The claims are those of Shu, Wang and Cai, "Understanding Architectures Learnt by Cell-based Neural
+Architecture Search", ICLR 2020, arXiv 1909.09569. ``cellwise report`` weighs all of them at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from textwrap import fill
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.client import DEFAULT_URL, Client, ClientError, Table
+from analysis.client.parameters import Value
+from analysis.report.claims import WIDE_AND_SHALLOW, Sign, correlation
+from analysis.spaces.darts import NAMED
+
+CELLS = tuple(NAMED)
+"""The cells that the paper is about (figure 1), and their adapted forms."""
+PUBLISHED = tuple(name for name in CELLS if not name.endswith("-adapted"))
+
+MORE: dict[str, Sign] = WIDE_AND_SHALLOW
+"""Signs of ρ with what wide, shallow cells are claimed to have more of."""
+LESS: dict[str, Sign] = {"width": "negative", "depth": "positive"}
+
+UNDECIDED = (
+    "Undecided is not 'no effect': the interval holds zero, or there is none. Rows on the same "
+    "networks are no independent votes, and no interval is corrected for their number."
+)
+FIRST_EPOCHS = (
+    "aulc: mean validation accuracy of the first epochs; sotl: their summed training loss, less "
+    "is faster."
+)
+LINE = 100
+SAYS = {"supported": "as claimed", "not supported": "against", "can't tell": "undecided"}
+_ENDED = ("done", "failed")
+
+
+class Answer(NamedTuple):
+    """What a script prints, and its picture: the address without ending, and parameters."""
+
+    lines: list[str]
+    picture: str
+    parameters: dict[str, Value]
+
+
+class MissingError(LookupError):
+    """The server lacks what a script needs; the message says what would make it."""
+
+
+def options(about: str | None) -> argparse.ArgumentParser:
+    """The options that all scripts have."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", default=DEFAULT_URL, help="server to ask (default: %(default)s)")
+    parser.add_argument(
+        "--figure",
+        type=_figure,
+        metavar="FILE",
+        help="write the server's picture of it: FILE.svg or FILE.png (of several studies, of the "
+        "first)",
+    )
+    return parser
+
+
+def options_of_studies(about: str | None) -> argparse.ArgumentParser:
+    """The same, and which study."""
+    parser = options(about)
+    parser.add_argument(
+        "--study", type=int, metavar="N", help="ask study N alone (default: all of the kind)"
+    )
+    return parser
+
+
+def _figure(text: str) -> Path:
+    file = Path(text)
+    if file.suffix not in (".svg", ".png"):
+        raise argparse.ArgumentTypeError(f"{text} ends neither in .svg nor in .png")
+    return file
+
+
+def run(
+    parser: argparse.ArgumentParser, answer: Callable[[Client, argparse.Namespace], Answer]
+) -> None:
+    """Ask, print, write the figure; what goes wrong is told in a line."""
+    asked = parser.parse_args()
+    try:
+        with Client(asked.url) as client:
+            found = answer(client, asked)
+            print("\n".join(found.lines))
+            if asked.figure is not None:
+                address = found.picture + asked.figure.suffix
+                _write(asked.figure, client.picture(address, **found.parameters))
+    except (ClientError, MissingError) as error:
+        sys.exit(str(error))
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        sys.exit(f"the picture isn't written: {error}")
+
+
+def studies(client: Client, number: int | None, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Those of each kind that have ended, the oldest first; or the one with a number.
+
+    ``wanted`` has, by kind, what ``cellwise study run`` takes to make one.
+
+    Raises:
+        MissingError: there is none of a kind; or the one is of another kind, or goes on.
+        ClientError: no answer, or a refusal.
+    """
+    if number is not None:
+        study = client.study(number)
+        if study["kind"] not in wanted:
+            raise MissingError(f"study {number} is of {study['kind']}, not {' or '.join(wanted)}")
+        if study["state"] not in _ENDED:
+            raise MissingError(f"study {number} is {study['state']}: it has no end result")
+        return [dict(study)]
+    ended = [one for one in client.studies() if one["state"] in _ENDED]
+    for kind, cells in wanted.items():
+        if all(one["kind"] != kind for one in ended):
+            raise MissingError(
+                f"{client.url} has no study of {kind} that has ended; this makes one:\n"
+                f"cellwise study run {kind} {cells} --url {client.url}"
+            )
+    return [dict(client.study(one)) for one in reversed(ended) if one["kind"] in wanted]
+
+
+def of_study(client: Client, study: Mapping[str, Any], sets: Iterable[str | None]) -> str:
+    """What a study rests on: cells, images, recipes, schedules, seeds, how many trainings."""
+    parts = study["parts"]
+    # One training on each data set tells the images and schedule of the others.
+    addresses = {part["dataset"]: part["run"] for part in parts if part["run"]}
+    runs = [client.run(address) for address in addresses.values()]
+    done = sum(part["state"] == "done" for part in parts)
+    return prose(
+        f"study {study['id']}: {study['kind']} of {len({part['cell'] for part in parts})} cells, "
+        f"{_each(addresses)} ({_each(sets)}; images: {_each(run['images'] for run in runs)}), "
+        f"{_each(part['recipe'] for part in parts)}, {_each(run['schedule'] for run in runs)} "
+        f"epochs, seed {_each(part['seed'] for part in parts)}; {done} of {len(parts)} parts "
+        f"done, {sum(part['diverged'] for part in parts)} diverged"
+    )
+
+
+def of_table(answer: Table[Any], metric: str) -> str:
+    """What a metric of the tables rests on: set, images, recipe, schedule, seeds, sources."""
+    of = answer.context["sets"][metric]
+    epoch = f"epoch {of['epoch']}" if "epoch" in of else "each epoch"
+    return prose(
+        f"{of['dataset']} ({of['set']}; images: {of['images']}), {of['recipe']}, {epoch} of "
+        f"{of['schedule']}, seed {answer.context['seed']}, from {_each(of['sources'])}"
+    )
+
+
+def judged(
+    items: Iterable[Mapping[str, Any]],
+    signs: Mapping[str, Sign],
+    words: Mapping[str, str] = SAYS,
+    **labels: object,
+) -> list[dict[str, Any]]:
+    """A row a coefficient of the API: ``found`` in words, and what its interval ``says``."""
+    rows = []
+    for item in items:
+        found = correlation(item["y"], item, signs[item["x"]])
+        says = words[found.verdict]
+        row = {**labels, "space": item.get("space"), "measure": item["y"], "n": found.n}
+        rows.append({**row, "x": item["x"], "found": f"{found.value} {says}", "says": says})
+    return rows
+
+
+def first_epochs(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows on accuracy (``aulc``) and loss (``sotl``) of the first epochs, rate by rate."""
+    return [
+        row
+        for at in study["results"]
+        for measure, signs in ((f"aulc@{at['epoch']}", MORE), (f"sotl@{at['epoch']}", LESS))
+        for row in judged(
+            [item for item in at["correlations"] if item["y"] == measure],
+            signs,
+            study=study["id"],
+            rate=at["learning_rate"],
+        )
+    ]
+
+
+def side_by_side(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table of judged coefficients, those of width beside those of depth."""
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return "no coefficient is defined"
+    frame = frame.drop(columns=["says", *(["space"] if frame["space"].nunique() < 2 else [])])
+    labels = [name for name in frame.columns if name != "found"]
+    return text(frame.set_index(labels)["found"].unstack("x", sort=False).reset_index())
+
+
+def counted(rows: Iterable[Mapping[str, Any]]) -> str:
+    """How many of the judged coefficients say what."""
+    count = Counter((row["x"], row["says"]) for row in rows)
+    told = (
+        f"{x}: {', '.join(f'{count[x, word]} {word}' for word in SAYS.values())}"
+        for x in ("width", "depth")
+    )
+    return prose(f"By their 95 % intervals, coefficients of {'; of '.join(told)}. {UNDECIDED}")
+
+
+def prose(sentences: str) -> str:
+    """Text in lines that fit a page."""
+    return fill(sentences, LINE, break_on_hyphens=False)
+
+
+def text(frame: pd.DataFrame) -> str:
+    """A data frame as lines, words to the left and numbers to the right."""
+    columns = []
+    for name, column in frame.items():
+        told = [str(name), *map(str, column)]
+        width = max(map(len, told))
+        words = any(isinstance(value, str) for value in column)
+        columns.append([one.ljust(width) if words else one.rjust(width) for one in told])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _each(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values if value is not None))

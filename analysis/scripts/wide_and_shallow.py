@@ -1,0 +1,73 @@
+"""Are the cells that popular algorithms found among the widest and shallowest?
+
+Ranks the normal cells of NASNet, AmoebaNet, ENAS, DARTS and SNAS among all wirings of as many
+nodes, and tests whether more of them are in the extreme tenth than of wirings drawn blindly.
+
+    python -m analysis.scripts.wide_and_shallow --figure ranks.svg
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import pandas as pd
+from scipy import stats
+
+from analysis.client import Client
+from analysis.client.shapes import Rank
+from analysis.report.claims import share_as_extreme
+from analysis.scripts.claim import PUBLISHED, Answer, options, prose, run, text
+
+SIDES = (("width", "wide", "widest"), ("depth", "shallow", "shallowest"))
+TENTH = 0.1
+
+
+def answer(client: Client, _: argparse.Namespace) -> Answer:
+    """A row a cell, and a binomial test each of width and depth."""
+    ranks = {cell["name"]: cell["ranks"] for cell in client.ranks(PUBLISHED)}
+    rows = []
+    for name, rank in ranks.items():
+        row = {"cell": name}
+        for column, so, most in SIDES:
+            row[column] = f"{rank[column]['value']:g}"
+            row[most] = f"{rank[column]['rank']:,} of {rank[column]['of']:,}"
+            row[f"as {so}"] = f"{100 * share_as_extreme(rank[column]):.3g} %"
+        rows.append(row)
+    return Answer(
+        [
+            text(pd.DataFrame(rows)),
+            *dict.fromkeys(f"Among {rank['width']['among']}." for rank in ranks.values()),
+            "",
+            *(tested([rank[column] for rank in ranks.values()], most) for column, _, most in SIDES),
+            prose(
+                "as wide, as shallow: share of all wirings that are so or more so. Intervals are "
+                "Clopper and Pearson's of 95 %, p the exact binomial test's against a tenth; both "
+                "take the cells as independent. What holds of most need not hold of each, five "
+                "algorithms don't stand for all, and no rank says why a search found a cell."
+            ),
+        ],
+        "/plots/ranks",
+        {"cell": PUBLISHED},
+    )
+
+
+def tested(ranks: Sequence[Rank], most: str) -> str:
+    """How many are in the extreme tenth, and whether that is more than chance."""
+    n, extreme = len(ranks), sum(share_as_extreme(rank) <= TENTH for rank in ranks)
+    test = stats.binomtest(extreme, n, TENTH)
+    low, high = test.proportion_ci()
+    says = "as claimed" if low > TENTH else "against" if high < TENTH else "undecided"
+    return (
+        f"{extreme} of {n} are in the {most} tenth: {100 * extreme / n:.0f} % ({100 * low:.0f} %, "
+        f"{100 * high:.0f} %), p = {test.pvalue:.2g}, {says}"
+    )
+
+
+def main() -> None:
+    """Ask, print, draw."""
+    run(options(__doc__), answer)
+
+
+if __name__ == "__main__":
+    main()

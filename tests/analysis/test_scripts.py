@@ -1,0 +1,374 @@
+"""The scripts and the notebook on the paper's claims, against a server on a fresh home.
+
+Numbers are worked out again by scipy from what the server answers of single cells, or are those of
+docs/reproduction.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from copy import deepcopy
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pytest
+import typer
+from scipy import stats
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from analysis.client import Client
+from analysis.scripts import (
+    at_other_learning_rates,
+    claim,
+    faster_early,
+    lower_gradient_variance,
+    no_better_in_the_end,
+    notebook,
+    smoother_loss,
+    wide_and_shallow,
+)
+from service import cli_studies
+from tests.conftest import ROOT
+from tests.service.processes import Server, environment, serving
+
+SCRIPTS = (
+    wide_and_shallow,
+    faster_early,
+    smoother_loss,
+    lower_gradient_variance,
+    at_other_learning_rates,
+    no_better_in_the_end,
+)
+PAGE = (ROOT / "docs" / "scripts.md").read_text()
+REPRODUCTION = (ROOT / "docs" / "reproduction.md").read_text()
+SAMPLE = faster_early.CONTEXT
+
+COMMANDS = typer.Typer()
+cli_studies.add_to(COMMANDS)
+
+Run = Callable[..., str]
+Printed = Callable[[ModuleType], str]
+
+
+def name(script: ModuleType) -> str:
+    return script.__name__.rpartition(".")[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("scripts") / "home") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def asking(server: Server) -> Iterator[Client]:
+    with Client(server.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def run(server: Server) -> Run:
+    """What a script prints."""
+
+    def ran(script: ModuleType, *arguments: object) -> str:
+        line = [name(script), "--url", server.url, *map(str, arguments)]
+        with patch.object(sys, "argv", line), redirect_stdout(StringIO()) as out:
+            script.main()
+        return out.getvalue()
+
+    return ran
+
+
+@pytest.fixture(scope="module")
+def printed(run: Run) -> Printed:
+    """What a script prints without further arguments."""
+    return functools.cache(run)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_the_page_shows_what_is_printed(script: ModuleType, printed: Printed) -> None:
+    call = f"```console\n$ python -m {script.__name__}\n```\n\n```text\n"
+    assert PAGE.count(call) == 1
+    assert printed(script) == PAGE.partition(call)[2].partition("```")[0]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_the_figure_is_a_picture(script: ModuleType, run: Run, tmp_path: Path) -> None:
+    # The first study that smoother_loss shows has contours of 14 cells, which take seconds.
+    study = ["--study", 9] if script is smoother_loss else []
+    run(script, *study, "--figure", tmp_path / "figure.svg")
+    drawn = ElementTree.parse(tmp_path / "figure.svg").getroot()
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(drawn.findall(".//{*}path")) > 10
+
+
+def test_a_figure_may_be_a_png(run: Run, tmp_path: Path) -> None:
+    run(wide_and_shallow, "--figure", tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_the_published_cells_rank_as_in_the_reproduction(printed: Printed) -> None:
+    told = [re.split(r"  +", line) for line in printed(wide_and_shallow).splitlines()]
+    table = REPRODUCTION.partition("| cell | width | widest |")[2].splitlines()[2:7]
+    for line in table:
+        assert [one.strip() for one in line.strip("|").split("|")] in told
+
+
+def test_ranks_are_tested_by_the_binomial_distribution(printed: Printed) -> None:
+    told = printed(wide_and_shallow)
+    # All of 5 have the chance 0.1^5, and Clopper and Pearson's interval then starts at 0.025^(1/5).
+    assert f"5 of 5 are in the widest tenth: 100 % ({100 * 0.025**0.2:.0f} %, 100 %), p = " in told
+    assert f"p = {0.1**5:.2g}, as claimed" in told
+    chance = 10 * 0.1**3 * 0.9**2 + 5 * 0.1**4 * 0.9 + 0.1**5  # 3 or more of 5
+    assert f"3 of 5 are in the shallowest tenth: 60 % (15 %, 95 %), p = {chance:.2g}, " in told
+
+
+def found(rho: float, n: int, *, positive: bool) -> str:
+    """A coefficient as it should be told, with Bonett and Wright's interval."""
+    reach = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    low, high = np.tanh([np.arctanh(rho) - reach, np.arctanh(rho) + reach])
+    says = "undecided"
+    if low * high > 0:
+        says = "as claimed" if (low > 0) == positive else "against"
+    return f"ρ = {rho:+.2f} ({low:+.2f}, {high:+.2f}) {says}"
+
+
+def row(out: str, *start: str) -> list[str]:
+    """The fields of the one line that starts so."""
+    lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
+    (fields,) = [line for line in lines if line[: len(start)] == list(start)]
+    return fields[len(start) :]
+
+
+def test_early_correlations_are_scipys(printed: Printed, asking: Client) -> None:
+    out = printed(faster_early)
+    for epoch in (1, 6, 12):
+        metric = f"valid_accuracy@{epoch}of12"
+        frame = asking.cells(
+            fields=["width", "depth", metric], connected=True, min_metric={metric: 0}, **SAMPLE
+        ).to_pandas()
+        assert len(frame) == 400
+        width, depth = (
+            stats.spearmanr(frame[x].astype(float), frame[metric]).statistic
+            for x in ("width", "depth")
+        )
+        assert row(out, metric) == [
+            "400",
+            found(width, 400, positive=True),
+            found(depth, 400, positive=False),
+        ]
+
+
+def test_a_cell_is_compared_with_its_variants(printed: Printed, asking: Client) -> None:
+    curves = asking.study_rows(7).to_pandas()
+    early = curves[curves["epoch"] <= 6].groupby(["cell", "role", "width"])["accuracy"].mean()
+    rho = stats.spearmanr(early.index.get_level_values("width"), early).statistic
+    out = printed(faster_early)
+    assert row(out, "7", "0.025", "aulc@6", "25")[0] == found(rho, 25, positive=True)
+    (own,) = early.xs("original", level="role")
+    others = early.xs("random-connections", level="role")
+    assert (len(others), (others < own).sum()) == (12, 12)
+    # Of 13 equally likely places, one is as high.
+    assert f"= {own:.2f} %, more than 12 of its 12 variants" in out
+    assert f"p = {1 / 13:.2g}\n(Mann-Whitney), undecided" in out
+
+
+def claimed(number: int) -> list[str]:
+    """What docs/reproduction.md found on a claim, as ``ρ = …`` with intervals."""
+    section = REPRODUCTION.partition(f"\n### {number}. ")[2].partition("\n### ")[0]
+    return re.findall(r"ρ = \S+ \(\S+ \S+\)", section)
+
+
+@pytest.mark.parametrize(
+    ("script", "claim_number", "count"),
+    [(smoother_loss, 5, 8), (lower_gradient_variance, 6, 8), (at_other_learning_rates, 3, 4)],
+)
+def test_what_the_reproduction_found_is_told(
+    script: ModuleType, claim_number: int, count: int, printed: Printed
+) -> None:
+    values = claimed(claim_number)
+    assert len(values) == count
+    out = printed(script)
+    for value in values:
+        assert value in out
+
+
+def test_measured_correlations_are_scipys(printed: Printed, asking: Client) -> None:
+    variance = asking.study_rows(2).to_pandas().query("group == 'network' and epoch == 12")
+    eigenvalues = asking.study_rows(9).to_pandas().query("group == 'network'")
+    losses = asking.study_rows(8).to_pandas().query("epoch <= 6 and learning_rate == 0.25")
+    summed = losses.groupby(["width", "depth", "cell"], as_index=False)["train_loss"].sum()
+    for script, start, frame, column in (
+        (lower_gradient_variance, ("2", "variance@12", "10"), variance, "variance"),
+        (smoother_loss, ("9", "network@12", "14"), eigenvalues, "eigenvalue"),
+        (at_other_learning_rates, ("8", "0.25", "sotl@6", "10"), summed, "train_loss"),
+    ):
+        assert len(frame) == int(start[-1])
+        width, depth = (
+            stats.spearmanr(frame[x].astype(float), frame[column]).statistic
+            for x in ("width", "depth")
+        )
+        assert row(printed(script), *start) == [
+            found(width, len(frame), positive=False),
+            found(depth, len(frame), positive=True),
+        ]
+
+
+def test_pairs_are_compared_as_scipy_does(printed: Printed, asking: Client) -> None:
+    results = asking.get("/studies/10")["results"]
+    pairs = [pair for one in results for pair in one.get("pairs", ())]
+    adapted, original = ([pair[form] for pair in pairs] for form in ("adapted", "original"))
+    test = stats.ttest_rel(adapted, original)
+    low, high = test.confidence_interval()
+    mean = np.mean([pair["adapted"] - pair["original"] for pair in pairs])
+    out = printed(no_better_in_the_end)
+    told = [f"{mean:+.2f} ({low:+.2f}, {high:+.2f})", f"{test.pvalue:.2g}", "not shown to differ"]
+    assert row(out, "10", "all", "10")[:3] == told
+    assert f"by the interval a gain of {high:+.2f} at most (intervals of 95 %)" in out
+
+
+def test_final_correlations_are_scipys(printed: Printed, asking: Client) -> None:
+    out = printed(no_better_in_the_end)
+    metric = "valid_accuracy@final"
+    for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
+        frame = asking.cells(
+            fields=["width", "depth", metric], connected=True, dataset=dataset
+        ).to_pandas()
+        assert len(frame) == 15_284
+        for x, told in zip(("width", "depth"), row(out, dataset, metric, "15284"), strict=True):
+            rho = stats.spearmanr(frame[x].astype(float), frame[metric]).statistic
+            assert told == found(rho, 15_284, positive=True).replace("as claimed", "rises")
+
+
+def test_one_study_may_be_asked_for(run: Run) -> None:
+    out = run(at_other_learning_rates, "--study", 8)
+    assert re.findall(r"^study (\d+):", out, re.MULTILINE) == ["8"]
+    assert "coefficients of width: 0 as claimed, 1 against, 5 undecided; of depth: 0" in out
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        (smoother_loss, ["--study", "1"], "study 1 is of gradient-variance, not landscape or sm"),
+        (smoother_loss, ["--study", "99"], "there is no study 99"),
+        (faster_early, ["--recipe", "mine"], "not recorded for cifar10-valid, but held under re"),
+        (wide_and_shallow, ["--figure", "nowhere/x.svg"], "the picture isn't written: .*nowhere"),
+    ],
+)
+def test_what_cannot_be_had_is_told(
+    script: ModuleType, arguments: list[str], message: str, run: Run
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        run(script, *arguments)
+
+
+def test_other_pictures_are_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(wide_and_shallow, "--figure", "ranks.pdf")
+    assert "ranks.pdf ends neither in .svg nor in .png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", SCRIPTS[1:], ids=name)
+def test_a_server_without_studies_is_told_how_to_make_one(
+    script: ModuleType,
+    run: Run,
+    client: TestClient,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command is taken by the command line, as far as there is such a recipe."""
+    made = functools.partial(Client, transport=client._transport)
+    monkeypatch.setattr(claim, "Client", made)
+    arguments = []
+    if script is faster_early:  # the table's own accuracies, as this server has no sample
+        arguments = ["--recipe", "nb201-200", "--images", "original", "--source", "hpo-bench"]
+    with pytest.raises(SystemExit) as stopped:
+        run(script, *arguments)
+    why, command = str(stopped.value).split("\n")
+    assert re.fullmatch(r"http\S+ has no study of [a-z-]+ that has ended; this makes one:", why)
+    program, *words = shlex.split(command)
+    assert program == "cellwise"
+    done = CliRunner().invoke(COMMANDS, [*words, "--recipe", "none"])
+    assert done.exit_code == 1, done.output
+    # Cells, kind and settings are looked at first.
+    assert "no recipe 'none'" in " ".join(done.output.split())
+    with pytest.raises(SystemExit, match=r"study 1 is (cancelled: it has no|of variants, not)"):
+        run(script, *arguments, "--study", 1)
+
+
+def test_studies_of_two_spaces_are_told_apart() -> None:
+    item = {"x": "width", "y": "half_life", "ci": [0.1, 0.9], "n": 9, "reason": None}
+    rows = claim.judged(
+        [
+            {**item, "space": "darts", "coefficient": 0.5},
+            {**item, "space": "nasbench201", "coefficient": -1.0, "ci": [-1.0, -1.0]},
+        ],
+        claim.MORE,
+    )
+    assert claim.side_by_side(rows).splitlines() == [
+        "space        measure    n  width",
+        "darts        half_life  9  ρ = +0.50 (+0.10, +0.90) as claimed",
+        # Fisher's interval has no length there, however few the cells.
+        "nasbench201  half_life  9  ρ = -1, without an interval undecided",
+    ]
+    assert claim.side_by_side([]) == "no coefficient is defined"
+
+
+def test_help_needs_the_client_pandas_and_scipy_alone() -> None:
+    absent = ("altair", "duckdb", "fastapi", "orjson", "pydantic", "rich", "sklearn", "typer")
+    modules = ", ".join(script.__name__ for script in SCRIPTS)
+    code = f"import sys\nsys.modules |= dict.fromkeys({absent})\nimport {modules}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}{smoother_loss.__name__}.main()", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    for word in ("largest eigenvalue", "--url", "--figure FILE", "--study N"):
+        assert word in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_notebook_shows_what_is_saved(server: Server, tmp_path: Path) -> None:
+    """From top to bottom; its pictures are drawn and left out."""
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.scripts.notebook", "--url", server.url],
+        cwd=ROOT,
+        env=environment(IPYTHONDIR=str(tmp_path), JUPYTER_RUNTIME_DIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_saved_notebook_is_compared_cell_by_cell() -> None:
+    (file,) = notebook.FOLDER.glob("*.ipynb")
+    assert file.stat().st_size < 300_000
+    saved = nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
+    shown = [one for one in saved.cells if one.cell_type == "code" and one.outputs]
+    assert len(shown) >= 15
+    kinds = {kind for one in shown for output in one.outputs for kind in output.data}
+    assert kinds == {"text/plain", "text/html"}
+    other = deepcopy(saved)
+    (ranks,) = [one for one in other.cells if one.id == "ranks"]
+    (output,) = ranks.outputs
+    assert "96.44" in output.data["text/plain"]
+    output.data["text/plain"] = output.data["text/plain"].replace("96.44", "96.45")
+    assert notebook.changed(saved, saved) == []
+    assert notebook.changed(saved, other) == ["ranks"]
