@@ -15,7 +15,7 @@ from service.api.errors import CONFLICT, ConflictError
 from service.api.params import Query, openapi_parameters
 from service.api.schemas import Answer, Record
 from service.plots import processes
-from service.plots.render import render
+from service.plots.render import Picture
 from service.plots.views import Form, NothingToShowError, Theme
 
 _MEDIA_TYPES: dict[Form, str] = {
@@ -25,7 +25,7 @@ _MEDIA_TYPES: dict[Form, str] = {
 }
 
 _DRAWING = CapacityLimiter(processes.AT_ONCE)
-"""As many wait for a picture, on threads of their own, as there are processes that draw."""
+"""As many wait for a picture to be drawn, on threads of their own, as there are processes."""
 
 Endpoint = Callable[..., Awaitable[Response]]
 
@@ -109,14 +109,16 @@ async def drawn(
         ConflictError: there is nothing to show yet.
         QueryError: there is no such view of it.
     """
-    shown = await to_thread.run_sync(document)
+    folder = deps.queue(request).home / "plots"
 
-    def draw() -> bytes:
-        folder = deps.queue(request).home / "plots"
+    def find() -> tuple[Picture, bytes | None]:
+        picture = Picture(document(), view, form, folder=folder, theme=theme)
+        return picture, picture.kept()
+
+    picture, found = await to_thread.run_sync(find)
+    if found is None:
         try:
-            return render(shown, view, form, folder=folder, theme=theme)
+            found = await to_thread.run_sync(picture.drawn, limiter=_DRAWING)
         except NothingToShowError as error:
             raise ConflictError(str(error)) from None
-
-    picture = await to_thread.run_sync(draw, limiter=_DRAWING)
-    return Response(picture, media_type=_MEDIA_TYPES[form])
+    return Response(found, media_type=_MEDIA_TYPES[form])

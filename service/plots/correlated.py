@@ -21,6 +21,9 @@ _WIDTH, _HEIGHT = 560, 320
 def by_epoch(document: Document) -> Drawn:
     """A coefficient by epoch, a line a column, with its interval."""
     items, context = document["items"], document["context"]
+    defined = [item for item in items if item["coefficient"] is not None]
+    # Of three cells every line is steep: where intervals were asked for, what has none isn't drawn.
+    sound = [item for item in defined if item["ci"] or context["confidence"] is None]
     points = [
         {
             "x": item["x"],
@@ -30,16 +33,20 @@ def by_epoch(document: Document) -> Drawn:
             "high": item["ci"][1] if item["ci"] else item["coefficient"],
             "n": item["n"],
         }
-        for item in items
-        if item["coefficient"] is not None
+        for item in sound
     ]
     if not points:
         reasons = sorted({item["reason"] for item in items if item["reason"]})
+        if defined:
+            raise NothingToShowError("at no epoch are there cells enough for an interval")
         raise NothingToShowError(f"no coefficient is defined: {'; '.join(reasons) or 'no epochs'}")
     # The curve comes last: before it are what x, the controls and the filters were read from.
     *_, (measure, curve) = context["sets"].items()
     method = METHODS[items[0]["method"]]
-    notes = [_how(method, context), *_what(curve, document, [item["n"] for item in items])]
+    notes = [_how(method, context), *_what(curve, document, [item["n"] for item in sound])]
+    if len(sound) < len(defined):
+        few = len({item["epoch"] for item in defined} - {item["epoch"] for item in sound})
+        notes.append(f"{few} epochs with too few cells for an interval are not shown")
     columns = list(dict.fromkeys(item["x"] for item in items))
     chart, live = _lines(points, columns, method)
     title = f"Correlation of {' and '.join(columns)} with {words.measure(measure)}, by epoch"

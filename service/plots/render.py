@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -20,20 +21,12 @@ from service.plots import processes
 from service.plots.views import Form, Theme, checked
 
 TIMEOUT_S = 60.0
-KEPT = 200
-"""How many pictures a folder holds; the oldest make room."""
+KEPT, KEPT_BYTES = 200, 100_000_000
+"""How many pictures a folder holds, and of how many bytes; those not seen for longest make room."""
 
 
-def render(
-    document: Mapping[str, Any],
-    view: str | None,
-    form: Form,
-    *,
-    folder: Path,
-    theme: Theme = "light",
-    timeout_s: float = TIMEOUT_S,
-) -> bytes:
-    """The picture of a study or an answer, drawn or as ``folder`` keeps it.
+class Picture:
+    """The picture of a study or an answer, as ``folder`` keeps it or still to be drawn.
 
     Args:
         document: of the study, as ``GET /studies/{study}`` answers; or an answer with its ``kind``.
@@ -41,24 +34,46 @@ def render(
         form: what comes back; a diagram of a cell is drawn as ``png`` alone.
         folder: where pictures are kept by what they were drawn from; made if need be.
         theme: of the paper.
-        timeout_s: how long the drawing may take.
 
     Raises:
         QueryError: there is no such view of it.
-        NothingToShowError: no results yet that the view shows.
-        PlotError: it took too long, or failed.
     """
-    view = checked(document["kind"], document.get("settings", {}), view)
-    asked = orjson.dumps(
-        {"document": document, "view": view, "form": form, "theme": theme},
-        option=orjson.OPT_SERIALIZE_NUMPY,
-    )
-    place = folder / f"{hashlib.sha256(_drawing() + asked).hexdigest()}.{form}"
-    with contextlib.suppress(FileNotFoundError):
-        return place.read_bytes()
-    picture = processes.draw(asked, timeout_s)
-    _keep(place, picture)
-    return picture
+
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        view: str | None,
+        form: Form,
+        *,
+        folder: Path,
+        theme: Theme = "light",
+    ) -> None:
+        view = checked(document["kind"], document.get("settings", {}), view)
+        self._asked = orjson.dumps(
+            {"document": document, "view": view, "form": form, "theme": theme},
+            option=orjson.OPT_SERIALIZE_NUMPY,
+        )
+        name = hashlib.sha256(_drawing() + self._asked).hexdigest()
+        self._place = folder / f"{name}.{form}"
+
+    def kept(self) -> bytes | None:
+        """Its bytes, None where they are still to be drawn."""
+        with contextlib.suppress(FileNotFoundError):
+            picture = self._place.read_bytes()
+            os.utime(self._place)
+            return picture
+        return None
+
+    def drawn(self, timeout_s: float = TIMEOUT_S) -> bytes:
+        """Its bytes, drawn now and kept.
+
+        Raises:
+            NothingToShowError: no results yet that the view shows.
+            PlotError: it took longer than ``timeout_s``, or failed.
+        """
+        picture = processes.draw(self._asked, timeout_s)
+        _keep(self._place, picture)
+        return picture
 
 
 @cache
@@ -78,9 +93,13 @@ def _keep(place: Path, picture: bytes) -> None:
     with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
         file.write(picture)
     Path(file.name).replace(place)  # whole, or not there
-    times = {}
+    seen = []
     for kept in folder.glob("[!.]*"):
         with contextlib.suppress(FileNotFoundError):  # another request makes room too
-            times[kept] = kept.stat().st_mtime_ns
-    for old in sorted(times, key=times.__getitem__)[:-KEPT]:
-        old.unlink(missing_ok=True)
+            about = kept.stat()
+            seen.append((about.st_mtime_ns, about.st_size, kept))
+    room = KEPT_BYTES
+    for number, (_, size, kept) in enumerate(sorted(seen, reverse=True)):
+        room -= size
+        if number and (number >= KEPT or room < 0):
+            kept.unlink(missing_ok=True)

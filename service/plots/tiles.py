@@ -47,29 +47,31 @@ def shapes(document: Document) -> Drawn:
             tickCount=4,
         ),
     )
+    tooltip = [
+        alt.Tooltip("width:Q", format=".4~g"),
+        alt.Tooltip("depth:Q"),
+        alt.Tooltip("cells:Q", format=",d"),
+        alt.Tooltip("n:Q", title="n with the metric", format=",d"),
+        alt.Tooltip("mean:Q", title=f"mean {what}", format=".2f"),
+        alt.Tooltip("std:Q", title="standard deviation", format=".2f"),
+        alt.Tooltip("median:Q", format=".2f"),
+        alt.Tooltip("best:N", title="best cell"),
+    ]
     pick = alt.selection_point(name="pick", fields=["width", "depth"])
     base = alt.Chart(alt.NamedData("shapes")).encode(
         x=alt.X("width:O", title=words.axis("width", context), axis=_axis()),
         y=alt.Y("depth:O", title=words.axis("depth", context), sort="descending", axis=_axis()),
-        tooltip=[
-            alt.Tooltip("width:Q", format=".4~g"),
-            alt.Tooltip("depth:Q"),
-            alt.Tooltip("cells:Q", format=",d"),
-            alt.Tooltip("n:Q", title="n with the metric", format=",d"),
-            alt.Tooltip("mean:Q", title=f"mean {what}", format=".2f"),
-            alt.Tooltip("std:Q", title="standard deviation", format=".2f"),
-            alt.Tooltip("median:Q", format=".2f"),
-            alt.Tooltip("best:N", title="best cell"),
-        ],
     )
     width, height = (min(_SIDE * len(sides[name]), _MOST_SIDE) for name in ("width", "depth"))
     roomy = min(width / len(sides["width"]), height / len(sides["depth"])) >= _ROOMY
+    # Without a tooltip: what stands on a tile lets the pointer through to it.
     text = base.encode(color=alt.value(ON_TILES))
     layers = [
         base.mark_rect(strokeWidth=3, invalid="show")
         .encode(
             color=alt.condition("datum.mean === null", alt.value(_NO_VALUE), mean),
             stroke=alt.condition(pick, alt.value(INK), alt.value(PAPER), empty=False),
+            tooltip=tooltip,
         )
         .add_params(pick),
         text.mark_text(

@@ -35,16 +35,24 @@ def bundle(folder: Path) -> Path:
 
 
 def _make(place: Path) -> None:
-    command = [sys.executable, "-m", "service.web.bundle"]
-    made = subprocess.run(  # noqa: S603  (the command is fixed)
-        command, capture_output=True, timeout=TIMEOUT_S, check=False
-    )
-    if made.returncode != 0:
-        raise RuntimeError(f"no JavaScript from vl-convert: {made.stderr.decode()[-500:]}")
+    # -P: not from the folder that the server was started in, whatever lies there.
+    command = [sys.executable, "-P", "-m", "service.web.bundle"]
+    try:
+        made = subprocess.run(  # noqa: S603  (the command is fixed)
+            command, capture_output=True, timeout=TIMEOUT_S, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace")[-500:]
+        raise RuntimeError(f"no JavaScript from vl-convert: {said}") from None
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"no JavaScript from vl-convert within {TIMEOUT_S:g} s") from None
     place.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as file:
         file.write(made.stdout)
     Path(file.name).replace(place)  # whole, or not there
+    for old in place.parent.glob("charts-*.js"):
+        if old != place:
+            old.unlink(missing_ok=True)
 
 
 def main() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message, Receive, Scope, Send
 
 from service.api import deps
 from service.web.bundle import bundle
@@ -39,35 +38,36 @@ _HEADERS = {
 router = APIRouter(include_in_schema=False)
 
 
+class _Files(StaticFiles):
+    """Files with the page's headers."""
+
+    def file_response(self, *arguments: Any, **more: Any) -> Response:
+        """The file, or 304 where the browser has it."""
+        answer = super().file_response(*arguments, **more)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    def answer(self, request: Request, path: Path) -> Response:
+        """The file at ``path``, wherever that is."""
+        return self.file_response(path, path.stat(), request.scope)
+
+
+_files = _Files(directory=STATIC)
+
+
 @router.get("/")
-def page() -> Response:
+def page(request: Request) -> Response:
     """The page."""
-    return FileResponse(STATIC / "index.html", headers=_HEADERS)
+    return _files.answer(request, STATIC / "index.html")
 
 
 @router.get(f"{FILES}/charts.js")
 def charts(request: Request) -> Response:
     """The libraries that draw; made on the first request of a new home, which takes seconds."""
-    place = bundle(deps.queue(request).home / "cache")
-    return FileResponse(place, media_type="text/javascript", headers=_HEADERS)
-
-
-class _Files(StaticFiles):
-    """Static files with the page's headers."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = [
-                    (name.lower().encode(), value.encode()) for name, value in _HEADERS.items()
-                ]
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
-
-        await super().__call__(scope, receive, with_headers)
+    return _files.answer(request, bundle(deps.queue(request).home / "cache"))
 
 
 def install(app: FastAPI) -> None:
     """Let ``app`` serve the page."""
     app.include_router(router)
-    app.mount(FILES, _Files(directory=STATIC), name="page")
+    app.mount(FILES, _files, name="page")

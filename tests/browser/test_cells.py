@@ -48,7 +48,7 @@ def test_the_curves_by_seed_are_those_of_the_api(watched: Watched, server: Serve
 
 def test_variants_are_made_and_lead_on(watched: Watched) -> None:
     page = watched.open("#/cell/DARTS-V2")
-    page.get_by_role("button", name="made narrow and deep").click()
+    page.get_by_role("button", name="every node reads both inputs").click()
     watched.settled()
     made = page.locator("table", has_text="depth").last
     expect(made).to_contain_text("DARTS-V2-adapted")
@@ -108,11 +108,29 @@ def test_sources_say_origin_and_licence(watched: Watched, server: Server) -> Non
 
 
 def test_an_address_that_leads_nowhere(watched: Watched) -> None:
-    page = watched.open("#/nowhere")
-    expect(page.locator("#view")).to_contain_text("Nothing is here")
+    for link in ("#/nowhere", "#/cell/%", "#/jobs/..%2Fstudies%2F3", "#/jobs/1%2Fplot.json"):
+        page = watched.open(link)
+        expect(page.locator("#view")).to_contain_text("Nothing is here")
     page = watched.open("#/jobs/99999")
     expect(page.locator("#view .error")).to_be_visible()
     page = watched.open("#/studies/99999")
     expect(page.locator("#view .error")).to_be_visible()
     assert len(watched.refused) == 2
     watched.refused.clear()
+
+
+def test_who_comes_back_from_a_cell_goes_on_where_they_were(watched: Watched) -> None:
+    page = watched.open("#/?min_width=3")
+    page.locator("section[aria-labelledby=cells] tbody tr").last.scroll_into_view_if_needed()
+    there = page.evaluate("window.scrollY")
+    assert there > 500
+    page.locator("section[aria-labelledby=cells] tbody a").last.click()
+    watched.settled()
+    assert page.evaluate("window.scrollY") == 0
+    page.go_back()
+    watched.settled()
+    assert page.evaluate("window.scrollY") == there
+    page.get_by_role("link", name="Jobs").click()
+    watched.settled()
+    page.get_by_role("link", name="Explore").click()
+    expect(page.get_by_text("of 6,144 cells")).to_be_visible()

@@ -104,6 +104,62 @@ def test_the_best_cell_of_width_1_on_cifar100(watched: Watched, server: Server) 
     assert first(standing[-1][1]) == round(best["valid_accuracy@final"], 2)
 
 
+def test_what_is_typed_stays_as_it_is_typed(watched: Watched) -> None:
+    """Views follow while one types; neither the caret nor another box may suffer from that."""
+    page = watched.open()
+    box(page, "min_params_m").or_(box(page, "min_width")).first.focus()
+    page.keyboard.type("1")
+    expect(page).to_have_url(re.compile(r"min_width=1$"))
+    watched.settled()
+    page.keyboard.type(".5")
+    expect(page).to_have_url(re.compile(r"min_width=1\.5$"))
+    assert box(page, "min_width").input_value() == "1.5"
+    # Two boxes within the pause after which the address follows.
+    page.keyboard.press("Tab")
+    page.keyboard.type("3")
+    page.keyboard.press("Tab")
+    page.keyboard.type("2")
+    expect(page).to_have_url(re.compile(r"min_width=1\.5&max_width=3&min_depth=2$"))
+
+
+def test_what_is_folded_out_stays_so(watched: Watched) -> None:
+    page = watched.open()
+    page.get_by_text("Another column").click()
+    page.get_by_label("Column", exact=True).select_option("n_skip")
+    page.get_by_label("Value", exact=True).fill("2")
+    box(page, "connected").select_option("true")
+    expect(page).to_have_url(re.compile("connected=true"))
+    watched.settled()
+    expect(page.get_by_label("Column", exact=True)).to_have_value("n_skip")
+    page.get_by_role("button", name="Add").click()
+    expect(page).to_have_url(re.compile("min_n_skip=2"))
+
+
+def test_only_the_last_of_several_answers_is_shown(watched: Watched) -> None:
+    """The answer for width 1 comes after the one for width 3, which was asked for later."""
+    page = watched.open()
+    held: list[Any] = []
+    page.route("**/cells?*max_width=1&*", lambda route: held.append(route))
+    page.evaluate("location.hash = '#/?min_width=1&max_width=1'")
+    page.wait_for_function("() => location.hash.includes('max_width=1')")
+    page.evaluate("location.hash = '#/?min_width=3'")
+    expect(page.get_by_text("of 6,144 cells")).to_be_visible()
+    for route in held:
+        route.continue_()
+    watched.settled()
+    expect(page.get_by_text("of 6,144 cells")).to_be_visible()
+
+
+def test_one_seed_is_asked_for_everywhere(watched: Watched) -> None:
+    page = watched.open("#/?dataset=cifar100&seed=777")
+    links = page.locator("a[href*='/correlations'], a[href*='/groups'], a[href*='/cells?']")
+    calls = links.evaluate_all("links => links.map(one => one.getAttribute('href'))")
+    assert len(calls) > 5
+    for call in calls:
+        assert "seed=777" in call, call
+    expect(page.locator(".of-what").last).not_to_contain_text("standard deviation")
+
+
 def test_a_link_restores_the_view(watched: Watched, browser: Browser, server: Server) -> None:
     page = watched.open()
     box(page, "dataset").select_option("cifar10-valid")
@@ -163,6 +219,7 @@ def test_no_cell_passes(watched: Watched) -> None:
     page = watched.open("#/?min_width=3&max_width=2")
     expect(page.locator("#view")).to_contain_text("No cell passes these filters")
     # The charts say what they lack: 409 is their answer to that.
+    assert len(watched.refused) == 4
     assert all("409" in refused for refused in watched.refused)
     watched.refused.clear()
 
@@ -264,7 +321,7 @@ def test_the_table_sorts_pages_and_exports(watched: Watched, server: Server) -> 
 
 def test_every_view_names_its_call_and_the_call_answers(watched: Watched, server: Server) -> None:
     page = watched.open(f"#/?{PROXY}&min_width=2")
-    calls = page.locator(".call a").evaluate_all(
+    calls = page.locator(".call a, .board a[title^=GET]").evaluate_all(
         "links => links.map(one => one.getAttribute('href'))"
     )
     assert {urlsplit(call).path for call in calls} == {
@@ -292,8 +349,6 @@ def test_the_theme_is_chosen_and_kept(watched: Watched) -> None:
 
 def test_everything_is_reached_by_the_keyboard(watched: Watched) -> None:
     page = watched.open()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -304,6 +359,20 @@ def test_everything_is_reached_by_the_keyboard(watched: Watched) -> None:
         )
     for name in ("Explore", "Jobs", "dataset", "training", "min_width", "connected", "copy"):
         assert name in reached
+    page.reload()
+    watched.settled()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "view"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Explore the cells")
+    # Letters choose an option together, as in any form, though views follow at each.
+    box(page, "dataset").focus()
+    page.keyboard.type("cifar100")
+    expect(page).to_have_url(re.compile("dataset=cifar100$"))
+    watched.settled()
+    # On the way there, data sets were chosen whose cells have no correlations.
+    watched.refused[:] = [refused for refused in watched.refused if "409" not in refused]
     # A select changed by keys keeps the focus, though the form is made anew.
     box(page, "connected").focus()
     page.keyboard.press("ArrowDown")

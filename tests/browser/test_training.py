@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from data.library import DEFAULTS, Library
 from tests.browser.conftest import LAPTOP, Watched
 from tests.browser.test_explore import rows
 from tests.service.processes import Server, cellwise, serving
+from tests.service.test_training import RECIPE
 
 TRAINED_MS = 120_000
 
@@ -32,14 +36,28 @@ def test_train_a_cell_and_see_its_curve(watched: Watched, server: Server) -> Non
     page.get_by_role("link", name="nb201-000284").first.click()
     watched.settled()
     page.locator("section[aria-labelledby=learning] select").select_option(
-        page.locator("option", has_text="digits: quick, 6 epochs, validation").get_attribute(
-            "value"
-        )
+        page.locator(
+            "option", has_text="digits: quick, validation accuracy, all 6 epochs"
+        ).get_attribute("value")
     )
     watched.settled()
     expect(page.locator("section[aria-labelledby=learning] figure svg")).to_be_visible()
     standing = rows(page, "Accuracy of")
     assert f"{last['x-valid']['accuracy']:.2f} %" in [row[1] for row in standing]
+
+
+def test_a_cells_page_follows_what_is_trained_from_it(watched: Watched) -> None:
+    page = watched.open("#/cell/285?dataset=digits")
+    expect(page.locator("section[aria-labelledby=learning]")).not_to_contain_text("digits: quick")
+    page.locator("select[name=recipe]").select_option("quick")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator("section[aria-labelledby=learning] figure svg")).to_be_visible(
+        timeout=TRAINED_MS
+    )
+    watched.settled()
+    picker = page.locator("section[aria-labelledby=learning] select")
+    assert "digits: quick, validation accuracy, all 6 epochs" in picker.inner_text()
+    expect(page.locator("section[aria-labelledby=runs]")).to_contain_text("quick, 6 epochs")
 
 
 def test_what_is_known_is_not_trained_again(watched: Watched, server: Server) -> None:
@@ -74,6 +92,7 @@ def test_what_cant_be_trained_says_why(watched: Watched) -> None:
     page.get_by_label("Cells, one a line").fill("NASNet-B")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.locator("[role=status] .error")).to_contain_text("NASNet-A")
+    assert [refused.split()[0] for refused in watched.refused] == ["422"]
     watched.refused.clear()
 
 
@@ -109,12 +128,22 @@ def test_a_closed_server_asks_for_a_token(browser: Browser, closed: tuple[Server
     page.goto(server.url)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("cellwise token add")
+    # Who declines isn't asked again by what the page reads by itself; what is typed stays.
+    dialog.get_by_role("button", name="Cancel").click()
+    page.goto(f"{server.url}/#/jobs")
+    expect(page.locator("#view")).to_contain_text("cellwise token add")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Token").click()
     dialog.get_by_label("Token").fill("wrong")
     dialog.get_by_role("button", name="Keep").click()
     expect(dialog).to_contain_text("not known")
     dialog.get_by_label("Token").fill(token)
     dialog.get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("table", name="Training jobs")).to_be_visible()
+    expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Explore").click()
     expect(page.get_by_text("of 15,625 cells")).to_be_visible()
+    expect(page.locator("#said")).to_be_empty()
     assert all(refused.startswith("401") for refused in watched.refused)
     watched.refused.clear()
     watched.settled()
@@ -125,3 +154,34 @@ def test_a_closed_server_asks_for_a_token(browser: Browser, closed: tuple[Server
     assert Path(download.value.path()).read_text().count("\n") == 15_626
     watched.check()
     context.close()
+
+
+def test_a_home_without_tables_learns_of_what_is_trained(
+    browser: Browser, empty_home: Path, tmp_path: Path
+) -> None:
+    """Views know at once what a training has brought, whoever started it."""
+    home = Path(shutil.copytree(empty_home, tmp_path / "home"))
+    with closing(Library.open(home)) as opened:
+        for name, note in DEFAULTS.items():
+            opened.store.set_note(note, name)
+    (home / "recipes").mkdir()
+    (home / "recipes" / "quick.toml").write_text(RECIPE)
+    with serving(home) as server:
+        context = browser.new_context(viewport=LAPTOP)
+        watched = Watched(context.new_page(), server.url)
+        page = watched.open()
+        expect(page.locator("#view")).to_contain_text("No accuracies are loaded yet")
+        done = cellwise("train", "ENAS", "--recipe", "quick", "--home", home)
+        assert done.returncode == 0, done.stderr
+        page.get_by_role("link", name="Named cells").click()
+        watched.settled()
+        expect(page.locator("figure svg")).to_have_count(2)
+        page.get_by_role("link", name="ENAS", exact=True).first.click()
+        watched.settled()
+        assert "all 6 epochs" in page.locator("#view select").first.inner_text()
+        page.get_by_role("link", name="Explore").click()
+        watched.settled()
+        expect(page.locator("#view")).to_contain_text("quick, 6 epochs (1 cell)")
+        watched.refused.clear()  # of one cell there are no correlations
+        watched.check()
+        context.close()

@@ -46,6 +46,23 @@ def _text(module: str) -> str:
     return (STATIC / module).read_text(encoding="utf-8")
 
 
+def test_every_export_is_used() -> None:
+    imported = {
+        (other, name.strip())
+        for module in MODULES
+        for names, other in re.findall(
+            r'^import \{([^}]+)\} from "\./([\w.]+)";', _text(module.name), re.M
+        )
+        for name in names.split(",")
+    }
+    for module in MODULES:
+        exported = re.findall(
+            r"^export (?:async )?(?:function|const|class) (\w+)", _text(module.name), re.M
+        )
+        for name in exported:
+            assert (module.name, name) in imported, f"{name} of {module.name}"
+
+
 def test_every_module_is_used() -> None:
     imported = {"app.js"} | {
         other
@@ -63,10 +80,12 @@ def test_a_browser_is_told_to_ask_this_server_alone(client: TestClient, path: st
     assert sources <= {"'none'", "'self'", "'unsafe-eval'", "'unsafe-inline'", "blob:", "data:"}
 
 
-def test_an_unchanged_file_is_not_sent_again(client: TestClient) -> None:
-    first = client.get("/page/app.js")
-    again = client.get("/page/app.js", headers={"If-None-Match": first.headers["etag"]})
+@pytest.mark.parametrize("path", ["/", "/page/app.js", "/page/charts.js"])
+def test_an_unchanged_file_is_not_sent_again(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304
+    assert again.content == b""
 
 
 @pytest.mark.parametrize("path", ["/page/nothing.js", "/page/../settings.py", "/page/"])

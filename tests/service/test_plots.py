@@ -29,9 +29,9 @@ from service.plots import processes
 from service.plots import render as rendering
 from service.plots.captions import MOST_PANELS
 from service.plots.drawing import chart, picture
-from service.plots.render import render
+from service.plots.render import TIMEOUT_S, Picture
 from service.plots.themes import COLOURS
-from service.plots.views import VIEWS, NothingToShowError, PlotError, views_of
+from service.plots.views import VIEWS, Form, NothingToShowError, PlotError, views_of
 from service.studies.kinds import KINDS, VariantsStudy
 from tests.conftest import ROOT, client_of
 from tests.service.helpers import get, is_problem, refused
@@ -242,6 +242,20 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
         ("line", 2),
     ),
 ]
+
+
+def render(
+    document: dict[str, Any],
+    view: str | None,
+    form: Form,
+    *,
+    folder: Path,
+    timeout_s: float = TIMEOUT_S,
+) -> bytes:
+    """The picture, kept or drawn."""
+    picture = Picture(document, view, form, folder=folder)
+    kept = picture.kept()
+    return picture.drawn(timeout_s) if kept is None else kept
 
 
 def texts(svg: bytes) -> str:
@@ -504,6 +518,15 @@ def test_pictures_are_kept_up_to_a_number(tmp_path: Path, monkeypatch: pytest.Mo
     assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
     assert render(studies[2], "shape", "png", folder=tmp_path) == b"5"
     assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"5"]
+    # What was seen last stays, whenever it was made; and bytes are counted too.
+    for place in tmp_path.iterdir():
+        os.utime(place, (0, 0))
+    assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
+    assert render(studies[0], "shape", "svg", folder=tmp_path) == b"6"
+    assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"6"]
+    monkeypatch.setattr(rendering, "KEPT_BYTES", 1)
+    assert render(studies[1], "shape", "svg", folder=tmp_path) == b"7"
+    assert [place.read_bytes() for place in tmp_path.iterdir()] == [b"7"]
 
 
 def test_what_other_code_drew_is_drawn_anew(tmp_path: Path) -> None:
@@ -512,7 +535,8 @@ def test_what_other_code_drew_is_drawn_anew(tmp_path: Path) -> None:
     code = (
         "import sys, json; from pathlib import Path; from service.plots import render as r\n"
         "folder, name, document = sys.argv[1:]; r.processes.draw = lambda *_: name.encode()\n"
-        "print(r.render(json.loads(document), None, 'svg', folder=Path(folder)).decode())"
+        "picture = r.Picture(json.loads(document), None, 'svg', folder=Path(folder))\n"
+        "print((picture.kept() or picture.drawn()).decode())"
     )
     copied = shutil.copytree(ROOT / "service", tmp_path / "service")
 

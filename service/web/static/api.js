@@ -3,11 +3,12 @@
 const TOKEN = "cellwise-token";
 
 /** What the API refused, in its own words (RFC 9457); `status` 0: no answer at all. */
-export class Problem extends Error {
-  constructor(status, title, detail) {
-    super(detail || title);
+class Problem extends Error {
+  /** `read`: whether it was a read that was refused. */
+  constructor(status, message, read = true) {
+    super(message);
     this.status = status;
-    this.title = title;
+    this.read = read;
   }
 }
 
@@ -61,19 +62,12 @@ async function send(method, path, body, signal) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(
-      0,
-      "No answer",
-      "The server doesn't answer: has it been stopped, or is the network gone?",
-    );
+    throw new Problem(0, "The server doesn't answer: has it been stopped, or is the network gone?");
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  const refused = new Problem(
-    answer.status,
-    problem.title || `Status ${answer.status}`,
-    problem.detail,
-  );
+  const said = problem.detail || problem.title || `The server answers ${answer.status}.`;
+  const refused = new Problem(answer.status, said, method === "GET");
   if (answer.status === 401)
     document.dispatchEvent(new CustomEvent("token-needed", { detail: refused }));
   throw refused;
@@ -87,12 +81,15 @@ export function openWithToken(event) {
   send("GET", link.getAttribute("href"))
     .then(async (answer) => {
       const file = URL.createObjectURL(await answer.blob());
-      const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") || "");
-      const path = new URL(link.href).pathname;
-      Object.assign(document.createElement("a"), {
-        href: file,
-        download: name ? name[1] : path.split("/").pop(),
-      }).click();
+      const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") || "")?.[1];
+      const opened = document.createElement("a");
+      opened.href = file;
+      if (name || link.hasAttribute("download")) {
+        opened.download = name ?? new URL(link.href).pathname.split("/").pop();
+      } else {
+        opened.target = "_blank";
+      }
+      opened.click();
       setTimeout(() => URL.revokeObjectURL(file), 60_000);
     })
     .catch((problem) =>

@@ -7,55 +7,72 @@ import { explore } from "./explore.js";
 import { jobView } from "./job.js";
 import { jobsView } from "./jobs.js";
 import { namedCells } from "./named.js";
+import { forget } from "./recorded.js";
 import { here, link } from "./route.js";
 import { sourcesView } from "./sources.js";
-import { studiesView, studyView } from "./studies.js";
+import { studiesView } from "./studies.js";
+import { studyView } from "./study.js";
 import { follow, toggle } from "./theme.js";
 
+const EXPLORE = "explore null";
+const NUMBER = /^\d{1,9}$/;
+
+/** What each address shows; null where there is no such place. */
 const VIEWS = {
-  explore: () => explore(),
-  cell: (of) => cellView(of),
-  named: () => namedCells(),
-  jobs: (of) => (of === null ? jobsView() : jobView(of)),
-  studies: (of) => (of === null ? studiesView() : studyView(of)),
-  sources: () => sourcesView(),
+  explore: (of) => (of === null ? explore() : null),
+  cell: (of) => (of ? cellView(of) : null),
+  named: (of) => (of === null ? namedCells() : null),
+  jobs: (of) => (of === null ? jobsView() : NUMBER.test(of) ? jobView(of) : null),
+  studies: (of) => (of === null ? studiesView() : NUMBER.test(of) ? studyView(of) : null),
+  sources: (of) => (of === null ? sourcesView() : null),
 };
 
 const place = document.getElementById("view");
 const dialog = document.getElementById("token");
 let shown = null;
+let declined = false;
+/** Explore as it was left: who comes back from a cell goes on where they were. */
+let kept = null;
+let left = null;
 
-function show() {
+async function show() {
   const { view, of, parameters } = here();
   const key = `${view} ${of}`;
+  say("");
   if (shown?.key !== key) {
-    shown?.end();
-    shown = Object.hasOwn(VIEWS, view) ? VIEWS[view](of) : nowhere(view);
+    if (shown?.key === EXPLORE) kept = { view: shown, address: left, y: window.scrollY };
+    else shown?.end();
+    forget();
+    const again = key === EXPLORE && kept?.view;
+    shown = again || (Object.hasOwn(VIEWS, view) && VIEWS[view](of)) || nowhere();
+    const first = document.activeElement === document.body || place.firstChild === null;
     shown.key = key;
     fill(place, shown.element);
-    document.title = `${shown.title} – Cellwise`;
-    window.scrollTo(0, 0);
+    window.scrollTo(0, again && kept.address === location.hash ? kept.y : 0);
+    if (!first) place.focus({ preventScroll: true });
   }
   for (const entry of document.querySelectorAll("nav a[data-view]")) {
     if (entry.dataset.view === view) entry.setAttribute("aria-current", "page");
     else entry.removeAttribute("aria-current");
   }
-  shown.update(parameters).catch?.((problem) => say(problem.message));
+  const current = shown;
+  left = location.hash;
+  if (key === EXPLORE)
+    document.querySelector("nav [data-view=explore]").href = location.hash || "#/";
+  document.title = `${current.title} – Cellwise`;
+  try {
+    await current.update(parameters);
+  } catch (problem) {
+    if (current === shown) say(problem.message);
+  }
+  if (current === shown) document.title = `${current.title} – Cellwise`;
 }
 
-function nowhere(view) {
-  const element = h(
-    "div",
-    { class: "main" },
-    h("h1", {}, "Nothing is here"),
-    h(
-      "p",
-      {},
-      `The page has no view “${view}”. `,
-      h("a", { href: link("explore") }, "Explore the cells"),
-    ),
-  );
-  return { element, update: async () => null, title: "Nothing is here", end: () => null };
+function nowhere() {
+  const back = h("a", { href: link("explore") }, "Explore the cells");
+  const told = h("p", {}, `The page has no such place: ${location.hash}. `, back);
+  const element = h("div", { class: "main" }, h("h1", {}, "Nothing is here"), told);
+  return { element, update: () => null, title: "Nothing is here", end: () => null };
 }
 
 function say(message) {
@@ -69,14 +86,33 @@ function findCell(event) {
   event.target.reset();
 }
 
+/** Ask for a token; where `problem` says why, not again once that was declined. */
 function askToken(problem) {
-  fill(
-    document.getElementById("why"),
-    problem?.message ??
-      "A token lets you train cells and cancel jobs, and read a closed server. It stays in this browser.",
-  );
+  if (dialog.open || (problem?.read && declined)) return;
+  const why =
+    "A token lets you train cells and cancel jobs, and read a closed server. It stays in this browser.";
+  fill(document.getElementById("why"), problem?.message ?? why);
   dialog.querySelector("input").value = token() ?? "";
-  if (!dialog.open) dialog.showModal();
+  dialog.showModal();
+}
+
+function closed() {
+  declined = dialog.returnValue !== "keep";
+  if (declined) return;
+  const given = dialog.querySelector("input").value.trim();
+  // A header takes no others, and no token has any.
+  if (/^[!-~]*$/.test(given)) {
+    keepToken(given);
+    show();
+  } else {
+    askToken({ message: "This is no token: it has characters that no token has." });
+  }
+}
+
+function skip(event) {
+  // The part behind # is the page's address: the link can't be followed.
+  event.preventDefault();
+  place.focus();
 }
 
 follow();
@@ -86,12 +122,7 @@ document.getElementById("token-button").addEventListener("click", () => askToken
 document.addEventListener("token-needed", (event) => askToken(event.detail));
 document.addEventListener("say", (event) => say(event.detail));
 document.addEventListener("click", openWithToken);
-dialog.addEventListener("close", () => {
-  if (dialog.returnValue !== "keep") return;
-  keepToken(dialog.querySelector("input").value.trim());
-  shown?.end();
-  shown = null;
-  show();
-});
+dialog.addEventListener("close", closed);
+document.querySelector(".skip").addEventListener("click", skip);
 window.addEventListener("hashchange", show);
 show();

@@ -1,77 +1,71 @@
 // "Does width predict accuracy?" for every training that is recorded: early on, and at the end.
 
-import { get } from "./api.js";
-import { count, fill, fixed, h, many, table } from "./dom.js";
-import { callLink } from "./figure.js";
+import { address, get } from "./api.js";
+import { count, fill, h, many, signed, table } from "./dom.js";
+import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainingName } from "./recorded.js";
-import { here, link } from "./route.js";
-import { measureName, setName, who } from "./say.js";
+import { here, link, set } from "./route.js";
+import { measureName, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
 const MOST = 10;
 const METHODS = { spearman: "Spearman's ρ", kendall: "Kendall's τ-b", pearson: "Pearson's r" };
 
+const MEANING =
+  "+1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.";
+const CHOSEN =
+  "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
+const OTHERS = "Where n differs, early and end are of different cells.";
+
 /** The board; `update(registry, choice, parameters)`: those of filters and of the coefficient. */
 export function board() {
   const about = h("p", { class: "hint" });
   const body = h("div", {});
-  const calls = h("div", { class: "links" });
   const element = h(
     "section",
     { class: "card", "aria-labelledby": "board" },
     h("h2", { id: "board" }, "Does width or depth predict accuracy?"),
     about,
     body,
-    calls,
   );
-  let asking = null;
+  const runs = latest();
 
   async function update(registry, choice, given) {
-    asking?.abort();
-    asking = new AbortController();
-    const { signal } = asking;
+    const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
-    fill(
-      about,
-      `${method} with its 95 % interval: +1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.`,
-    );
+    const within = here().parameters.get("group_by");
+    const groups = within
+      ? ` Within groups of equal ${within === "ops" ? "operations" : within}: their mean, weighted by size.`
+      : "";
+    fill(about, `${method} with its 95 % interval: ${MEANING}${groups}`);
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
-    const shown = there.flatMap((training) => measured(registry, choice, training)).slice(0, MOST);
+    const all = there.flatMap((training) => measured(registry, choice, training));
+    const shown = all.slice(0, MOST);
     const answers = await Promise.all(shown.map((one) => ask(one, given, signal)));
     if (signal.aborted) return;
     fill(
       body,
       shown.length
-        ? rows(choice, shown, answers)
+        ? rows(choice, shown, answers, given, all.length - shown.length)
         : h("p", { class: "empty" }, "No accuracy is recorded for this data set yet."),
-    );
-    fill(
-      calls,
-      answers
-        .filter((answer) => answer.call)
-        .slice(0, 1)
-        .map((answer) => callLink("/correlations", answer.call)),
     );
     element.setAttribute("aria-busy", "false");
   }
 
-  return { element, update };
+  return { element, update, end: runs.end };
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */
 function measured(registry, choice, training) {
-  return training.measures.map(({ measure }) => {
+  return training.measures.map(({ measure, seeds }) => {
     const { recipe, images, schedule } = training;
-    const wanted = new URLSearchParams({
-      dataset: choice.dataset,
-      recipe,
-      images,
-      schedule,
-      measure,
-    });
+    const { dataset } = choice;
+    const wanted = new URLSearchParams({ dataset, recipe, images, schedule, measure });
+    // One seed where it was trained from that one too.
+    if (seeds.map(String).includes(choice.seed)) wanted.set("seed", choice.seed);
     const found = chosen(registry, wanted);
     const early =
       choice.early !== null && found.epochs.slice(0, -1).includes(choice.early)
@@ -97,13 +91,17 @@ async function ask(one, given, signal) {
   }
 }
 
-function rows(choice, shown, answers) {
+function rows(choice, shown, answers, given, more) {
   const told = shown.map((one, place) => ({ one, ...answers[place] }));
   const some = told.filter(
     (entry) => entry.problem || entry.items.some((item) => item.coefficient !== null),
   );
-  const head = ["training", ...TOPOLOGY.flatMap((x) => [`${x}, early`, `${x}, at the end`])];
-  const lines = some.map(({ one, items, problem }) => {
+  const head = [
+    "training",
+    ...TOPOLOGY.flatMap((x) => [`${x}, early`, `${x}, at the end`]),
+    "call",
+  ];
+  const lines = some.map(({ one, call, items, problem }) => {
     const name = h(
       "a",
       { href: link("explore", null, [...one.parameters, ...kept()]) },
@@ -112,7 +110,7 @@ function rows(choice, shown, answers) {
     const on = h(
       "small",
       { class: "below" },
-      `${measureName(one.measure.measure)}, ${setName(one.measure.set)}`,
+      `${measureName(one.measure.measure)}, ${setName(one.measure.set)}, ${seedName(one.seed)}`,
     );
     const first = h(
       "th",
@@ -120,12 +118,15 @@ function rows(choice, shown, answers) {
       name,
       on,
     );
-    if (problem) return [first, h("td", { colspan: 2 * TOPOLOGY.length, class: "error" }, problem)];
+    if (problem)
+      return [first, h("td", { colspan: 2 * TOPOLOGY.length + 1, class: "error" }, problem)];
+    const called = address("/correlations", call);
     return [
       first,
       ...TOPOLOGY.flatMap((x) =>
         [one.early, one.last].map((epoch) => coefficient(one, items, x, epoch)),
       ),
+      h("a", { href: called, "data-file": true, title: `GET ${called}` }, h("code", {}, "GET")),
     ];
   });
   const left = told.length - some.length;
@@ -142,7 +143,26 @@ function rows(choice, shown, answers) {
           `${some.length ? "Left out: " : ""}${many(left, "measure of a training", "measures of trainings")} of which no correlation is defined for these cells (too few, or all of one width and depth).`,
         )
       : null,
+    given.some(([name]) => name.endsWith("_metric")) && h("p", { class: "of-what" }, CHOSEN),
+    some.some(differs) && h("p", { class: "of-what" }, OTHERS),
+    !some.length && elsewhere(),
+    more
+      ? h("p", { class: "of-what" }, `Not shown: ${many(more, "further measure")} of trainings.`)
+      : null,
   ];
+}
+
+/** Whether the numbers of a row are of different cells. */
+function differs({ items }) {
+  return items && new Set(items.map((item) => item.n)).size > 1;
+}
+
+/** The other space, where this one has none of these results. */
+function elsewhere() {
+  if (here().parameters.has("space")) return null;
+  const go = () => set("space", "darts");
+  const button = h("button", { type: "button", class: "inline", on: { click: go } }, "Show those");
+  return h("p", { class: "of-what" }, "They may be of cells of the DARTS space. ", button);
 }
 
 function isChosen(one, choice) {
@@ -160,18 +180,17 @@ function coefficient(one, items, x, epoch) {
   if (epoch === null) return h("td", { class: "none" }, "no early epoch recorded");
   const found = items.find((item) => item.x === x && item.y === metricAt(one, epoch));
   if (found.coefficient === null) return h("td", { class: "none" }, found.reason);
-  const sign =
-    found.ci && found.ci[0] > 0 ? "more" : found.ci && found.ci[1] < 0 ? "less" : "unclear";
+  if (!found.ci) {
+    const told = `${signed(found.coefficient)}: no interval, of ${many(found.n, "cell")}`;
+    return h("td", { class: "none", title: who(found) }, told);
+  }
+  const sign = found.ci[0] > 0 ? "more" : found.ci[1] < 0 ? "less" : "unclear";
   return h(
     "td",
     { class: `number ${sign}`, title: who(found) },
     h("strong", {}, signed(found.coefficient)),
-    found.ci && h("small", {}, ` [${signed(found.ci[0])}, ${signed(found.ci[1])}]`),
+    h("small", {}, ` [${signed(found.ci[0])}, ${signed(found.ci[1])}]`),
     h("small", { class: "below" }, `epoch ${epoch} of ${one.training.schedule}`),
     h("small", { class: "below" }, `n = ${count(found.n)}`),
   );
-}
-
-function signed(value) {
-  return (value > 0 ? "+" : "") + fixed(value);
 }

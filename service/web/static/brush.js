@@ -8,7 +8,7 @@ import { metricName } from "./say.js";
 const BRUSHED_MS = 150;
 const SHOWN = 10;
 
-/** The list beside a scatter; `over(x, y, parameters)` says of what, `follow(view)` of which chart. */
+/** The list beside a scatter; `over(x, y, parameters, columns)` says of what, `follow(view)` of which chart. */
 export function brushed() {
   const cells = cellsTable("Cells in the brushed region", { narrow: true });
   const inputs = ["x from", "x to", "y from", "y to"].map((label) =>
@@ -39,8 +39,15 @@ export function brushed() {
   let common = [];
   let bounds = null;
   let chart = null;
+  let columns = [];
 
-  function over(x, y, parameters) {
+  /** Bounds on a column have parameters of their own, those on a metric name it. */
+  function isMetric(axis) {
+    return !columns.includes(axis);
+  }
+
+  function over(x, y, parameters, known) {
+    columns = known.map((column) => column.name);
     if (axes.join() !== [x, y].join()) nothing();
     axes = [x, y];
     common = parameters;
@@ -58,7 +65,10 @@ export function brushed() {
   }
 
   function fromChart(region) {
-    if (!region.x || !region.y) return;
+    if (!region.x || !region.y) {
+      if (bounds) empty();
+      return;
+    }
     bounds = [...sorted(region.x), ...sorted(region.y)];
     inputs.forEach((input, place) => (input.value = bounds[place].toFixed(2)));
     show();
@@ -73,12 +83,7 @@ export function brushed() {
   function show() {
     keep.disabled = clear.disabled = false;
     if (!list.contains(cells.element)) fill(list, cells.element);
-    cells.update(
-      [...common, ...limits()],
-      axes.filter((axis) => axis.includes("@")),
-      `-${axes[1]}`,
-      SHOWN,
-    );
+    cells.update([...common, ...limits()], axes.filter(isMetric), `-${axes[1]}`, SHOWN);
   }
 
   function limits() {
@@ -87,34 +92,43 @@ export function brushed() {
       const axis = axes[place < 2 ? 0 : 1];
       const bound = place % 2 ? "max" : "min";
       const text = String(Number(value.toFixed(4)));
-      return [
-        axis.includes("@") ? [`${bound}_metric`, `${axis}:${text}`] : [`${bound}_${axis}`, text],
-      ];
+      return [isMetric(axis) ? [`${bound}_metric`, `${axis}:${text}`] : [`${bound}_${axis}`, text]];
     });
   }
 
   function asFilter() {
     const next = without();
     for (const [name, value] of limits()) {
-      if (name.endsWith("_metric")) next.append(name, value);
-      else next.set(name, value);
+      // Instead of a bound on the same that is there: several of one metric would all hold.
+      const [metric] = value.split(":");
+      if (name.endsWith("_metric")) {
+        const others = next.getAll(name).filter((one) => one.split(":")[0] !== metric);
+        next.delete(name);
+        for (const one of [...others, value]) next.append(name, one);
+      } else {
+        next.set(name, value);
+      }
     }
     nothing();
     change(next);
   }
 
   function nothing() {
-    bounds = null;
-    keep.disabled = clear.disabled = true;
-    inputs.forEach((input) => (input.value = ""));
-    fill(list);
+    empty();
     chart
       ?.signal("brush_tuple", null)
       .runAsync()
       .catch(() => null);
   }
 
-  return { element, over, follow };
+  function empty() {
+    bounds = null;
+    keep.disabled = clear.disabled = true;
+    inputs.forEach((input) => (input.value = ""));
+    fill(list);
+  }
+
+  return { element, over, follow, end: cells.end };
 }
 
 function sorted(pair) {

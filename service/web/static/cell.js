@@ -2,11 +2,13 @@
 
 import { get } from "./api.js";
 import { diagram } from "./diagram.js";
-import { duration, fill, fixed, h, many, number, table } from "./dom.js";
+import { duration, fill, fixed, h, many, number, retry, table } from "./dom.js";
 import { callLink } from "./figure.js";
+import { latest } from "./latest.js";
 import { learningOf } from "./learning.js";
-import { registry } from "./recorded.js";
+import { forget, registry } from "./recorded.js";
 import { relatives } from "./relatives.js";
+import { here } from "./route.js";
 import { setName } from "./say.js";
 import { trainForm } from "./train.js";
 
@@ -17,38 +19,54 @@ export function cellView(of) {
   const top = h("div", {}, h("p", { class: "empty" }, "Loading the cell …"));
   const learning = learningOf(of);
   const rest = h("div", {});
+  const trainings = h("div", {});
   const element = h("div", { class: "main", "aria-busy": "true" }, top, rest);
+  const runs = latest();
+  const view = { element, update, title: of, end };
   let found = null;
 
   async function update(parameters) {
+    const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
-    await show(parameters);
-    element.setAttribute("aria-busy", "false");
-  }
-
-  async function show(parameters) {
     try {
       found ??= await get(`/cells/${encodeURIComponent(of)}`);
+      view.title = found.name ?? found.id;
+      const known = await registry();
+      if (signal.aborted) return;
+      if (!rest.firstChild) await frame(known, signal);
+      if (!signal.aborted) await learning.update(known, found, parameters);
     } catch (problem) {
-      fill(top, h("h1", {}, of), h("p", { class: "error" }, problem.message));
-      return;
+      if (signal.aborted) return;
+      const told = h("p", { class: "error" }, problem.message);
+      fill(top, h("h1", {}, of), told, problem.status === 0 && retry(() => update(parameters)));
     }
-    document.title = `${found.name ?? found.id} – Cellwise`;
-    const known = await registry();
-    if (!rest.firstChild) {
-      fill(top, await head(found, known));
-      fill(
-        rest,
-        learning.element,
-        h("section", { class: "card", "aria-labelledby": "train" }, await trainForm(found)),
-        relatives(found),
-        runs(found),
-      );
-    }
-    await learning.update(known, found, parameters);
+    if (!signal.aborted) element.setAttribute("aria-busy", "false");
   }
 
-  return { element, update, title: of, end: learning.end };
+  /** All that doesn't hang on what is chosen. */
+  async function frame(known, signal) {
+    const [heading, form] = await Promise.all([head(found, known), trainForm(found, renew)]);
+    if (signal.aborted) return;
+    fill(top, heading);
+    fill(trainings, runsOf(found));
+    const training = h("section", { class: "card", "aria-labelledby": "train" }, form);
+    fill(rest, learning.element, training, relatives(found, known), trainings);
+  }
+
+  /** A training has ended: what is recorded is another now. */
+  async function renew() {
+    forget();
+    found = await get(`/cells/${encodeURIComponent(of)}`);
+    fill(trainings, runsOf(found));
+    await update(here().parameters);
+  }
+
+  function end() {
+    runs.end();
+    learning.end();
+  }
+
+  return view;
 }
 
 async function head(cell, known) {
@@ -134,9 +152,14 @@ async function shapeRanks(cell) {
 
 function rankSaid(name, rank) {
   if (rank.rank === null) return `${name}: ${rank.reason}`;
-  const most = { width: "widest", depth: "shallowest" }[name];
-  const place = rank.position === 1 ? `the ${most}` : `${ordinal(rank.position)} ${most} value`;
-  return `${name} ${number(rank.value)}: ${place} of ${rank.positions} among ${rank.among} (rank ${rank.rank.toLocaleString("en-US")})`;
+  const [most, least] = { width: ["widest", "narrowest"], depth: ["shallowest", "deepest"] }[name];
+  const place =
+    rank.position === 1
+      ? `the ${most}`
+      : rank.position === rank.positions
+        ? `the ${least}`
+        : `${ordinal(rank.position)} ${most}`;
+  return `${name} ${number(rank.value)}: ${place} of ${rank.positions} values among ${rank.among} (rank ${number(rank.rank)})`;
 }
 
 function ordinal(value) {
@@ -152,7 +175,7 @@ function describe(cell) {
   return `Diagram of ${cell.name ?? cell.id}: ${edges.join("; ")}`;
 }
 
-function runs(cell) {
+function runsOf(cell) {
   if (!cell.runs.length) return null;
   const rows = cell.runs.map((run) => [
     run.dataset,

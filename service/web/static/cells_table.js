@@ -3,6 +3,7 @@
 import { address, get } from "./api.js";
 import { count, fill, fixed, h, number, table } from "./dom.js";
 import { callLink } from "./figure.js";
+import { latest } from "./latest.js";
 import { here, link, set } from "./route.js";
 import { metricName, ofWhat } from "./say.js";
 
@@ -23,7 +24,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   const body = h("div", {});
   const pages = h("p", { class: "pages" });
   const element = h("div", { class: "cells" }, status, body, pages);
-  let asking = null;
+  const runs = latest();
   let current = null;
 
   async function update(parameters, metrics, sort, limit) {
@@ -36,14 +37,13 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   }
 
   async function show(call, metrics, sort, limit, cursors) {
-    asking?.abort();
-    asking = new AbortController();
+    const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     const paged = [...call, ["limit", String(limit)], ["cursor", cursors.at(-1)]].filter(
       ([, value]) => value !== null,
     );
     try {
-      const page = await get("/cells", paged, asking.signal);
+      const page = await get("/cells", paged, signal);
       const first = (cursors.length - 1) * limit;
       fill(
         status,
@@ -75,7 +75,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
         ),
       );
     } catch (problem) {
-      if (problem.name === "AbortError") return;
+      if (signal.aborted) return;
       current = null;
       fill(status);
       fill(body, h("p", { class: "error" }, problem.message));
@@ -104,7 +104,8 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
       h(
         "p",
         { class: "of-what" },
-        `${metricName(name)}: ${ofWhat(page.context, name)} (± standard deviation over seeds)`,
+        `${metricName(name)}: ${ofWhat(page.context, name)}`,
+        page.context.seed === "mean" ? " (± standard deviation over seeds)" : null,
       ),
     );
     return [table(caption, heads, lines), told];
@@ -122,11 +123,11 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     );
   }
 
-  return { element, update };
+  return { element, update, end: runs.end };
 }
 
 /** The page of a cell, in the data set, training and measure of this view. */
-export function cellLink(id) {
+function cellLink(id) {
   const kept = [...here().parameters].filter(([name]) =>
     ["dataset", "recipe", "images", "schedule", "measure"].includes(name),
   );

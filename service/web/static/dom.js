@@ -23,14 +23,48 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** The same, keeping the focus on the control with the same `data-key`. */
+/**
+ * The same, keeping what a reader does: the focus stays on the control with the same `data-key` (a
+ * box that is typed in stays as it is), and what was folded out stays so.
+ */
 export function refill(element, ...children) {
-  const key = element.contains(document.activeElement)
-    ? document.activeElement.dataset.key
-    : undefined;
-  fill(element, ...children);
-  if (key) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const open = [...element.querySelectorAll("details[open][data-key]")].map(keyOf);
+  const fresh = document.createDocumentFragment();
+  fresh.append(...present(children));
+  for (const details of fresh.querySelectorAll("details[data-key]")) {
+    if (open.includes(keyOf(details))) details.open = true;
+  }
+  const key = focused?.dataset.key;
+  const again = key ? fresh.querySelector(`[data-key="${CSS.escape(key)}"]`) : null;
+  const same = focused?.textContent === again?.textContent;
+  if (again && same && focused.matches("input, select")) {
+    around(element, focused, fresh, again);
+  } else {
+    element.replaceChildren(fresh);
+    again?.focus();
+  }
   return element;
+}
+
+/**
+ * Put what stands around `again` in `fresh` around `focused` in `element`, which stays where it is: taken
+ * out and put back, it would forget the caret, or the letters that choose an option together.
+ */
+function around(element, focused, fresh, again) {
+  let [old, now] = [focused, again];
+  while (old !== element && now !== fresh) {
+    const siblings = [...now.parentNode.childNodes];
+    const place = siblings.indexOf(now);
+    for (const other of [...old.parentNode.childNodes]) if (other !== old) other.remove();
+    old.before(...siblings.slice(0, place));
+    old.after(...siblings.slice(place + 1));
+    [old, now] = [old.parentNode, now.parentNode];
+  }
+}
+
+function keyOf(element) {
+  return element.dataset.key;
 }
 
 function present(children) {
@@ -39,7 +73,7 @@ function present(children) {
     .filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-/** 15,625; never a fraction. */
+/** 15,625. */
 export function count(value) {
   return value.toLocaleString("en-US");
 }
@@ -54,6 +88,11 @@ export function number(value, digits = 3) {
 export function fixed(value, digits = 2) {
   if (value === null || value === undefined) return "–";
   return value.toFixed(digits).replace("-", "−");
+}
+
+/** +0.24, −0.17. */
+export function signed(value) {
+  return (value > 0 ? "+" : "") + fixed(value);
 }
 
 /** 1 cell, 2 cells. */
@@ -83,12 +122,20 @@ export function labelled(text, control, help = null) {
 
 /** A select of [value, text] pairs. */
 export function select(options, chosen, properties = {}) {
-  const control = h(
+  const there = options.some(([value]) => String(value) === String(chosen ?? ""));
+  const unknown = there || !chosen ? [] : [[chosen, `${chosen} (not there)`]];
+  return h(
     "select",
     properties,
-    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+    [...unknown, ...options].map(([value, text]) =>
+      h("option", { value, selected: String(value) === String(chosen ?? "") }, text),
+    ),
   );
-  return control;
+}
+
+/** A button that tries something that went wrong again. */
+export function retry(again) {
+  return h("button", { type: "button", on: { click: again } }, "Try again");
 }
 
 /** A table with a caption that is read out; `head` are texts or `th` elements. */

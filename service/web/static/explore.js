@@ -3,27 +3,61 @@
 import { board } from "./board.js";
 import { brushed } from "./brush.js";
 import { cellsTable, sortBy } from "./cells_table.js";
-import { fill, h, labelled, refill, select } from "./dom.js";
+import { fill, h, labelled, refill, retry, select } from "./dom.js";
 import { figure } from "./figure.js";
-import { chips, filterForm, filtersOf } from "./filters.js";
+import { anyColumn, chips, filterForm, filtersOf, GROUPING } from "./filters.js";
+import { latest } from "./latest.js";
 import { chosen, context, datasets, metricAt, registry } from "./recorded.js";
 import { change, set, without } from "./route.js";
 import { measureName, metricName } from "./say.js";
 
 const LIMIT = 25;
+const LEAD =
+  "Which cells of a search space learn fast, which end up accurate, and what their width and depth have to do with it.";
+const WORDS = {
+  cell: "the small network of operations that an architecture stacks; a search space is all cells of a kind",
+  width:
+    "in NAS-Bench-201, how many live edges leave the input; in DARTS' space, the share of in-edges that come from an input, summed over nodes",
+  depth: "live edges on the longest path from input to output",
+  early: "after the epoch that is chosen as early; the end is the last epoch of the same training",
+  training:
+    "a recipe with its number of epochs: epoch 12 of 200 and the end of 12 epochs are different things",
+};
+
+/** What a first visitor has to know. */
+function about() {
+  const words = Object.entries(WORDS).map(([word, means]) => [
+    h("dt", {}, word),
+    h("dd", {}, means),
+  ]);
+  return h(
+    "details",
+    {},
+    h("summary", {}, "What the words mean"),
+    h("dl", { class: "words" }, words),
+  );
+}
 
 /** The view; `update(parameters)` follows the address. */
 export function explore() {
-  const form = h("aside", { class: "side", "aria-label": "What is shown" });
+  const form = h("div", {});
+  const folded = h(
+    "details",
+    { class: "side", open: matchMedia("(min-width: 1101px)").matches },
+    h("summary", {}, "Data set, filters, coefficient"),
+    form,
+  );
   const set = h("div", {});
   const claim = board();
   const brush = brushed();
   const shapes = figure("/plots/shapes", {
+    name: "Width and depth of cells",
     wide: true,
     data: ["/groups", (given) => [["by", "width,depth"], ...given]],
     onView: (view) => onPick(view),
   });
   const scatter = figure("/plots/scatter", {
+    name: "Final accuracy of cells",
     wide: true,
     canvas: true,
     data: ["/cells", asCells],
@@ -32,12 +66,17 @@ export function explore() {
   });
   const against = h("div", { class: "against" });
   const byEpoch = figure("/plots/correlations-by-epoch", {
+    name: "Correlation by epoch",
     wide: true,
     data: ["/correlations/by-epoch", (given) => given],
   });
-  const groups = figure("/plots/groups", { data: ["/groups", (given) => given] });
+  const groups = figure("/plots/groups", {
+    name: "Accuracy by width",
+    data: ["/groups", (given) => given],
+  });
   const cells = cellsTable("Cells that pass the filters", { sorted: sortBy });
-  const nothing = h("p", { class: "card empty" });
+  const nothing = h("p", { class: "card empty", hidden: true });
+  const runs = latest();
   const charts = h(
     "div",
     {},
@@ -63,11 +102,13 @@ export function explore() {
   const element = h(
     "div",
     { class: "explore" },
-    form,
+    folded,
     h(
       "div",
       { class: "main" },
       h("h1", {}, "Explore the cells"),
+      h("p", { class: "lead" }, LEAD),
+      about(),
       set,
       claim.element,
       nothing,
@@ -75,28 +116,46 @@ export function explore() {
     ),
   );
 
+  let another = null;
+
   async function update(parameters) {
-    const known = await registry();
-    const choice = chosen(known, parameters);
-    const filters = filtersOf(parameters);
-    refill(form, filterForm(known, choice, datasets(known)));
-    fill(set, chips(parameters));
-    claim.element.hidden = charts.hidden = choice.measure === null;
-    nothing.hidden = !charts.hidden;
-    if (choice.measure === null) {
-      fill(nothing, nothingFor(choice));
+    const signal = runs.begin();
+    element.setAttribute("aria-busy", "true");
+    await show(parameters, signal);
+    if (!signal.aborted) element.setAttribute("aria-busy", "false");
+  }
+
+  async function show(parameters, signal) {
+    let known;
+    try {
+      known = await registry();
+    } catch (problem) {
+      const again = () => update(parameters);
+      if (!signal.aborted)
+        instead(h("span", { class: "error" }, problem.message), " ", retry(again));
       return;
     }
-    const source = parameters.has("source") ? [["source", parameters.get("source")]] : [];
-    const common = [...filters, ...context(choice), ...source];
+    if (signal.aborted) return;
+    const choice = chosen(known, parameters);
+    const filters = filtersOf(parameters);
+    another ??= anyColumn(known);
+    refill(form, filterForm(known, choice, datasets(known), another));
+    fill(set, chips(parameters));
+    if (choice.measure === null) {
+      instead(nothingFor(choice));
+      return;
+    }
+    claim.element.hidden = charts.hidden = false;
+    nothing.hidden = true;
+    const common = [...filters, ...context(choice)];
     const final = metricAt(choice, choice.last);
     const early = choice.early === null ? null : metricAt(choice, choice.early);
     const metrics = early ? [early, final] : [final];
-    claim.update(known, choice, [...filters, ...source, ...grouping(parameters)]);
+    claim.update(known, choice, [...filters, ...grouping(parameters)]);
     shapes.update([["metric", final], ...common]);
     const x = parameters.get("x") ?? early ?? "params_m";
     refill(against, axis(known, choice, early, x));
-    brush.over(x, final, common);
+    brush.over(x, final, common, known.columns);
     scatter.update([
       ["x", x],
       ["y", final],
@@ -120,18 +179,25 @@ export function explore() {
     );
   }
 
-  return {
-    element,
-    update,
-    title: "Explore",
-    end: () => [shapes, scatter, byEpoch, groups].forEach((one) => one.end()),
-  };
+  /** Say this where the charts would stand. */
+  function instead(...told) {
+    claim.element.hidden = charts.hidden = true;
+    nothing.hidden = false;
+    fill(nothing, ...told);
+  }
+
+  function end() {
+    for (const one of [runs, claim, brush, shapes, scatter, byEpoch, groups, cells]) one.end();
+  }
+
+  return { element, update, title: "Explore", end };
 }
 
 function grouping(parameters) {
-  return ["group_by", "method"]
-    .filter((name) => parameters.has(name))
-    .map((name) => [name, parameters.get(name)]);
+  return GROUPING.filter((name) => parameters.has(name)).map((name) => [
+    name,
+    parameters.get(name),
+  ]);
 }
 
 /** The cells of a scatter as GET /cells gives them. */

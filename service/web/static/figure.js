@@ -2,20 +2,21 @@
 
 import { vegaEmbed } from "./charts.js";
 import { address, get } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, retry } from "./dom.js";
+import { latest } from "./latest.js";
 import { theme } from "./theme.js";
 
 /**
  * A figure that shows `path` (as /plots/scatter); `update(parameters, version)` draws it anew where
  * either is another than before.
  *
- * Options: `level` of the heading; `title` instead of the chart's own; `data`: the [path, parameters
+ * Options: `level` of the heading; `title` instead of the chart's own; `name` where there is no chart; `data`: the [path, parameters
  * → parameters] of the API call that the chart shows; `wide`: its width follows the page; `canvas`
  * for thousands of points; `onView(view, specification)` once it is drawn; `beside`: elements below.
  */
 export function figure(path, options = {}) {
   const heading = h(`h${options.level ?? 3}`, {}, options.title ?? "");
-  const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "true" });
+  const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "false" });
   const caption = h("figcaption", { "aria-live": "polite" });
   const links = h("p", { class: "links" });
   const element = h(
@@ -27,8 +28,8 @@ export function figure(path, options = {}) {
     links,
     options.beside ?? null,
   );
+  const runs = latest();
   let current = null;
-  let asking = null;
   let drawn = null;
   let last = null;
 
@@ -37,27 +38,25 @@ export function figure(path, options = {}) {
     last = [parameters, version];
     if (wanted === current) return;
     current = wanted;
-    asking?.abort();
-    asking = new AbortController();
-    element.classList.add("busy");
-    chart.setAttribute("aria-busy", "true");
+    const signal = runs.begin();
+    busy(true);
     showLinks(parameters);
     try {
-      const specification = await get(
-        `${path}.json`,
-        [...parameters, ["theme", theme()]],
-        asking.signal,
-      );
-      if (wanted === current) await draw(specification);
+      const asked = [...parameters, ["theme", theme()]];
+      const specification = await get(`${path}.json`, asked, signal);
+      if (!signal.aborted) await draw(specification, signal);
     } catch (problem) {
-      if (problem.name === "AbortError" || wanted !== current) return;
-      refuse(problem);
+      if (!signal.aborted) refuse(problem);
     }
-    element.classList.remove("busy");
-    chart.setAttribute("aria-busy", "false");
+    if (!signal.aborted) busy(false);
   }
 
-  async function draw(specification) {
+  function busy(is) {
+    element.classList.toggle("busy", is);
+    chart.setAttribute("aria-busy", String(is));
+  }
+
+  async function draw(specification, signal) {
     const told = specification.usermeta.caption;
     delete specification.title;
     specification.background = "transparent";
@@ -73,32 +72,35 @@ export function figure(path, options = {}) {
     chart.setAttribute("aria-label", `${told.title}. ${told.lines.join(" ")}`);
     chart.classList.remove("nothing");
     drawn?.finalize();
+    drawn = null;
     const room = h("div", { class: "room", "aria-hidden": "true" });
     fill(chart, room);
-    const { view, finalize } = await vegaEmbed(room, specification, {
+    const made = await vegaEmbed(room, specification, {
       actions: false,
       renderer: options.canvas ? "canvas" : "svg",
-      tooltip: { theme: theme() === "dark" ? "dark" : "light" },
+      tooltip: { theme: theme() },
     });
-    drawn = { finalize };
-    options.onView?.(view, specification);
+    if (signal.aborted) {
+      made.finalize();
+      return;
+    }
+    drawn = made;
+    options.onView?.(made.view, specification);
   }
 
   function refuse(problem) {
     drawn?.finalize();
     drawn = null;
+    fill(heading, options.title ?? options.name ?? "");
     fill(caption);
     chart.setAttribute("aria-label", problem.message);
     chart.classList.add("nothing");
-    const again = h(
-      "button",
-      { type: "button", on: { click: () => ((current = null), update(...last)) } },
-      "Try again",
-    );
     fill(
       chart,
       h("p", { class: problem.status === 409 ? "empty" : "error" }, problem.message),
-      problem.status === 409 || problem.status === 422 ? null : again,
+      problem.status === 409 || problem.status === 422
+        ? null
+        : retry(() => ((current = null), update(...last))),
     );
   }
 
@@ -131,7 +133,7 @@ export function figure(path, options = {}) {
 
   function end() {
     document.removeEventListener("theme-changed", onTheme);
-    asking?.abort();
+    runs.end();
     drawn?.finalize();
   }
 
@@ -151,10 +153,12 @@ export function callLink(path, parameters) {
     fill(copy, "copied");
     setTimeout(() => fill(copy, "copy"), 1500);
   }
+  const told = h("code", {}, `GET ${call}`);
   return h(
     "span",
     { class: "call" },
-    h("a", { href: call, title: `GET ${call}` }, h("code", {}, `GET ${call}`)),
-    copy,
+    h("a", { href: call, "data-file": true, title: `GET ${call}` }, told),
+    // Browsers have no clipboard for a page that came over plain HTTP from another machine.
+    navigator.clipboard && copy,
   );
 }

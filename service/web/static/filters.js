@@ -13,7 +13,6 @@ const OF_THE_VIEW = [
   "measure",
   "early",
   "seed",
-  "source",
   "sort",
   "limit",
   "x",
@@ -21,6 +20,8 @@ const OF_THE_VIEW = [
   "group_by",
   "method",
 ];
+/** Which correlations are shown: no filters, but as easily overlooked. */
+export const GROUPING = ["group_by", "method"];
 const OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
 const EDGES = ["01", "02", "12", "03", "13", "23"];
 const TYPED_MS = 400;
@@ -30,19 +31,25 @@ export function filtersOf(parameters) {
   return [...parameters].filter(([name]) => !OF_THE_VIEW.includes(name));
 }
 
-/** The form, for what is recorded and chosen; it changes the address and nothing else. */
-export function filterForm(registry, choice, datasets) {
+/**
+ * The form, for what is recorded and chosen; it changes the address and nothing else. `another` is
+ * made once, by `anyColumn`.
+ */
+export function filterForm(registry, choice, datasets, another) {
   const { parameters } = here();
-  const typed = quietly((name, value) => set(name, value, false), TYPED_MS);
 
-  function box(name, label, properties = {}) {
+  function box(name, label) {
+    // Each box has its own pause: the next one may be typed in before it is over.
+    const typed = quietly(
+      (value) => here().view === "explore" && set(name, value, false),
+      TYPED_MS,
+    );
     const input = h("input", {
       type: "number",
       step: "any",
       value: parameters.get(name) ?? "",
       "data-key": name,
-      ...properties,
-      on: { input: (event) => event.target.validity.valid && typed(name, event.target.value) },
+      on: { input: (event) => event.target.validity.valid && typed(event.target.value) },
     });
     return h("label", { class: "half" }, h("span", { class: "label" }, label), input);
   }
@@ -100,7 +107,7 @@ export function filterForm(registry, choice, datasets) {
       ),
       h(
         "details",
-        { open: EDGES.some((edge) => parameters.has(`op_${edge}`)) },
+        { "data-key": "edges", open: EDGES.some((edge) => parameters.has(`op_${edge}`)) },
         h("summary", {}, "Operations on edges"),
         EDGES.map((edge) =>
           choose(
@@ -110,7 +117,7 @@ export function filterForm(registry, choice, datasets) {
           ),
         ),
       ),
-      anyColumn(registry),
+      another,
     ),
     h(
       "fieldset",
@@ -140,7 +147,8 @@ export function filterForm(registry, choice, datasets) {
   );
 }
 
-function anyColumn(registry) {
+/** A bound on any column, to be added to the filters; what is chosen here stays until then. */
+export function anyColumn(registry) {
   const columns = registry.columns.filter((column) => !["width", "depth"].includes(column.name));
   const column = select(
     columns.map((one) => [one.name, one.name]),
@@ -168,7 +176,7 @@ function anyColumn(registry) {
     value.value !== "" && value.validity.valid && set(bound.value + column.value, value.value);
   return h(
     "details",
-    {},
+    { "data-key": "another column" },
     h("summary", {}, "Another column"),
     h("div", { class: "row" }, column, bound, value),
     about,
@@ -178,7 +186,8 @@ function anyColumn(registry) {
 
 /** The filters that are set, each with a button that takes it away. */
 export function chips(parameters) {
-  const found = filtersOf(parameters);
+  const grouping = [...parameters].filter(([name]) => GROUPING.includes(name));
+  const found = [...filtersOf(parameters), ...grouping];
   if (!found.length) return h("p", { class: "chips" }, "all cells of NAS-Bench-201");
   return h(
     "ul",
@@ -215,5 +224,6 @@ function remove(name, value) {
 }
 
 function withoutFilters() {
-  return new URLSearchParams([...here().parameters].filter(([name]) => OF_THE_VIEW.includes(name)));
+  const kept = ([name]) => OF_THE_VIEW.includes(name) && !GROUPING.includes(name);
+  return new URLSearchParams([...here().parameters].filter(kept));
 }

@@ -1,18 +1,18 @@
 // One job: its curve as it grows, its figures, its log.
 
-import { get, text, write } from "./api.js";
+import { get, text } from "./api.js";
 import { fill, fixed, h, number, refill } from "./dom.js";
 import { callLink, figure } from "./figure.js";
-import { actions, jobCell, LOOK_MS, progress, state, underWay } from "./job_parts.js";
+import { acting, actions, jobCell, LOOK_MS, progress, state, underWay } from "./job_parts.js";
 import { live } from "./live.js";
-import { registry } from "./recorded.js";
 import { setName } from "./say.js";
 
 /** The view of job number `of`. */
 export function jobView(of) {
+  const path = `/jobs/${of}`;
   const top = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the job …"));
   const said = h("p", { role: "status" });
-  const curve = figure(`/jobs/${of}/plot`, { wide: true, level: 2 });
+  const curve = figure(`${path}/plot`, { wide: true, level: 2 });
   const noCurve = h("p", { class: "empty" }, "Its curve stands here once the first epoch is done.");
   const chart = h("div", { class: "card" }, noCurve);
   const log = h("pre", { tabindex: "0", "aria-label": "Log" });
@@ -25,54 +25,49 @@ export function jobView(of) {
   const element = h("div", { class: "main" }, top, said, chart, logs);
   let seen = null;
 
-  const watching = live(async () => {
-    let job;
-    try {
-      job = await get(`/jobs/${of}`);
-    } catch (problem) {
-      if (problem.status) watching.end();
+  const act = acting(said, () => watching.now());
+
+  const watching = live(
+    async () => {
+      const job = await get(path);
+      const now = JSON.stringify(job);
+      if (now !== seen) show(job);
+      seen = now;
+      if (!underWay(job)) watching.rest();
+    },
+    (problem) => {
+      if (problem.status) watching.rest();
+      seen = null;
       fill(top, h("h1", {}, `Job ${of}`), h("p", { class: "error" }, problem.message));
       top.setAttribute("aria-busy", "false");
-      return;
+    },
+    LOOK_MS,
+  );
+
+  function show(job) {
+    refill(
+      top,
+      h("h1", {}, `Job ${of} `, state(job), " ", actions(job, act)),
+      facts(job),
+      job.error && h("pre", { class: "error" }, job.error),
+      callLink(path, []),
+    );
+    top.setAttribute("aria-busy", "false");
+    if (job.epochs.length) {
+      if (!chart.contains(curve.element)) fill(chart, curve.element);
+      curve.update([], `${job.state} ${job.epochs.length}`);
     }
-    const now = JSON.stringify(job);
-    if (now !== seen) {
-      refill(
-        top,
-        h("h1", {}, `Job ${of} `, state(job), " ", actions(job, act)),
-        facts(job),
-        job.error && h("pre", { class: "error" }, job.error),
-        callLink(`/jobs/${of}`, []),
-      );
-      top.setAttribute("aria-busy", "false");
-      if (job.epochs.length) {
-        fill(chart, curve.element);
-        curve.update([], `${job.state} ${job.epochs.length}`);
-      }
-      if (logs.open) readLog();
-      // What it recorded is there to choose from now.
-      if (seen !== null && job.state === "done") registry(true);
-      seen = now;
-    }
-    if (!underWay(job)) watching.rest();
-  }, LOOK_MS);
+    if (logs.open) readLog();
+  }
 
   async function readLog() {
     fill(
       log,
-      await text(`/jobs/${of}/log`).then(
+      await text(`${path}/log`).then(
         (told) => told || "Nothing is logged.",
         (problem) => problem.message,
       ),
     );
-  }
-
-  async function act(method, path) {
-    fill(said);
-    await write(method, path).catch((problem) =>
-      fill(said, h("span", { class: "error" }, problem.message)),
-    );
-    watching.now();
   }
 
   return {

@@ -1,6 +1,7 @@
 // What the list of jobs and the page of one have in common.
 
-import { duration, h } from "./dom.js";
+import { write } from "./api.js";
+import { duration, fill, h } from "./dom.js";
 import { link } from "./route.js";
 
 /** How often jobs that aren't ended are looked at. */
@@ -27,10 +28,7 @@ export function progress(job) {
     : [done.epoch, done.epochs, "epochs"];
   const left =
     job.state === "running" && done.seconds_left ? `, ${duration(done.seconds_left)} left` : "";
-  return [
-    h("progress", { value, max, "aria-label": `Job ${job.id}: ${value} of ${max} ${what}` }),
-    h("small", {}, ` ${value}/${max} ${what}${left}`),
-  ];
+  return [bar(value, max, what, `Job ${job.id}`), h("small", {}, left)];
 }
 
 /** Cancel or Resume, whichever the state allows; `act(method, path)` is called. */
@@ -50,6 +48,25 @@ export function actions(job, act) {
   if (["failed", "cancelled"].includes(job.state))
     return button("Resume", "POST", `/jobs/${job.id}/resume`);
   return "";
+}
+
+/** Sends what a button asks for; a refusal is told in `said`, and `then` looks again. */
+export function acting(said, then) {
+  return async (method, path) => {
+    fill(said);
+    await write(method, path).catch((problem) =>
+      fill(said, h("span", { class: "error" }, problem.message)),
+    );
+    then();
+  };
+}
+
+/** A bar with what it tells behind it. */
+export function bar(value, max, what, of) {
+  return [
+    h("progress", { value, max, "aria-label": `${of}: ${value} of ${max} ${what}` }),
+    h("small", {}, ` ${value}/${max} ${what}`),
+  ];
 }
 
 /** The page of a job's cell. */

@@ -1,69 +1,34 @@
 // Training jobs: what runs, what waits, what became of the rest; live.
 
-import { get, write } from "./api.js";
-import { count, fill, h, refill, table } from "./dom.js";
-import { callLink } from "./figure.js";
-import { actions, jobCell, LOOK_MS, progress, state } from "./job_parts.js";
-import { live } from "./live.js";
+import { count, fill, h, table } from "./dom.js";
+import { acting, actions, jobCell, LOOK_MS, progress, state } from "./job_parts.js";
+import { listed } from "./listed.js";
 import { change, link } from "./route.js";
 import { trainForm } from "./train.js";
 
 const STATES = ["queued", "running", "done", "failed", "cancelled"];
-const LIMIT = 25;
 
 /** All jobs, the latest first. */
 export function jobsView() {
-  const list = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the jobs …"));
   const said = h("p", { role: "status" });
+  const act = acting(said, () => list.now());
+  const show = (page, asked) => [states(page.counts, asked), rows(page.items, act)];
+  const list = listed("/jobs", ["state"], show, LOOK_MS);
   const form = h("section", { class: "card", "aria-labelledby": "train" });
   const element = h(
     "div",
     { class: "main" },
     h("h1", {}, "Training jobs"),
-    h("div", { class: "card" }, list, said),
+    h("div", { class: "card" }, list.element, said),
     form,
   );
-  let wanted = [];
-  let seen = null;
-
-  const watching = live(async () => {
-    try {
-      const page = await get("/jobs", wanted);
-      const now = JSON.stringify([wanted, page]);
-      if (now !== seen)
-        refill(
-          list,
-          states(page.counts, wanted),
-          rows(page.items, act),
-          pages(page, wanted),
-          callLink("/jobs", wanted),
-        );
-      seen = now;
-    } catch (problem) {
-      seen = null;
-      fill(list, h("p", { class: "error" }, problem.message));
-    }
-    list.setAttribute("aria-busy", "false");
-  }, LOOK_MS);
-
-  async function act(method, path) {
-    fill(said);
-    await write(method, path).catch((problem) =>
-      fill(said, h("span", { class: "error" }, problem.message)),
-    );
-    watching.now();
-  }
 
   async function update(parameters) {
-    wanted = [
-      ...[...parameters].filter(([name]) => ["state", "before"].includes(name)),
-      ["limit", String(LIMIT)],
-    ];
-    watching.now();
-    if (!form.firstChild) fill(form, await trainForm());
+    list.update(parameters);
+    if (!form.querySelector("form")) fill(form, await trainForm());
   }
 
-  return { element, update, title: "Jobs", end: watching.end };
+  return { element, update, title: "Jobs", end: list.end };
 }
 
 function states(counts, wanted) {
@@ -112,27 +77,5 @@ function rows(items, act) {
       job.device ?? "–",
       actions(job, act),
     ]),
-  );
-}
-
-function pages(page, wanted) {
-  const before = page.next && new URL(page.next, location.href).searchParams.get("before");
-  const kept = wanted.filter(([name]) => name === "state");
-  const button = (text, more) =>
-    h(
-      "button",
-      {
-        type: "button",
-        "data-key": text,
-        on: { click: () => change(new URLSearchParams([...kept, ...more])) },
-      },
-      text,
-    );
-  const later = wanted.some(([name]) => name === "before");
-  return h(
-    "p",
-    { class: "pages" },
-    later ? button("Latest", []) : null,
-    before ? button("Older", [["before", before]]) : null,
   );
 }

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { count, fill, fixed, h, labelled, number, select, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
+import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainings } from "./recorded.js";
 import { change, link } from "./route.js";
 import { measureName, metricName, ofWhat } from "./say.js";
@@ -21,9 +22,11 @@ export function learningOf(of) {
   });
   const heading = h("h2", { id: "learning" }, "How fast it learns, how accurate it ends");
   const body = h("div", {});
+  const runs = latest();
   const element = h("section", { class: "card", "aria-labelledby": "learning" }, heading, body);
 
   async function update(registry, cell, parameters) {
+    const signal = runs.begin();
     const choices = recordedOf(registry, cell);
     const choice = best(registry, choices, parameters);
     if (!choice) {
@@ -41,7 +44,8 @@ export function learningOf(of) {
       (one) => one.dataset === choice.dataset && one.own.last === one.training.schedule,
     );
     const told = choice.own.last < choice.training.schedule && ends ? [choice, ends] : [choice];
-    const tables = await Promise.all(told.map((one) => standing(cell, one)));
+    const tables = await Promise.all(told.map((one) => standing(cell, one, signal)));
+    if (signal.aborted) return;
     const shown = choice.own.epochs > 1 ? curves.element : noCurve(of, choices, choice);
     fill(
       body,
@@ -52,7 +56,7 @@ export function learningOf(of) {
       await curves.update([["cell", cell.id], ...curveOf(choice), ["seed", "all"]]);
   }
 
-  return { element, update, end: curves.end };
+  return { element, update, end: () => (runs.end(), curves.end()) };
 }
 
 /** What is recorded of a cell, as choices; `own`: how many epochs, and to which. */
@@ -112,9 +116,9 @@ function picker(choices, choice) {
 }
 
 function toldEpochs({ epochs, last }, schedule) {
-  return epochs === 1
-    ? `epoch ${last} of ${schedule}`
-    : `${epochs} epochs to ${last} of ${schedule}`;
+  if (epochs === schedule) return `all ${schedule} epochs`;
+  if (epochs === 1) return `epoch ${last} of ${schedule}`;
+  return `${epochs} of ${schedule} epochs, the last is ${last}`;
 }
 
 function noCurve(of, choices, choice) {
@@ -144,16 +148,20 @@ function curveOf(choice) {
 }
 
 /** A choice's accuracy by epoch as a table, with its rank. */
-async function standing(cell, choice) {
+async function standing(cell, choice, signal) {
   try {
-    const curve = await get(`/cells/${encodeURIComponent(cell.id)}/curves`, curveOf(choice));
+    const curve = await get(
+      `/cells/${encodeURIComponent(cell.id)}/curves`,
+      curveOf(choice),
+      signal,
+    );
     const names = toldMetrics(choice, curve.items[0].epochs);
     const call = [
       ["cell", cell.id],
       ...names.map((name) => ["metric", name]),
       ...context({ ...choice, seed: "mean" }),
     ];
-    const answer = await get("/ranks", call);
+    const answer = await get("/ranks", call, signal);
     const { ranks } = answer.items[0];
     const rows = names
       .filter((name) => ranks[name].value !== null)
@@ -166,7 +174,7 @@ async function standing(cell, choice) {
             ? `${number(ranks[name].value)} epochs`
             : `${fixed(ranks[name].value)} %`,
         ),
-        `${count(ranks[name].rank)} of ${count(ranks[name].of)}`,
+        `${number(ranks[name].rank, 1)} of ${count(ranks[name].of)}`,
       ]);
     const last = names.filter((name) => name.startsWith(choice.measure.measure)).at(-1);
     return [

@@ -1,7 +1,7 @@
 // The five published cells: are they among the widest and shallowest of their space?
 
 import { get } from "./api.js";
-import { fill, h, number, table } from "./dom.js";
+import { fill, h, number, retry, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
 import { diagram } from "./diagram.js";
 import { link } from "./route.js";
@@ -15,6 +15,9 @@ const SOURCES = {
   "DARTS-V2": "Liu et al. 2019, second order",
   "SNAS-mild": "Xie et al. 2019, mild constraint",
 };
+
+const NO_CURVES =
+  "None of them has a learning curve in what is loaded: open one below and train it.";
 
 /** The view of the named cells and their adapted forms. */
 export function namedCells() {
@@ -39,53 +42,47 @@ export function namedCells() {
   );
 
   async function update() {
-    ranks.update(NAMES.map((name) => ["cell", name]));
-    fill(cards, NAMES.map(card));
-    withCurves();
     const call = NAMES.map((name) => ["cell", name]);
+    ranks.update(call);
+    if (!cards.firstChild) fill(cards, NAMES.map(card));
     try {
       const { items } = await get("/ranks", call);
       fill(board, standing(items), h("p", { class: "links" }, callLink("/ranks", call)));
+      const parameters = curvesOf(await registry(), await Promise.all(NAMES.map(cellOf)));
+      if (parameters) await curves.update(parameters);
+      else fill(learning, h("p", { class: "empty" }, NO_CURVES));
     } catch (problem) {
-      fill(board, h("p", { class: "error" }, problem.message));
+      fill(board, h("p", { class: "error" }, problem.message), retry(update));
     }
     board.setAttribute("aria-busy", "false");
   }
 
-  async function withCurves() {
-    const known = await registry();
-    const seen = await get("/cells", [
-      ["space", "darts"],
-      ["cell", NAMES[0]],
-      ["fields", "id"],
-    ]).catch(() => null);
-    const cell = seen && (await get(`/cells/${NAMES[0]}`));
-    const run = cell?.runs.find((one) => one.recorded.some((entry) => entry.epochs > 1));
-    if (!run)
-      return fill(
-        learning,
-        h(
-          "p",
-          { class: "empty" },
-          "None of them was trained here yet: open one below and train it.",
-        ),
-      );
-    const wanted = new URLSearchParams({
-      dataset: run.dataset,
-      recipe: run.recipe,
-      images: run.images,
-      schedule: run.schedule,
-    });
-    const choice = chosen(known, wanted);
-    return curves.update([
-      ...NAMES.map((name) => ["cell", name]),
-      ["metric", choice.measure.measure],
-      ["schedule", String(run.schedule)],
-      ...context(choice),
-    ]);
-  }
-
   return { element, update, title: "Named cells", end: () => (ranks.end(), curves.end()) };
+}
+
+function cellOf(name) {
+  return get(`/cells/${name}`);
+}
+
+/** The parameters of their curves in the training that most of them have; null where none has any. */
+function curvesOf(known, cells) {
+  const found = new Map();
+  for (const { name, runs } of cells) {
+    for (const { dataset, recipe, images, schedule, recorded } of runs) {
+      if (!recorded.some((entry) => entry.epochs > 1)) continue;
+      const key = new URLSearchParams({ dataset, recipe, images, schedule }).toString();
+      found.set(key, (found.get(key) ?? new Set()).add(name));
+    }
+  }
+  const [best] = [...found].sort(([, a], [, b]) => b.size - a.size);
+  const choice = best && chosen(known, new URLSearchParams(best[0]));
+  if (!choice?.measure) return null;
+  return [
+    ...NAMES.filter((name) => best[1].has(name)).map((name) => ["cell", name]),
+    ["metric", choice.measure.measure],
+    ["schedule", String(choice.training.schedule)],
+    ...context(choice),
+  ];
 }
 
 function standing(items) {
@@ -121,7 +118,7 @@ function card(name) {
       "p",
       {},
       h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`),
-      ": the same operations, wired narrow and deep",
+      ": the same operations, every node reading both inputs, as wide and shallow as its space allows",
     ),
   );
 }

@@ -1,20 +1,28 @@
 // What is recorded: which data sets, trainings, measures and epochs there are to choose from.
 
 import { get } from "./api.js";
-import { count } from "./dom.js";
+import { many } from "./dom.js";
 
 /** What the views compare, the one to begin with first. */
 const ACCURACIES = ["valid_accuracy", "test_accuracy", "valtest_accuracy"];
 
 let asked = null;
 
-/** The answer of GET /columns, asked for once a page; `again` after a training has ended. */
-export function registry(again = false) {
-  if (again || asked === null) {
-    asked = get("/columns");
-    asked.catch(() => (asked = null));
+/** The answer of GET /columns, asked for once a view. */
+export function registry() {
+  if (asked === null) {
+    const one = get("/columns");
+    asked = one;
+    one.catch(() => {
+      if (asked === one) asked = null;
+    });
   }
   return asked;
+}
+
+/** Ask anew from now on: what trainings and imports have brought is there to choose from. */
+export function forget() {
+  asked = null;
 }
 
 /** The data sets for which accuracies are recorded, those with most cells first. */
@@ -67,10 +75,10 @@ function epochsOf(text) {
   });
 }
 
-/** "proxy, 12 epochs, JPEG images (434 cells)". */
+/** "proxy, 12 epochs, jpeg images (434 cells)". */
 export function trainingName(training) {
   const images = training.images === "original" ? "" : `, ${training.images} images`;
-  return `${training.recipe}, ${training.schedule} epochs${images} (${count(training.cells)} cells)`;
+  return `${training.recipe}, ${training.schedule} epochs${images} (${many(training.cells, "cell")})`;
 }
 
 /**
@@ -83,9 +91,12 @@ export function chosen(registry, parameters) {
   const dataset =
     all.find((name) => name.toLowerCase() === wanted?.toLowerCase()) ?? wanted ?? firstOf(all);
   const there = trainings(registry, dataset);
+  // The benchmark's recipes are of its own space.
+  const first = parameters.get("space") === "darts" && !parameters.has("recipe");
   const training =
     there.find(
       (one) =>
+        !(first && one.recipe.startsWith("nb201-")) &&
         (parameters.get("recipe") ?? one.recipe) === one.recipe &&
         (parameters.get("images") ?? one.images) === one.images &&
         Number(parameters.get("schedule") ?? one.schedule) === one.schedule,

@@ -5,21 +5,16 @@ import { fill, h, many, number, table } from "./dom.js";
 import { callLink } from "./figure.js";
 import { link } from "./route.js";
 
-const SAME = {
-  skip: "equal once skip connections are folded",
-  official: "equal once skip connections and zeros are folded",
-  live: "equal once dead edges are cut",
-};
 const KINDS = {
   "random-connections": "other connections, same operations",
   "random-operations": "other operations, same connections",
-  adapted: "made narrow and deep (the paper's adapted cell)",
+  adapted: "every node reads both inputs: the paper's adapted cell, as wide and shallow as can be",
 };
 const MOST_SHOWN = 12;
 const COUNT = 10;
 
 /** The section of a cell's page. */
-export function relatives(cell) {
+export function relatives(cell, known) {
   const made = h("div", { "aria-live": "polite" });
   const kinds = Object.entries(KINDS).filter(
     ([kind]) => kind !== "adapted" || cell.space === "darts",
@@ -28,7 +23,7 @@ export function relatives(cell) {
     "section",
     { class: "card", "aria-labelledby": "relatives" },
     h("h2", { id: "relatives" }, "Relatives"),
-    sameness(cell),
+    sameness(cell, known),
     h(
       "p",
       {},
@@ -41,18 +36,18 @@ export function relatives(cell) {
   );
 }
 
-function sameness(cell) {
-  const classes = Object.entries(SAME).filter(([name]) => cell.sameness[name]?.size > 1);
+function sameness(cell, known) {
+  const classes = known.sameness.filter(({ name }) => cell.sameness[name]?.size > 1);
   if (!classes.length)
     return h("p", {}, "No other cell of the space computes the same by any notion of sameness.");
   return h(
     "dl",
     { class: "same" },
-    classes.map(([name, text]) => {
+    classes.map(({ name, meaning }) => {
       const { others, size } = cell.sameness[name];
       const more = size - 1 - MOST_SHOWN;
       return [
-        h("dt", {}, `${many(size - 1, "other cell")} ${text}`),
+        h("dt", {}, `${many(size - 1, "other cell")}: ${meaning}`),
         h(
           "dd",
           {},

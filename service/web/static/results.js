@@ -43,7 +43,7 @@ export function resultControls(choice, datasets) {
       "Training",
       select(
         choice.trainings.map((one) => [one.key, trainingName(one)]),
-        training?.key,
+        training?.key ?? "as in the address",
         { "data-key": "training", on: { change: pickTraining } },
       ),
     ),
@@ -51,7 +51,7 @@ export function resultControls(choice, datasets) {
       "Measure",
       select(
         measures.map((one) => [one.measure, `${measureName(one.measure)}: ${setName(one.set)}`]),
-        choice.measure?.measure,
+        choice.measure?.measure ?? "as in the address",
         {
           "data-key": "measure",
           on: { change: (event) => set("measure", event.target.value, true, ...OF_THE_MEASURE) },

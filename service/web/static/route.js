@@ -1,14 +1,18 @@
 // Where one is: `#/cell/nb201-006111?dataset=cifar100`. A link holds the whole view.
 
-/** The place and the parameters of this address. */
+/** The place and the parameters of this address; `of` is undefined where it can't be read. */
 export function here() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?");
-  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
-  return {
-    view: parts[0] || "explore",
-    of: parts[1] ?? null,
-    parameters: new URLSearchParams(query),
-  };
+  const [view = "explore", of = null] = path.split("/").filter(Boolean);
+  return { view, of: of === null ? null : decoded(of), parameters: new URLSearchParams(query) };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The address of a view. */

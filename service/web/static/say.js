@@ -33,15 +33,19 @@ export function metricName(metric) {
   return `${measureName(found[1])} after epoch ${found[2]} of ${found[3]}`;
 }
 
+/** Whether a number is of one seed. */
+export function seedName(seed) {
+  return seed === "mean" ? "mean over seeds" : `seed ${seed}`;
+}
+
 /** What a metric was read from, by the `context` of an answer. */
 export function ofWhat(context, metric) {
   const set = context.sets?.[metric];
   if (!set) return `${context.dataset}`;
-  const seeds = context.seed === "mean" ? "mean over seeds" : `seed ${context.seed}`;
   const images = set.images === "original" ? "" : `, ${set.images} images`;
   return (
     `${set.dataset}, ${setName(set.set)}${images}; schedule of ${set.schedule} epochs, recipe ${set.recipe}; ` +
-    `${seeds}; from ${set.sources.join(", ")}`
+    `${seedName(context.seed)}; from ${set.sources.join(", ")}`
   );
 }
 

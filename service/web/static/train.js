@@ -2,10 +2,15 @@
 
 import { get, write } from "./api.js";
 import { fill, h, labelled, many, select } from "./dom.js";
+import { LOOK_MS, progress, state, underWay } from "./job_parts.js";
+import { live } from "./live.js";
 import { link } from "./route.js";
 
-/** The form for one cell; for any cells, typed, where `cell` is null. */
-export async function trainForm(cell = null) {
+/**
+ * The form for one cell; for any cells, typed, where `cell` is null. `ended()` is called when a job that
+ * was queued here has ended.
+ */
+export async function trainForm(cell = null, ended = () => null) {
   const heading = h("h2", { id: "train" }, cell ? "Train this cell" : "Train cells");
   let offered;
   try {
@@ -34,7 +39,7 @@ export async function trainForm(cell = null) {
     name: "seeds",
     value: "777",
     required: true,
-    pattern: "\\s*\\d+(\\s*,\\s*\\d+)*\\s*",
+    pattern: "\\s*\\d{1,15}(\\s*,\\s*\\d{1,15})*\\s*",
     title: "whole numbers, parted by commas",
   });
   const cells = h("textarea", {
@@ -69,7 +74,7 @@ export async function trainForm(cell = null) {
         h(
           "ul",
           {},
-          items.map((item) => h("li", {}, answered(item))),
+          items.map((item) => h("li", {}, item.status === "existing" ? known(item) : watched(item, ended))),
         ),
       );
     } catch (problem) {
@@ -116,19 +121,37 @@ export async function trainForm(cell = null) {
   ];
 }
 
-function answered(item) {
-  const what = `${item.cell}, seed ${item.seed}: `;
-  if (item.status === "existing") {
-    const name = decodeURIComponent(item.run.split("/").at(-1));
-    return [
-      what,
-      "known already, nothing was queued: ",
-      h("a", { href: link("cell", item.cell) }, name),
-    ];
-  }
+function known(item) {
+  const name = decodeURIComponent(item.run.split("/").at(-1));
   return [
-    what,
-    h("a", { href: link("jobs", item.job.split("/").at(-1)) }, `job ${item.job.split("/").at(-1)}`),
-    ` is ${item.status}`,
+    `${item.cell}, seed ${item.seed}: known already, nothing was queued: `,
+    h("a", { href: link("cell", item.cell) }, name),
   ];
+}
+
+/** A job's line, which follows it. */
+function watched(item, ended) {
+  const number = item.job.split("/").at(-1);
+  const now = h("span", {}, ` is ${item.status}`);
+  const line = h(
+    "span",
+    {},
+    `${item.cell}, seed ${item.seed}: `,
+    h("a", { href: link("jobs", number) }, `job ${number}`),
+    now,
+  );
+  const watching = live(
+    async () => {
+      const job = await get(item.job);
+      if (!line.isConnected) return watching.end();
+      fill(now, " ", state(job), " ", progress(job));
+      if (underWay(job)) return null;
+      watching.end();
+      return ended();
+    },
+    (problem) => fill(now, h("span", { class: "error" }, ` ${problem.message}`)),
+    LOOK_MS,
+  );
+  watching.now();
+  return line;
 }
