@@ -26,13 +26,13 @@ serve: venv ## serve at http://127.0.0.1:8000 (HOST=, PORT=, CELLWISE_HOME= chan
 	$(BIN)/cellwise serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.installed-dev ## run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: $(VENV)/.installed-dev ## format and sort imports
 	$(BIN)/ruff format .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import httpx2
 from anyio import from_thread
 
-from analysis.client import TIMEOUT_S, TOKEN, Client, refusal
+from analysis.client import TOKEN, Client, authorization, refusal, timeouts, unsayable
 from service.cli import fail, opened, settings
 
 
@@ -25,7 +24,10 @@ class Asked:
 
     async def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> httpx2.Response:
         """The answer to a GET."""
-        return self._checked(await self._client.get(path, params=list(parameters)))
+        try:
+            return self._checked(await self._client.get(path, params=list(parameters)))
+        except httpx2.InvalidURL as error:
+            fail(unsayable(path, error))
 
     def client(self) -> Client:
         """The same for programs that wait for each answer: to be used on a thread of anyio's."""
@@ -37,7 +39,8 @@ class Asked:
 
     def _checked(self, answer: httpx2.Response) -> httpx2.Response:
         if answer.status_code not in (200, 202):
-            fail(refusal(answer, self._address))
+            here = f" (here: the environment variable {TOKEN})" * (answer.status_code == 401)
+            fail(refusal(answer, self._address) + here)
         return answer
 
 
@@ -73,21 +76,27 @@ async def asking(home: Path, url: str | None, *, training: bool = False) -> Asyn
     from data.store import StoreError, StoreLockedError
     from service import control
 
-    address = url or control.server_url(home)
-    token = os.environ.get(TOKEN)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if url == "":
+        fail("--url is empty; allowed: an address such as http://127.0.0.1:8000")
+    address = control.server_url(home) if url is None else url
+    try:
+        headers = authorization()
+    except ValueError as error:
+        fail(str(error))
     try:
         if address is not None:
             async with httpx2.AsyncClient(
                 base_url=address.rstrip("/"),
                 headers=headers,
-                timeout=TIMEOUT_S,
+                timeout=timeouts(),
                 trust_env=url is not None,  # no proxy stands before this machine's own server
             ) as client:
                 yield Asked(client, address)
         else:
             async with _here(home, training) as client:
                 yield Asked(client, str(client.base_url))
+    except httpx2.InvalidURL as error:
+        fail(f"{address} is no address: {error}")
     except httpx2.HTTPError as error:
         fail(f"no answer from {address}: {error}")
     except StoreLockedError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from service.settings import Settings
 
@@ -62,6 +62,11 @@ def fail(message: str) -> NoReturn:
     # Messages quote what came: brackets in them are no markup.
     err.print("[red]error:[/red]", escape(message), soft_wrap=True)
     raise typer.Exit(1)
+
+
+def print_json(document: Any) -> None:
+    """Whole wherever it goes: what the output's encoding lacks is escaped."""
+    out.print_json(data=document, ensure_ascii=not out.encoding.startswith("utf"))
 
 
 def home_folder(given: Path | None) -> Path:
@@ -238,7 +243,7 @@ def import_(
         },
     )
     if json_:
-        out.print_json(data=outcome)
+        print_json(outcome)
     else:
         out.print(
             f"{outcome['name']}: {outcome['status']}, {outcome['cells']:,} cells, "
@@ -277,21 +282,22 @@ def export(
 def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
     """List what is loaded and where it comes from."""
     from service.ask import ask
+    from service.cli_tables import show, table
 
     body = ask(home_folder(home), url, "/sources").json()
     if json_:
-        out.print_json(data=body)
+        print_json(body)
         return
-    table = Table("name", "cells", "runs", "values", "what")
+    shown = table(("name", "cells", "runs", "values", "what"), boxed=True)
     for item in body["items"]:
-        table.add_row(
+        shown.add_row(
             item["name"],
             f"{item['cells']:,}",
             f"{item['runs']:,}",
             f"{item['points']:,}",
             escape(item["title"]),
         )
-    out.print(table)
+    show(shown)
 
 
 @app.command()
@@ -303,6 +309,7 @@ def topology(
     from analysis import topology as readings
     from analysis.cells import CellError, parse_cell
     from data.columns import COLUMNS
+    from service.cli_tables import NOTHING, show, table
 
     try:
         found = parse_cell(cell)
@@ -311,8 +318,8 @@ def topology(
     values = readings.columns(found)
     edges = readings.edges(found)
     if json_:
-        out.print_json(
-            data={
+        print_json(
+            {
                 "id": found.id,
                 "arch": found.arch,
                 "space": found.space,
@@ -332,18 +339,20 @@ def topology(
         )
         return
     out.print(f"[bold]{found.name or found.id}[/bold]  {escape(found.arch)}", soft_wrap=True)
-    table = Table("column", "value", "meaning")
+    shown = table(("column", "value", "meaning"), boxed=True)
     for name, value in values.items():
         if found.space in COLUMNS[name].spaces:
-            shown = "–" if value is None else f"{value:g}"
-            table.add_row(name, shown, COLUMNS[name].meaning)
-    out.print(table)
+            text = NOTHING if value is None else f"{value:g}"
+            shown.add_row(name, text, COLUMNS[name].meaning)
+    show(shown)
     dead = [f"{edge.source}→{edge.target} {edge.operation}" for edge in edges if not edge.live]
     out.print(f"dead edges: {', '.join(dead) or 'none'}", soft_wrap=True)
 
 
 def main() -> None:
     """Entry point of the ``cellwise`` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a sign that its encoding lacks ends no command
+        sys.stdout.reconfigure(errors="replace")
     # Arrays here are short: BLAS on several threads gains nothing, and where the cores are busy it
     # waits for them, many times as long. Read when numpy is imported, which is later than this.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

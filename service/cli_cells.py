@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Column, Table
-
-from service.cli import out
-from service.cli_query import Command, Document
-from service.cli_study_tables import say
+from service.cli_query import Command
 from service.cli_tables import (
     NOTHING,
+    Document,
     figure,
     filled,
+    in_percent,
     measured,
+    say,
     say_context,
+    show,
     some_epochs,
     sparkline,
     table,
@@ -25,20 +24,22 @@ from service.cli_tables import (
 def _show_cells(body: Document) -> None:
     items = body["items"]
     if not items:
-        out.print("no cell passes these filters")
+        say("no cell passes these filters")
         return
     names = [name for name in items[0] if not name.endswith((":n_seeds", ":std"))]
-    shown = Table(*(Column(escape(name), overflow="fold") for name in names))
+    shown = table(names, boxed=True)
     for item in items:
         shown.add_row(*(_value(item, name) for name in names))
-    out.print(shown)
+    show(shown)
     say_context(body["context"], spread=True)
     say(f"{len(items):,} of {body['total']:,} cells")
 
 
 def _value(item: Document, name: str) -> str:
     std = item.get(f"{name}:std")
-    return figure(item[name]) if std is None else measured(item[name], std)
+    return (
+        figure(item[name]) if std is None else measured(item[name], std, percent=in_percent(name))
+    )
 
 
 def _show_curves(body: Document) -> None:
@@ -57,10 +58,13 @@ def _show_curves(body: Document) -> None:
         about = [item["cell"], *([item["metric"]] if several else []), _seed(item)]
         values = dict(zip(item["epochs"], item["values"], strict=True))
         spread = dict(zip(item["epochs"], item.get("std") or (), strict=False))
-        points = (measured(values.get(epoch), spread.get(epoch)) for epoch in epochs)
+        points = (
+            measured(values.get(epoch), spread.get(epoch), percent=in_percent(item["metric"]))
+            for epoch in epochs
+        )
         bars = [sparkline(item["values"])] if curved else []
         shown.add_row(*about, *points, *bars)
-    out.print(shown)
+    show(shown)
     say_context(body["context"], spread=True)
     if len(epochs) < len(recorded):
         say(f"{len(epochs)} of {len(recorded)} epochs; all of them: --csv or --json")
@@ -86,7 +90,7 @@ def _show_ranks(body: Document) -> None:
                 NOTHING if rank["percentile"] is None else f"{rank['percentile']:.1f}",
                 end_section=place == len(ranks),
             )
-    out.print(shown)
+    show(shown)
     among = {rank["among"]: None for item in body["items"] for rank in item["ranks"].values()}
     say(f"rank 1 is the widest, the shallowest, the best, among {'; '.join(among)}")
     for item in body["items"]:
@@ -120,7 +124,7 @@ def _show_runs(body: Document) -> None:
     shown = table(columns)
     for row in zip(*columns.values(), strict=True):
         shown.add_row(*row)
-    out.print(shown)
+    show(shown)
     say(f"{len(items):,} of {body['total']:,} runs; seconds of training")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import inspect
+import io
 import json
 import sys
 from pathlib import Path
@@ -14,10 +15,9 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from service.cli import bars, fail, home_folder, out
+from service.cli import bars, fail, home_folder, print_json
 from service.cli_query import (
     SPELLING,
-    Document,
     Given,
     chosen_format,
     general_options,
@@ -25,8 +25,7 @@ from service.cli_query import (
     pairs,
     parameter,
 )
-from service.cli_study_tables import say
-from service.cli_tables import NOTHING, figure, table
+from service.cli_tables import NOTHING, Document, figure, say, show, table
 from service.cli_training import ASK_EVERY_S, WAITING
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ async def _list(home: Path, url: str | None, chosen: Given, follow: bool, form: 
             return
         body = (await client.get("/jobs", chosen)).json()
     if form == "json":
-        out.print_json(data=body)
+        print_json(body)
     else:
         _show(body["items"])
         told = ", ".join(f"{count:,} {name}" for name, count in body["counts"].items())
@@ -168,7 +167,7 @@ async def _one(
         document = (await client.get(f"/jobs/{number}")).json()
         text = (await client.get(f"/jobs/{number}/log")).text
     if form == "json":
-        out.print_json(data=document)
+        print_json(document)
     elif form == "csv":
         _print_csv([document])
     elif not log:
@@ -272,7 +271,7 @@ def _show(items: list[Document]) -> None:
             _done(item["progress"]),
             figure(item["device"]),
         )
-    out.print(shown)
+    show(shown)
 
 
 def _done(progress: Document | None) -> str:
@@ -289,7 +288,8 @@ def _print_csv(items: list[Document]) -> None:
     from service.api.schemas_jobs import Progress as Done
 
     names = [name for name in JobOf.model_fields if name not in ("progress", "links")]
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    made = io.StringIO()
+    writer = csv.writer(made, lineterminator="\n")
     writer.writerow([*names, *Done.model_fields])
     for item in items:
         about = {name: item.get(name) for name in names}
@@ -297,3 +297,4 @@ def _print_csv(items: list[Document]) -> None:
             about["measurement"] = json.dumps(about["measurement"])
         done = item["progress"] or {}
         writer.writerow([*about.values(), *(done.get(name) for name in Done.model_fields)])
+    sys.stdout.buffer.write(made.getvalue().encode())

@@ -20,11 +20,11 @@ import typer
 from rich.markup import escape
 
 from service.cli import Home, Json, Url, fail, home_folder
+from service.cli_tables import Document
 
 if TYPE_CHECKING:
     from service.api.params import Query
 
-Document = dict[str, Any]
 Given = list[tuple[str, str]]
 
 OUTPUT = "Output"

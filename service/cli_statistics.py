@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from service.cli import out
-from service.cli_query import Command, Document
-from service.cli_study_tables import say
+from service.cli_query import Command
 from service.cli_tables import (
+    Document,
     coefficient,
     counts,
     figure,
     filled,
+    in_percent,
     measured,
     p_value,
     rounded,
+    say,
     say_context,
+    show,
     some_epochs,
     sparkline,
     table,
@@ -67,7 +69,7 @@ def _show_coefficients(items: Sequence[Document]) -> None:
             *(texts[place] for texts in more.values()),
             end_section=by_epoch and item["x"] != following["x"],
         )
-    out.print(shown)
+    show(shown)
 
 
 def _why_not(item: Document) -> str:
@@ -112,11 +114,11 @@ def _show_groups(body: Document) -> None:
                 *(figure(item[name]) for name in keys),
                 f"{item['cells']:,}",
                 *([f"{found['n']:,}"] if lacking else []),
-                measured(found["mean"], found["std"]),
+                measured(found["mean"], found["std"], percent=in_percent(metric)),
                 *(rounded(found[name]) for name in quartiles),
                 figure(found["best"]),
             )
-        out.print(shown)
+        show(shown)
         say(f"{metric}: {_explained(body['explained'][metric])}")
     left_out = f"; left out: {counts(context['excluded'])}" if context["excluded"] else ""
     say(_cells_of(context) + left_out)

@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn
-from rich.table import Table
 
-from service.cli import Home, Json, Url, bars, carry_out, existing_path, fail, home_folder, out
+from service.cli import (
+    Home,
+    Json,
+    Url,
+    bars,
+    carry_out,
+    existing_path,
+    fail,
+    home_folder,
+    out,
+    print_json,
+)
 from service.cli_study_settings import allowed, from_file, given, on, settings_of
-from service.cli_study_tables import Document, say, show_list, show_study
+from service.cli_study_tables import show_list, show_study
+from service.cli_tables import Document, say, table
+from service.cli_tables import show as show_table
 from service.cli_training import ASK_EVERY_S
 
 if TYPE_CHECKING:
@@ -106,7 +118,7 @@ def cancel(number: Number, home: Home = None, url: Url = None, json_: Json = Fal
 
     summary = asyncio.run(once())
     if json_:
-        out.print_json(data=summary)
+        print_json(summary)
     else:
         show_list([summary])
 
@@ -123,7 +135,7 @@ def list_(
 
     body = ask(home_folder(home), url, "/studies", [("limit", str(limit))]).json()
     if json_:
-        out.print_json(data=body)
+        print_json(body)
     elif body["items"]:
         show_list(body["items"])
     else:
@@ -148,7 +160,7 @@ def show(
     if csv_:
         sys.stdout.buffer.write(answer.content)
     elif json_:
-        out.print_json(data=answer.json())
+        print_json(answer.json())
     else:
         show_study(answer.json())
 
@@ -161,20 +173,20 @@ def kinds(
     from service.studies.kinds import KINDS
 
     if kind is None:
-        table = Table("kind", "what")
+        shown = table(("kind", "what"), boxed=True)
         for name, model in KINDS.items():
-            table.add_row(name, model.__doc__)
-        out.print(table)
+            shown.add_row(name, model.__doc__)
+        show_table(shown)
         out.print("the settings of one: cellwise study kinds KIND")
         return
-    table = Table("setting", "default", "allowed", "meaning")
+    shown = table(("setting", "default", "allowed", "meaning"), boxed=True)
     for name, schema in settings_of(kind).items():
         default = schema["default"]
         if isinstance(default, list):
             default = ", ".join(map(str, default)) or "none"
-        shown = "null" if default is None else str(default)
-        table.add_row(name, shown, allowed(schema), schema.get("description", ""))
-    out.print(table)
+        text = "null" if default is None else str(default)
+        shown.add_row(name, text, allowed(schema), schema.get("description", ""))
+    show_table(shown)
     say(f"cellwise study run {kind} CELL --set NAME=VALUE; several values are parted by commas")
 
 
@@ -205,7 +217,7 @@ def import_(
         home_folder(home), {"command": "import-studies", "path": existing_path(file)}
     )
     if json_:
-        out.print_json(data=outcome)
+        print_json(outcome)
     else:
         out.print(
             f"{escape(outcome['file'])}: {outcome['new']:,} studies new, "
@@ -226,7 +238,7 @@ def _wait(
     except KeyboardInterrupt:
         fail("interrupted; the same command goes on where it was")
     if json_:
-        out.print_json(data=document)
+        print_json(document)
     else:
         show_study(document)
     if document["state"] != "done":

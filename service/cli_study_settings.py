@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.cli import fail
-from service.cli_study_tables import Document
+from service.cli_tables import Document
 
 OWN_OPTIONS = ("kind", "cells", "dataset", "datasets", "recipe", "seeds")
 """Settings of a kind that `run` doesn't take by ``--set``."""

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from service.cli_study_tables import say
+from data.metrics import MEANINGS
+from service.cli import out
 
-NAMES = ("cell", "best", "x", "y", "metric", "column")
-"""Columns of what one copies into the next command."""
+Document = dict[str, Any]
+"""A JSON object of an answer."""
+
+NAMES = ("id", "cell", "best", "x", "y", "metric", "column", "kind", "role", "around", "within")
+"""Columns of names, as one copies them into the next command; a table's first column is, too."""
+LEAST = 8
+"""Columns of a terminal that any other column keeps, as far as it fills them."""
 
 NOTHING = "–"
 BARS = "▁▂▃▄▅▆▇█"
@@ -27,15 +34,39 @@ SMALLEST_P = 1e-300
 """Below it a p-value is no longer told from 0 by the numbers of a computer."""
 
 
-def table(heads: Iterable[str], title: str | None = None) -> Table:
+def table(heads: Iterable[str], title: str | None = None, *, boxed: bool = False) -> Table:
     """In a narrow terminal names stay whole, and figures take more lines rather than be cut."""
-    made = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    made = Table(
+        title=title,
+        box=HEAVY_HEAD if boxed else SIMPLE_HEAD,
+        pad_edge=boxed,
+        collapse_padding=not boxed,
+    )
     for head in heads:
-        if head in NAMES:
-            made.add_column(head, no_wrap=True)
+        if not made.columns or head in NAMES:
+            made.add_column(escape(head), no_wrap=True)
         else:
             made.add_column(escape(head), overflow="fold")
     return made
+
+
+def show(made: Table) -> None:
+    """Print a table; where a terminal hasn't even room for the names, it folds the lines itself."""
+    between = 2 if made.box is SIMPLE_HEAD else 3
+    least = sum(_least(column) + between for column in made.columns) + 1
+    if least > out.width:
+        made.width = least
+    out.print(made, crop=False)
+
+
+def _least(column: Column) -> int:
+    whole = max(cell_len(str(text)) for text in (column.header, *column.cells))
+    return whole if column.no_wrap else min(whole, LEAST)
+
+
+def say(text: str) -> None:
+    """A line, as long as it is."""
+    out.print(escape(text), soft_wrap=True, highlight=False)
 
 
 def figure(value: Any) -> str:
@@ -51,11 +82,17 @@ def figure(value: Any) -> str:
     return escape(str(value))
 
 
-def measured(value: float | None, std: float | None = None) -> str:
+def in_percent(metric: str) -> bool:
+    """Whether a metric or measure is a percentage."""
+    _, unit, _ = MEANINGS.get(metric.partition("@")[0], ("", "", ""))
+    return unit.startswith("percent")
+
+
+def measured(value: float | None, std: float | None = None, *, percent: bool) -> str:
     """A mean with its spread: two decimals of a percentage, four of what is small, as losses."""
     if value is None:
         return NOTHING
-    decimals = 2 if abs(value) >= 10 else 4
+    decimals = 2 if percent or abs(value) >= 10 else 4
     spread = "" if std is None else f" ± {std:.{decimals}f}"
     return f"{value:.{decimals}f}{spread}"
 
@@ -71,8 +108,13 @@ def coefficient(value: float | None, ends: Sequence[float] | None = None) -> str
     """A coefficient with its interval."""
     if value is None:
         return NOTHING
-    interval = "" if ends is None else f" [{ends[0]:z.3f}, {ends[1]:z.3f}]"
-    return escape(f"{value:z.3f}{interval}")
+    shown = "" if ends is None else f" {interval(ends, 'z.3f')}"
+    return f"{value:z.3f}{shown}"
+
+
+def interval(ends: Sequence[float] | None, form: str) -> str:
+    """From one end to the other, each in this form."""
+    return NOTHING if ends is None else escape(f"[{ends[0]:{form}}, {ends[1]:{form}}]")
 
 
 def p_value(p: float | None) -> str:

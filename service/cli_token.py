@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from service import tokens
-from service.cli import Home, Json, err, fail, home_folder, out
+from service.cli import Home, Json, err, fail, home_folder, out, print_json
+from service.cli_tables import show, table
 
 Name = Annotated[str, typer.Argument(help="Whose or what for: letters, digits and . _ - inside.")]
 
@@ -43,14 +43,14 @@ def list_(home: Home = None, json_: Json = False) -> None:
     except tokens.TokenFileError as error:
         fail(str(error))
     if json_:
-        out.print_json(
-            data={"items": [token.model_dump(mode="json", exclude={"sha256"}) for token in found]}
+        print_json(
+            {"items": [token.model_dump(mode="json", exclude={"sha256"}) for token in found]}
         )
         return
-    table = Table("name", "made")
+    shown = table(("name", "made"), boxed=True)
     for token in found:
-        table.add_row(token.name, f"{token.created:%Y-%m-%d %H:%M} {token.created.tzname()}")
-    out.print(table)
+        shown.add_row(token.name, f"{token.created:%Y-%m-%d %H:%M} {token.created.tzname()}")
+    show(shown)
 
 
 @commands.command()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
 
-from service.cli import Home, Json, Url, bars, err, fail, home_folder, out
+from service.cli import Home, Json, Url, bars, err, fail, home_folder, out, print_json
+from service.cli_tables import NOTHING, show, table
 
 if TYPE_CHECKING:
     from service.ask import Asked
@@ -60,7 +60,7 @@ def train(
     except KeyboardInterrupt:
         fail("interrupted; the same command goes on after the last epoch")
     if json_:
-        out.print_json(data={"items": finished})
+        print_json({"items": finished})
     else:
         _show_finished(finished)
     if any(item["state"] != "done" for item in finished):
@@ -131,7 +131,7 @@ async def _outcome(client: Asked, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _show_finished(items: list[dict[str, Any]]) -> None:
-    table = Table("cell", "seed", "state", "epochs", "last values", "seconds")
+    shown = table(("cell", "seed", "state", "epochs", "last values", "seconds"), boxed=True)
     for item in items:
         run = item["run"] or {}
         last = ", ".join(
@@ -141,15 +141,15 @@ def _show_finished(items: list[dict[str, Any]]) -> None:
         )
         state = item["state"] if item["trained"] or not run else "known"
         seconds = run.get("train_time_s")
-        table.add_row(
+        shown.add_row(
             item["cell"],
             str(item["seed"]),
             state,
-            str(run.get("schedule", "–")),
-            last or escape((item["error"] or "–").splitlines()[0]),
-            "–" if seconds is None else f"{seconds:,.1f}",
+            str(run.get("schedule", NOTHING)),
+            last or escape((item["error"] or NOTHING).splitlines()[0]),
+            NOTHING if seconds is None else f"{seconds:,.1f}",
         )
-    out.print(table)
+    show(shown)
     for item in items:
         if item["run"]:
             out.print(f"run {escape(item['run']['id'])}", soft_wrap=True, highlight=False)
@@ -161,19 +161,19 @@ def recipes(home: Home = None, url: Url = None, json_: Json = False) -> None:
 
     body = ask(home_folder(home), url, "/recipes").json()
     if json_:
-        out.print_json(data=body)
+        print_json(body)
         return
-    table = Table("recipe", "spaces", "epochs", "batch", "what")
+    shown = table(("recipe", "spaces", "epochs", "batch", "what"), boxed=True)
     for item in body["items"]:
         chosen = item["settings"]
-        table.add_row(
+        shown.add_row(
             item["name"],
             ", ".join(item["spaces"]),
             str(chosen["epochs"]),
             str(chosen["batch"]),
             escape(item["about"]),
         )
-    out.print(table)
+    show(shown)
     for fault in body["faults"].values():
         err.print("[yellow]left out:[/yellow]", escape(fault), soft_wrap=True)
     out.print(f"recipes of your own: TOML files in {escape(body['own'])}", soft_wrap=True)
@@ -185,19 +185,19 @@ def datasets(home: Home = None, url: Url = None, json_: Json = False) -> None:
 
     body = ask(home_folder(home), url, "/datasets").json()
     if json_:
-        out.print_json(data=body)
+        print_json(body)
         return
-    table = Table("dataset", "classes", "images", "here", Column("where", overflow="fold"))
+    shown = table(("dataset", "classes", "images", "here", "where"), boxed=True)
     for item in body["items"]:
         images = ", ".join(f"{name} {count:,}" for name, count in item["sizes"].items())
-        table.add_row(
+        shown.add_row(
             item["name"],
-            str(item["classes"] or "–"),
-            images or "–",
+            str(item["classes"] or NOTHING),
+            images or NOTHING,
             f"yes ({item['rendering']})" if item["found"] else "no",
-            escape(item["path"] or "–"),
+            escape(item["path"] or NOTHING),
         )
-    out.print(table)
+    show(shown)
     for item in body["items"]:
         if not item["found"] and item["how_to_get"]:
             out.print(f"[bold]{item['name']}[/bold]: {escape(item['how_to_get'])}", soft_wrap=True)

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from service.cli import Home, Json, Url, fail, home_folder, out
+from service.cli import Home, Json, Url, fail, home_folder, out, print_json
+from service.cli_tables import NOTHING, show, table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def variants(
     ]
     body = ask(home_folder(home), url, "/variants", parameters).json()
     if json_:
-        out.print_json(data=body)
+        print_json(body)
     elif arch:
         for item in body["items"]:
             out.print(item["arch"], soft_wrap=True, markup=False, highlight=False)
@@ -62,11 +62,11 @@ def _show(body: dict[str, Any]) -> None:
     """The cell itself first, for comparison."""
     parts = {"": ""} | ({"reduce_": "reduce "} if body["cell"]["space"] == "darts" else {})
     heads = [f"{head}{name}" for head in parts.values() for name in ("width", "depth", "nominal")]
-    table = Table("variant", *heads)
+    shown = table(("variant", *heads), boxed=True)
     for item in (body["cell"], *body["items"]):
         shape = [text for prefix in parts for text in _shape(item, prefix)]
-        table.add_row(item["name"] or item["id"], *shape, end_section=item is body["cell"])
-    out.print(table)
+        shown.add_row(item["name"] or item["id"], *shape, end_section=item is body["cell"])
+    show(shown)
     among = {rank["among"]: None for rank in body["cell"]["ranks"].values()}
     out.print(f"in brackets: rank among {', '.join(among)}", soft_wrap=True, highlight=False)
     told = f"{len(body['items'])} of {body['total']:,} variants, seed {body['seed']}"
@@ -78,11 +78,11 @@ def _shape(item: dict[str, Any], prefix: str) -> tuple[str, str, str]:
     """Width and depth, each with its rank, and both before pruning."""
     width, depth = (_ranked(item["ranks"][f"{prefix}{name}"]) for name in ("width", "depth"))
     nominal = (item[f"{prefix}nominal_{name}"] for name in ("width", "depth"))
-    return width, depth, "/".join("–" if value is None else f"{value:g}" for value in nominal)
+    return width, depth, "/".join(NOTHING if value is None else f"{value:g}" for value in nominal)
 
 
 def _ranked(rank: dict[str, Any]) -> str:
     if rank["value"] is None:
-        return "–"
-    place = "–" if rank["rank"] is None else f"{rank['rank']:,}"
+        return NOTHING
+    place = NOTHING if rank["rank"] is None else f"{rank['rank']:,}"
     return f"{rank['value']:g} ({place})"

@@ -10,14 +10,20 @@ Needs httpx2 and tenacity; pandas, polars, pyarrow and rich are imported where t
 """
 
 from analysis.client.answers import Items, Rows, Table
-from analysis.client.calls import DEFAULT_URL, TIMEOUT_S, TOKEN, refusal
+from analysis.client.calls import (
+    DEFAULT_URL,
+    TOKEN,
+    authorization,
+    refusal,
+    timeouts,
+    unsayable,
+)
 from analysis.client.errors import ClientError, Fault, StillRunningError, TrainingError
 from analysis.client.parameters import Parameters
 from analysis.client.training import Client
 
 __all__ = [
     "DEFAULT_URL",
-    "TIMEOUT_S",
     "TOKEN",
     "Client",
     "ClientError",
@@ -28,5 +34,8 @@ __all__ = [
     "StillRunningError",
     "Table",
     "TrainingError",
+    "authorization",
     "refusal",
+    "timeouts",
+    "unsayable",
 ]

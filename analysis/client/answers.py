@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import httpx2
 
 from analysis.client.calls import Calls
+from analysis.client.errors import ClientError
 from analysis.client.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Answer:
     @property
     def url(self) -> str:
         """The call behind it, as a browser or curl takes it."""
-        return str(httpx2.URL(self._calls.url + self._path, params=self._parameters or None))
+        # Not by httpx2.URL, which refuses what is too long: that is told when it is asked for.
+        asked = f"?{httpx2.QueryParams([*self._parameters])}" if self._parameters else ""
+        return f"{self._calls.url}{self._path}{asked}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -50,12 +53,10 @@ class Rows(Answer):
         ['id', 'depth']
 
         Raises:
-            ClientError: no answer, or a refusal.
+            ClientError: no answer, a refusal, or a broken table.
             ImportError: pyarrow is not installed.
         """
-        pa = _needed("pyarrow", "arrow")
-        table: pyarrow.Table = pa.ipc.open_stream(self._stream()).read_all()
-        return table
+        return self._read(_needed("pyarrow", "arrow"))
 
     def to_pandas(self) -> pandas.DataFrame:
         """A pandas data frame.
@@ -69,14 +70,13 @@ class Rows(Answer):
         1  nb201-000010   <NA>
 
         Raises:
-            ClientError: no answer, or a refusal.
+            ClientError: no answer, a refusal, or a broken table.
             ImportError: pandas or pyarrow is not installed.
         """
         pd = _needed("pandas", "pandas")
         pa = _needed("pyarrow", "pandas")
         types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-        table = pa.ipc.open_stream(self._stream()).read_all()
-        frame: pandas.DataFrame = table.to_pandas(types_mapper=types.get)
+        frame: pandas.DataFrame = self._read(pa).to_pandas(types_mapper=types.get)
         return frame
 
     def to_polars(self) -> polars.DataFrame:
@@ -86,12 +86,27 @@ class Rows(Answer):
         Schema([('id', String), ('depth', Int64)])
 
         Raises:
-            ClientError: no answer, or a refusal.
+            ClientError: no answer, a refusal, or a broken table.
             ImportError: polars is not installed.
         """
         pl = _needed("polars", "polars")
-        frame: polars.DataFrame = pl.read_ipc_stream(io.BytesIO(self._stream()))
+        stream = self._stream()
+        try:
+            frame: polars.DataFrame = pl.read_ipc_stream(io.BytesIO(stream))
+        except pl.exceptions.PolarsError as error:
+            raise self._broken(error) from error
         return frame
+
+    def _read(self, pa: Any) -> pyarrow.Table:
+        stream = self._stream()
+        try:
+            table: pyarrow.Table = pa.ipc.open_stream(stream).read_all()
+        except (pa.ArrowException, OSError) as error:
+            raise self._broken(error) from error
+        return table
+
+    def _broken(self, error: Exception) -> ClientError:
+        return ClientError(f"GET {self._path}: the table that came can't be read: {error}", 200)
 
     def _stream(self) -> bytes:
         return self._calls.content(self._path, [*self._parameters, ("format", "arrow")], ARROW)
@@ -126,7 +141,7 @@ class Items(Answer, Generic[Item]):
         Raises:
             ClientError: no answer, or a refusal.
         """
-        return cast("dict[str, Any]", self._calls.get(self._path, self._asked))
+        return cast("dict[str, Any]", self._calls.get(self._path, self._asked, holding="items"))
 
     @property
     def context(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from analysis.client.shapes import Record
 
@@ -13,7 +14,9 @@ Show = Callable[[Sequence[Record]], None]
 
 @contextmanager
 def bar(*, shown: bool) -> Iterator[Show]:
-    """Yields what shows how jobs or studies are; silent without rich, a terminal or a notebook.
+    """Yields what shows how jobs or studies are; silent where nothing can be drawn.
+
+    It takes rich, and a terminal or a notebook that has ipywidgets.
 
     Rich and not tqdm: the command's bars are rich's, and it draws in notebooks as well.
     """
@@ -25,7 +28,9 @@ def bar(*, shown: bool) -> Iterator[Show]:
         return
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    seen = console.is_terminal or console.is_jupyter
+    # Without ipywidgets, rich warns in a notebook.
+    notebook = console.is_jupyter
+    seen = find_spec("ipywidgets") is not None if notebook else console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not (shown and seen)) as drawn:
         task = drawn.add_task("waiting", total=None)
 

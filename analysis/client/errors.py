@@ -31,6 +31,9 @@ class ClientError(RuntimeError):
         self.errors = list(errors)
 
 
+# Below, items have a default because pickle makes an error from its message alone.
+
+
 class TrainingError(ClientError):
     """What was waited for has ended, and not all of it well.
 
@@ -38,7 +41,7 @@ class TrainingError(ClientError):
         items: the jobs or studies that failed or were cancelled, as the server tells of them.
     """
 
-    def __init__(self, message: str, items: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, message: str, items: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(message)
         self.items = list(items)
 
@@ -50,6 +53,6 @@ class StillRunningError(ClientError, TimeoutError):
         items: the jobs or studies that have not ended.
     """
 
-    def __init__(self, message: str, items: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, message: str, items: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(message)
         self.items = list(items)

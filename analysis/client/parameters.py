@@ -22,20 +22,36 @@ def pairs(keywords: Mapping[str, Value]) -> list[tuple[str, str]]:
     [('min_width', '3'), ('connected', 'true'), ('cell', '284'), ('cell', 'ENAS')]
     >>> pairs({"min_metric": {"valid_accuracy@final": 70}})
     [('min_metric', 'valid_accuracy@final:70')]
+
+    Raises:
+        TypeError: bytes.
+        ValueError: a list or dictionary is empty, which in an address is the same as not given:
+            of no cells it would make all.
     """
-    return [(name, text) for name, value in keywords.items() for text in _texts(value)]
+    return [(name, text) for name, value in keywords.items() for text in _texts(name, value)]
 
 
-def _texts(value: Value) -> list[str]:
+def _texts(name: str, value: Value) -> list[str]:
     if value is None:
         return []
     if isinstance(value, Mapping):
-        return [f"{metric}:{bound}" for metric, bound in value.items()]
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return [_text(value)]
-    return [_text(one) for one in value]
+        texts = [f"{metric}:{bound}" for metric, bound in value.items()]
+    elif isinstance(value, str) or not isinstance(value, Iterable):
+        return [_text(name, value)]
+    else:
+        _require_text(name, value)
+        texts = [_text(name, one) for one in value]
+    if not texts:
+        raise ValueError(f"{name} is empty, which is sent as if not given: leave it out for that")
+    return texts
 
 
-def _text(value: Scalar) -> str:
+def _require_text(name: str, value: object) -> None:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError(f"{name} is {type(value).__name__}, not text: decode it first")
+
+
+def _text(name: str, value: Scalar) -> str:
+    _require_text(name, value)
     text = str(value)
     return text.lower() if text in ("True", "False") else text  # numpy's truth values too

@@ -39,8 +39,8 @@ class Reading(Calls):
     Filters and the context of metrics are keywords, named as parameters of the HTTP interface are
     (docs/api.md): ``min_width=3``, ``cell=["284", "ENAS"]``, ``op_03="skip_connect"``,
     ``min_metric={"valid_accuracy@final": 70}``, ``dataset="cifar100"``. None is as good as not
-    given. What the server doesn't know, it refuses: a :class:`~analysis.client.errors.ClientError`
-    when the answer is used.
+    given; an empty list or dictionary is a ``ValueError``. What the server doesn't know, it
+    refuses: a :class:`~analysis.client.errors.ClientError` when the answer is used.
     """
 
     # Keywords beside filters take all that filters do: so a dictionary can be passed on as ``**``.
@@ -243,4 +243,8 @@ class Reading(Calls):
 
 
 def _quoted(name: CellName) -> str:
-    return quote(str(name), safe="")
+    text = str(name)
+    if not text:
+        raise ValueError("an empty name")
+    # In a path, one or two dots alone would be a place and no name.
+    return text.replace(".", "%2E") if text in (".", "..") else quote(text, safe="")

@@ -55,7 +55,9 @@ class Client(Reading):
             "priority": priority,
             "force": force,
         }
-        return cast("list[Taken]", self.post("/jobs", body, repeatable=not force)["items"])
+        return cast(
+            "list[Taken]", self.post("/jobs", body, repeatable=not force, holding="items")["items"]
+        )
 
     def jobs(
         self, *, state: State | Iterable[State] | None = None, limit: int | None = None
@@ -174,20 +176,20 @@ class Client(Reading):
         ``what`` is a job or its number, a study, several jobs or studies, or what :meth:`submit`
         answered, of which those that need no training are left out. It asks every other second or
         so, which goes through every proxy; ``retries=8`` outlasts a minute without the server. The
-        bar needs rich, and a terminal or notebook; without, nothing is shown. Whatever ends the
-        waiting (Ctrl-C, an error, the end of the script), what was waited for goes on.
+        bar needs rich, and a terminal, or a notebook with ipywidgets; without, nothing is shown.
+        Whatever ends the waiting (Ctrl-C, an error, the end of the script), what was waited for
+        goes on.
 
         Raises:
             ClientError: no answer, or a refusal.
             StillRunningError: not all had ended after ``timeout_s`` seconds; a ``TimeoutError``.
             TrainingError: all have ended, and some failed or were cancelled; says why.
-            TypeError: jobs and studies at once.
+            TypeError: jobs and studies at once, or what is neither.
         """
         one = isinstance(what, Mapping) or not isinstance(what, Iterable)
         kind, numbers = _targets([what] if one else what)
         waiting = Waiting(self, kind, numbers, self._pause)
-        waiting.until_ended(progress=progress, timeout_s=timeout_s)
-        documents = [self.get(f"/{kind}/{number}") for number in numbers]
+        documents = waiting.until_ended(progress=progress, timeout_s=timeout_s)
         return documents[0] if one else documents
 
 
@@ -197,8 +199,12 @@ def _cells(cells: CellName | Iterable[CellName]) -> list[str]:
     return [str(cell) for cell in cells]
 
 
-def _number(what: SupportsIndex | Job | Study) -> int:
-    return what["id"] if isinstance(what, Mapping) else index(what)
+def _number(what: SupportsIndex | Mapping[str, Any]) -> int:
+    if not isinstance(what, Mapping):
+        return index(what)
+    if "id" not in what:
+        raise TypeError(f"{dict(what)!r:.200} is no job or study: it has no id")
+    return int(what["id"])
 
 
 def _targets(what: Iterable[int | Record]) -> tuple[Kind, list[int]]:
@@ -209,13 +215,12 @@ def _targets(what: Iterable[int | Record]) -> tuple[Kind, list[int]]:
     """
     found: list[tuple[str, int]] = []
     for one in what:
-        if not isinstance(one, Mapping):
-            found.append(("jobs", index(one)))
-        elif "status" in one:  # as POST /jobs answers
+        if isinstance(one, Mapping) and "status" in one:  # as POST /jobs answers
             if one["job"] is not None:
                 found.append(("jobs", int(one["job"].rpartition("/")[2])))
         else:
-            found.append(("studies" if "kind" in one else "jobs", one["id"]))
+            study = isinstance(one, Mapping) and "kind" in one
+            found.append(("studies" if study else "jobs", _number(one)))
     kinds = {kind for kind, _ in found} or {"jobs"}
     if len(kinds) > 1:
         raise TypeError("jobs and studies at once: wait for the ones, then for the others")

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from analysis.client.bars import bar
 from analysis.client.calls import Calls
-from analysis.client.errors import StillRunningError, TrainingError
+from analysis.client.errors import ClientError, StillRunningError, TrainingError
+from analysis.client.retries import PASSING
 from analysis.client.shapes import Record
 
 Kind: TypeAlias = Literal["jobs", "studies"]
@@ -30,18 +31,31 @@ class Waiting:
         self._calls = calls
         self._kind: Kind = kind
         self._seen: dict[int, Record] = {}
+        self._numbers = list(numbers)
         self._left = set(numbers)
         self._pause = pause
 
-    def until_ended(self, *, progress: bool, timeout_s: float | None) -> None:
-        """Return once all have ended well.
+    def until_ended(self, *, progress: bool, timeout_s: float | None) -> list[Record]:
+        """All of them whole, in the order of their numbers as given, once they have ended well.
 
         Raises:
-            ClientError: no answer, or a refusal.
+            ClientError: no answer, which says how to wait again; or a refusal.
             KeyboardInterrupt: by Ctrl-C; says that they go on.
             StillRunningError: not all had ended after ``timeout_s`` seconds.
             TrainingError: all have ended, and some failed or were cancelled.
         """
+        try:
+            self._wait(progress, timeout_s)
+            self._require_done()
+            return [self._calls.get(f"/{self._kind}/{number}") for number in self._numbers]
+        except (StillRunningError, TrainingError):
+            raise
+        except ClientError as error:
+            if error.status is not None and error.status not in PASSING:
+                raise
+            raise ClientError(f"{error}; {self._once_it_answers()}", error.status) from error
+
+    def _wait(self, progress: bool, timeout_s: float | None) -> None:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
             with bar(shown=progress) as show:
@@ -57,7 +71,6 @@ class Waiting:
                     self._pause(pause_s)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._goes_on()) from None
-        self._require_done()
 
     def _look(self) -> None:
         """See how those are that had not ended, in as few pages of the list as they lie on."""
@@ -67,13 +80,15 @@ class Waiting:
             here = [number for number in left if number > top - MOST_A_PAGE[self._kind]]
             span = top - here[-1] + 1
             page = self._calls.get(
-                f"/{self._kind}", [("before", str(top + 1)), ("limit", str(span))]
+                f"/{self._kind}",
+                [("before", str(top + 1)), ("limit", str(span))],
+                holding="items",
             )
             found = {item["id"]: item for item in page["items"]}
             for number in here:
                 # What isn't in the list isn't there: the server says so.
                 address = f"/{self._kind}/{number}"
-                self._seen[number] = found.get(number) or self._calls.get(address)
+                self._seen[number] = found.get(number) or self._calls.get(address, holding="state")
             left = left[len(here) :]
         self._left = {number for number in self._left if self._seen[number]["state"] not in ENDED}
 
@@ -82,19 +97,26 @@ class Waiting:
 
     def _goes_on(self) -> str:
         left = sorted(self._left)
-        again = [
-            f"client.study({number})" if self._kind == "studies" else str(number) for number in left
-        ]
+        names, again = self._again(left)
         cancel = "client.cancel_study" if self._kind == "studies" else "client.cancel"
         if len(left) == 1:
-            noun = NOUNS[self._kind]
-            return (
-                f"{noun} {left[0]} goes on: client.wait({again[0]}) waits again, "
-                f"{cancel}({left[0]}) ends it"
-            )
+            return f"{names} goes on: {again} waits again, {cancel}({left[0]}) ends it"
+        return f"{names} go on: {again} waits again, {cancel} ends each"
+
+    def _once_it_answers(self) -> str:
+        names, again = self._again(sorted(set(self._numbers)))
+        return f"once it answers, {again} waits again for {names}"
+
+    def _again(self, numbers: Sequence[int]) -> tuple[str, str]:
+        """What they are called, and the call that waits for them."""
+        named = [f"client.study({number})" for number in numbers]
+        if self._kind == "jobs":
+            named = list(map(str, numbers))
+        if len(numbers) == 1:
+            return f"{NOUNS[self._kind]} {numbers[0]}", f"client.wait({named[0]})"
         return (
-            f"{self._kind} {', '.join(map(str, left))} go on: "
-            f"client.wait([{', '.join(again)}]) waits again, {cancel} ends each"
+            f"{self._kind} {', '.join(map(str, numbers))}",
+            f"client.wait([{', '.join(named)}])",
         )
 
     def _require_done(self) -> None:

@@ -38,8 +38,8 @@ class NASBench201API(Benchmark):
     ) -> tuple[int, float]:
         """Index and accuracy (mean over seeds) of the best cell within the limits, in millions.
 
-        ``metric_on_set`` is train, valid or test, or a set's official name; valid of cifar10 is
-        cifar10-valid's.
+        Only cells that hold this accuracy are looked at. ``metric_on_set`` is train, valid or test,
+        or a set's official name; valid of cifar10 is cifar10-valid's.
 
         Raises:
             ValueError: an unknown name.
@@ -120,8 +120,9 @@ class NATStopology(Benchmark):
     ) -> tuple[int, float]:
         """Index and accuracy (mean over seeds) of the best cell within the limits, in millions.
 
+        All cells that hold this accuracy are looked at, however many were asked for before.
         ``metric_on_set`` is train, valid or test, or a set's official name; valid of cifar10 is
-        cifar10-valid's. All cells are looked at, however many were asked for before.
+        cifar10-valid's.
 
         Raises:
             ValueError: an unknown name, or ``enforce_all=False``.

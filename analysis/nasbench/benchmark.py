@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import random
-import weakref
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
@@ -59,9 +59,6 @@ class Benchmark(Partial):
         self.verbose = verbose
         self.filename = client.url
         self._records = Records(client, verbose=verbose)
-        if client is not server:
-            # The packages' classes have nothing to close: the connection ends with the last user.
-            weakref.finalize(self._records, client.close)
         self.reset_time()
 
     @cached_property
@@ -256,7 +253,7 @@ class Benchmark(Partial):
         words = SETS[known("data set", dataset, SETS)]
         eval_set = words.get(metric_on_set) or as_set(dataset, metric_on_set)
         word = next(word for word, name in words.items() if name == eval_set)
-        given = [(column, most) for column, most in limits if most is not None]
+        given = [(column, most) for column, most in limits if most not in (None, math.inf)]
         best = self._records.best(dataset, word, as_hp(hp), given)
         if best is None:
             raise NotRecordedError(

@@ -76,11 +76,9 @@ def as_set(dataset: str, name: str) -> str:
         ValueError: the data set has no such set.
     """
     sets = SETS[dataset]
-    return (
-        sets["valid"]
-        if name == "valid" in sets
-        else known(f"set of {dataset}", name, sets.values())
-    )
+    if name == "valid" and name in sets:
+        return sets[name]
+    return known(f"set of {dataset}", name, sets.values())
 
 
 class Partial:

@@ -13,7 +13,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, TypeAlias
 
 from analysis.client import Client
@@ -70,6 +70,10 @@ class Records:
         self._verbose = verbose
         self.forget()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy in another process fetches for itself.
+        return partial(Records, verbose=self._verbose), (self._client,)
+
     def forget(self) -> None:
         """Fetch everything anew from here on."""
         for name in ("recorded", "evaluated", "_precedence"):
@@ -82,7 +86,7 @@ class Records:
     def recorded(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """By data set and schedule, what the server lists as recorded: measure, epochs, seeds."""
         found = defaultdict(list)
-        for entry in self._get("/columns")["recorded"]:
+        for entry in self._get("/columns", holding="recorded"):
             place = entry["dataset"], str(entry["schedule"])
             split = entry["measure"].partition("_")[0]
             if _is_benchmark(entry) and split in SETS[place[0]]:
@@ -158,14 +162,14 @@ class Records:
             ("limit", "1"),
             *((f"max_{column}", repr(float(most))) for column, most in limits),
         ]
-        for cell in self._get("/cells", parameters)["items"]:
+        for cell in self._get("/cells", parameters, holding="items"):
             if cell[metric] is not None:
                 return cell["official_index"], cell[metric]
         return None
 
     def _read_cell(self, index: int) -> dict[tuple[str, str], Trainings]:
         groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        for run in self._get(f"/cells/{index}")["runs"]:
+        for run in self._get(f"/cells/{index}", holding="runs"):
             if _is_benchmark(run):
                 groups[run["dataset"], str(run["schedule"])].append(run)
         return {place: self._merged(runs) for place, runs in groups.items()}
@@ -205,7 +209,7 @@ class Records:
             return curves
         parameters = [("dataset", dataset), ("schedule", hp), ("seed", "all")]
         parameters += [("metric", measure) for measure in measures]
-        for item in self._get(f"/cells/{index}/curves", parameters)["items"]:
+        for item in self._get(f"/cells/{index}/curves", parameters, holding="items"):
             curve = array("d", [math.nan]) * int(hp)
             for epoch, value in zip(item["epochs"], item["values"], strict=True):
                 curve[epoch - 1] = value
@@ -230,12 +234,18 @@ class Records:
 
     @cached_property
     def _precedence(self) -> dict[str, int]:
-        sources = self._get("/sources")["items"]
+        sources = self._get("/sources", holding="items")
         return {source["name"]: place for place, source in enumerate(sources)}
 
-    def _get(self, path: str, parameters: Iterable[tuple[str, str]] = ()) -> Any:
+    def _get(
+        self, path: str, parameters: Iterable[tuple[str, str]] = (), *, holding: str
+    ) -> list[dict[str, Any]]:
+        """What an answer holds under this name."""
         self._say(path)
-        return self._client.get(path, list(parameters))
+        found: list[dict[str, Any]] = self._client.get(path, list(parameters), holding=holding)[
+            holding
+        ]
+        return found
 
     def _items(self, path: str, parameters: list[tuple[str, str]]) -> Iterable[dict[str, Any]]:
         self._say(f"{path}, all pages")

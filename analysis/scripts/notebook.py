@@ -14,6 +14,7 @@ import os
 import sys
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from nbclient import NotebookClient
@@ -34,10 +35,14 @@ def ran(notebook: NotebookNode, url: str) -> NotebookNode:
         CellExecutionError: a cell failed; the message has its trace.
     """
     fresh = deepcopy(notebook)
-    # Over TCP, whoever else is on this machine could listen in; ipykernel warns of it.
-    config = Config({"KernelManager": {"transport": "ipc"}})
-    kernel = NotebookClient(fresh, kernel_name="python3", config=config)
-    kernel.execute(env={**os.environ, "CELLWISE_URL": url})
+    with TemporaryDirectory() as folder:
+        # Over TCP, whoever else is on this machine could listen in; ipykernel warns of it. Sockets
+        # lie next to the connection file; by default in the current folder, where a run that is
+        # killed would leave them.
+        manager = {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
+        config = Config({"KernelManager": manager})
+        kernel = NotebookClient(fresh, kernel_name="python3", config=config)
+        kernel.execute(env={**os.environ, "CELLWISE_URL": url})
     # What else is in there is the machine's: the version of Python, and when cells were run.
     fresh.metadata["language_info"] = {"name": "python"}
     for cell in fresh.cells:

@@ -278,10 +278,12 @@ def _properties(model: type[Query]) -> dict[str, Any]:
 
 def _allowed(model: type[Query], name: str) -> str:
     schema = _properties(model)[name]
-    options = schema.get("anyOf", [schema])
     parts: list[str] = []
-    for option in options:
-        if "enum" in option:
+    for option in schema.get("anyOf", [schema]):
+        choices = option.get("items", {}).get("enum")
+        if choices is not None:  # several of which may be given
+            parts.extend(map(str, choices))
+        elif "enum" in option:
             parts.extend(map(str, option["enum"]))
         elif "const" in option:
             parts.append(str(option["const"]))

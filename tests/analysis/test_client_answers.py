@@ -127,7 +127,7 @@ REFUSED: dict[str, Callable[[Client], Table[Any]]] = {
     "x": lambda lab: lab.correlations(x="with", y="valid_accuracy@final"),
     "y": lambda lab: lab.correlations_by_epoch(x="width", y="valid_acuracy"),
     "seed": lambda lab: lab.curves(284, seed=-1),
-    "cell": lambda lab: lab.ranks([]),
+    "cell": lambda lab: lab.ranks("zzz"),
 }
 
 
@@ -142,6 +142,31 @@ def test_what_is_wrong_is_said_when_it_is_used(
     assert refused.value.status == 422
     assert [fault["name"] for fault in refused.value.errors] == [name]
     assert all(fault["problem"] and fault["allowed"] for fault in refused.value.errors)
+
+
+EMPTY: dict[str, dict[str, Any]] = {
+    "cell": {"cell": []},
+    "connected": {"connected": pd.Series([], dtype=bool)},
+    "op_03": {"op_03": iter(())},
+    "min_metric": {"min_metric": {}},
+    "metric": {"metric": np.array([])},
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_an_empty_filter_is_no_filter_for_all(lab: Client, calls: Counting, name: str) -> None:
+    for ask in (lab.cells, lab.runs):
+        with pytest.raises(ValueError, match=f"^{name} is empty, which is sent as if not given"):
+            ask(**EMPTY[name])
+    with pytest.raises(ValueError, match="cell is empty"):
+        lab.ranks([])
+    assert calls.asked == []
+
+
+@pytest.mark.parametrize("cell", [b"284", [b"284"], bytearray(b"284"), memoryview(b"284")])
+def test_bytes_are_no_text(lab: Client, cell: Any) -> None:
+    with pytest.raises(TypeError, match=r"^cell is (bytes|bytearray|memoryview), not text"):
+        lab.cells(cell=cell)
 
 
 def test_a_format_is_not_asked_for(lab: Client) -> None:
@@ -281,3 +306,16 @@ def test_an_answer_in_another_format_is_noticed() -> None:
     other = httpx2.MockTransport(lambda _: httpx2.Response(200, json={"items": []}))
     with pytest.raises(ClientError, match=r"is application/json, not application/vnd\.apache"):
         Client(transport=other).cells().to_arrow()
+
+
+@pytest.mark.parametrize("turn", [Table.to_arrow, Table.to_pandas, Table.to_polars])
+def test_a_table_that_was_cut_off_is_an_error(
+    lab: Client, turn: Callable[[Table[Any]], object]
+) -> None:
+    kind = "application/vnd.apache.arrow.stream"
+    whole = lab.content("/cells", [("limit", "5"), ("format", "arrow")], kind)
+    for content in (b"", b"nothing of that kind", whole[:500], whole[: len(whole) // 2]):
+        answer = httpx2.Response(200, content=content, headers={"content-type": kind})
+        cut = Client(transport=httpx2.MockTransport(lambda _, answer=answer: answer))
+        with pytest.raises(ClientError, match=r"^GET /cells: the table that came can't be read"):
+            turn(cut.cells())

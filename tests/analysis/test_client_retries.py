@@ -120,6 +120,14 @@ def test_retry_after_may_be_a_time() -> None:
     assert second == 0
 
 
+def test_a_time_without_a_zone_is_greenwich_s() -> None:
+    soon = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=40)
+    server = Scripted(problem(503, **{"Retry-After": format_datetime(soon)}), ok())
+    assert format_datetime(soon).endswith("-0000")
+    server.client.get("/health")
+    assert 30 < server.pauses[0] <= 40
+
+
 def test_what_is_no_time_is_as_good_as_none() -> None:
     server = Scripted(problem(503, **{"Retry-After": "soon"}), ok())
     server.client.get("/health")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import functools
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,9 +26,13 @@ from analysis.client import (
 )
 from data.library import Library
 from service import tokens
+from service.api.access import may_write
 from service.api.app import create_app
+from service.jobs.queue import Queue
+from service.jobs.slots import Slot
 from tests.conftest import ROOT
 from tests.service.processes import Server, serving
+from tests.service.test_cli_studies import Instant
 from tests.service.test_training import RECIPE, with_recipe
 from tests.service.training.made import NB201
 
@@ -110,17 +113,25 @@ def test_examples_of_docstrings_are_true(
 
 
 def test_the_page_shows_what_happens(
-    default_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All its sessions, one after the other, against a server of their own."""
+    """All its sessions, one after the other, on a home of their own.
+
+    Its trainings end at once: that workers train is for the tests above.
+    """
     text = (ROOT / "docs" / "client.md").read_text()
     sessions = re.findall(r"```pycon\n(.*?)```", text, re.DOTALL)
     assert len(sessions) >= 7
     monkeypatch.chdir(tmp_path)
-    with serving(Path(shutil.copytree(default_home, tmp_path / "home"))) as server:
-        monkeypatch.setattr(analysis.client, "Client", functools.partial(Client, server.url))
+    with closing(Library.open(home)) as library:
+        queue = Queue(library, Instant(), [Slot("cpu", None, 1)])
+        app = create_app(library, queue=queue)
+        app.dependency_overrides[may_write] = lambda: None
+        transport = TestClient(app)._transport
+        made = functools.partial(Client, transport=transport)
+        monkeypatch.setattr(analysis.client, "Client", made)
         told: list[str] = []
         page = doctest.DocTestParser().get_doctest("\n".join(sessions), {}, "page", None, None)
-        doctest.DocTestRunner(optionflags=OPTIONS).run(page, out=told.append, clear_globs=False)
-        page.globs["client"].close()
+        with queue.working():
+            doctest.DocTestRunner(optionflags=OPTIONS).run(page, out=told.append)
         assert "".join(told) == ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
+import rich.console
 
 from analysis.client import Client, ClientError, StillRunningError, TrainingError
 from data.library import Library
@@ -27,7 +30,7 @@ class Lab:
         self.steps: Iterator[Callable[[], object]] = iter(())
         self.pauses: list[float] = []
         self.calls = Counting(self.server.client._transport)
-        self.client = Client(transport=self.calls, pause=self.pause)
+        self.client = Client(transport=self.calls, pause=self.pause, retries=0)
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -54,10 +57,10 @@ class Lab:
 
         return step
 
-    def fail(self, number: int) -> Callable[[], None]:
+    def fail(self, number: int, error: str = "diverged at epoch 1") -> Callable[[], None]:
         def step() -> None:
             folder = self.server.queue.folders.of(number)
-            folder.write_result(Result(state="failed", error="diverged at epoch 1"))
+            folder.write_result(Result(state="failed", error=error))
             self.server.executor.dies(number)
             self.server.queue.step()
 
@@ -218,6 +221,60 @@ def test_what_is_not_there_is_said(lab: Lab) -> None:
     assert refused.value.status == 404
     with pytest.raises(TypeError):
         lab.client.wait(3.5)  # type: ignore[call-overload]
+    nothing: list[Any] = [{"name": 1}, [{"name": 1}]]
+    for what in nothing:
+        with pytest.raises(TypeError, match=r"^\{'name': 1\} is no job or study"):
+            lab.client.wait(what)
+    with pytest.raises(TypeError, match="is no job or study"):
+        lab.client.cancel({"name": 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2])
+def test_where_the_server_dies_it_is_said_how_to_wait_again(lab: Lab, looks: int) -> None:
+    """Also where all have ended, but for the documents."""
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    lab.client.submit([6111, 284], **ASKED)
+    lab.calls.asked.clear()
+    if looks == 2:
+        lab.finish(1, 2)()
+    whole = lab.calls._transport
+    dead = httpx2.MockTransport(answer)
+
+    class Dying(httpx2.BaseTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            alive = len(lab.calls.asked) <= looks
+            return (whole if alive else dead).handle_request(request)
+
+    lab.calls._transport = Dying()
+    lab.then(lab.start)
+    with pytest.raises(ClientError, match=r"no answer from .*: refused; ") as died:
+        lab.client.wait([2, 1])
+    assert str(died.value).endswith(
+        "; once it answers, client.wait([1, 2]) waits again for jobs 1, 2"
+    )
+    assert died.value.status is None
+
+
+def test_jobs_far_apart_are_on_pages_of_their_own() -> None:
+    """A page is asked for no more jobs than the server gives."""
+    limits: list[int] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked = request.url.params
+        if "limit" not in asked:
+            return httpx2.Response(200, json={"id": int(request.url.path.rpartition("/")[2])})
+        limits.append(int(asked["limit"]))
+        before = int(asked["before"])
+        numbers = range(before - limits[-1], before)
+        items = [{"id": n, "state": "done", "progress": None} for n in reversed(numbers)]
+        return httpx2.Response(200, json={"items": items, "next": None})
+
+    client = Client(transport=httpx2.MockTransport(answer))
+    assert [job["id"] for job in client.wait([1, 1001, 2])] == [1, 1001, 2]
+    assert limits == [1000, 1]
 
 
 STUDY: dict[str, Any] = {**ASKED, "variants": []}
@@ -247,12 +304,21 @@ def test_a_study_that_ends_badly_is_an_error(lab: Lab) -> None:
         lab.client.wait(study)
     assert lab.client.resume_study(study)["state"] == "queued"
     lab.start()
-    folder = lab.server.queue.folders.of(1)
-    folder.write_result(Result(state="failed", error="no images left"))
-    lab.server.executor.dies(1)
-    lab.server.queue.step()
+    lab.fail(1, "no images left")()
     with pytest.raises(TrainingError, match="study 1 failed: nb201-006111, seed 777: no images"):
         lab.client.wait(study)
+
+
+def test_what_diverges_is_a_result_and_no_failure(lab: Lab) -> None:
+    """A study of learning rates fails for what else went wrong, and tells of that."""
+    settings = {**ASKED, "learning_rates": [0.025, 25]}
+    study = lab.client.submit_study("lr-robustness", 6111, **settings)
+    lab.start()
+    lab.fail(1, "no images left")()
+    lab.fail(2, "diverged at epoch 3")()
+    with pytest.raises(TrainingError) as failed:
+        lab.client.wait(study)
+    assert str(failed.value) == "study 1 failed: nb201-006111, seed 777: no images left"
 
 
 def test_jobs_and_studies_are_not_waited_for_at_once(lab: Lab) -> None:
@@ -289,6 +355,17 @@ def test_no_bar_is_shown_where_none_is_wanted(
 def test_no_bar_is_shown_where_nobody_looks_on(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert shown(lab, capsys) == ""
+
+
+def test_in_a_notebook_without_ipywidgets_it_waits_in_silence(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There rich would warn, which is an error here."""
+    notebook = functools.partial(rich.console.Console, force_jupyter=True)
+    monkeypatch.setattr(rich.console, "Console", notebook)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     assert shown(lab, capsys) == ""
 
 

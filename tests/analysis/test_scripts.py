@@ -357,6 +357,28 @@ def test_the_notebook_shows_what_is_saved(server: Server, tmp_path: Path) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_kernel_has_its_sockets_elsewhere(tmp_path: Path) -> None:
+    """In the current folder they would stay where a run is killed."""
+    here = tmp_path / "here"
+    here.mkdir()
+    program = (
+        "import nbformat\nfrom analysis.scripts.notebook import ran\n"
+        "cell = nbformat.v4.new_code_cell('import os; print(os.listdir())')\n"
+        "fresh = ran(nbformat.v4.new_notebook(cells=[cell]), 'http://127.0.0.1:9')\n"
+        "print(fresh.cells[0].outputs[0].text, end='')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=here,
+        env=environment(IPYTHONDIR=str(tmp_path), PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
 def test_a_saved_notebook_is_compared_cell_by_cell() -> None:
     (file,) = notebook.FOLDER.glob("*.ipynb")
     assert file.stat().st_size < 300_000

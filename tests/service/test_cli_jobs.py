@@ -269,6 +269,14 @@ def test_a_job_that_fails_ends_the_command_with_1(world: World) -> None:
     assert "no images" in done.stdout
 
 
+def test_a_job_that_somebody_cancels_ends_the_command_with_1(world: World) -> None:
+    world.submit("6111")
+    world.then[5] = lambda: world.queue.cancel(1)
+    done = run(1, "--follow")
+    assert done.exit_code == 1
+    assert rows(done.stdout)[1][5] == "cancelled"
+
+
 def test_a_log_is_followed_as_it_grows(world: World) -> None:
     world.submit("6111")
     assert ok(1, "--log", "--follow") == "".join(f"epoch {e}/12\n" for e in range(1, 13))
@@ -313,8 +321,9 @@ def test_a_job_is_cancelled_and_gone_on_with(world: World) -> None:
         ("1 --log --json", "either --log"),
         ("1 --state done", "--state chooses among jobs"),
         ("--csv --json", "one of --json, --csv"),
-        ("--state dnoe", "state: "),
-        ("--limit 0", "limit: "),
+        ("--state dnoe", "state 'dnoe': input should be 'queued', 'running', 'done', 'failed' or"),
+        ("--state dnoe", "allowed: queued, running, done, failed, cancelled"),
+        ("--limit 0", "limit '0': input should be greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_done_is_said(command: str, said: str, world: World) -> None:

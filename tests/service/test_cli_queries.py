@@ -232,7 +232,7 @@ def test_long_curves_are_told_by_some_epochs_and_drawn(curved: Path) -> None:
     heads, row, *_ = rows(text)
     assert heads[2:-1] == ["1", "4", "8", "12", "25", "50", "100", "200"]
     assert row[2:-1] == [
-        "0.2500", "1.0000", "2.0000", "3.0000", "6.2500", "12.50", "25.00", "50.00",
+        "0.25", "1.00", "2.00", "3.00", "6.25", "12.50", "25.00", "50.00",
     ]  # fmt: skip
     assert (row[-1][0], row[-1][-1]) == ("▁", "█")
     assert list(row[-1]) == sorted(row[-1])
@@ -266,6 +266,11 @@ def test_published_curves(home: Path) -> None:
         heads, row, *_ = rows(ok("curves", 284, "--schedule", schedule, "--home", home))
         shown = dict(zip(heads, row, strict=True))
         assert shown["12"].split()[0] == value
+    command = ("curves", 284, "--metric", "train_loss", "--seed", 777, "--home", home)
+    (item,) = json.loads(ok(*command, "--json"))["items"]
+    row = rows(ok(*command))[1]
+    losses = dict(zip(item["epochs"], item["values"], strict=True))
+    assert row[2:4] == [f"{losses[epoch]:.4f}" for epoch in (1, 4)], "a loss is no percentage"
 
 
 def test_ranks(held: Path) -> None:
@@ -453,6 +458,26 @@ def test_what_cannot_be_done_is_said(command: str, said: str, held: Path) -> Non
     assert said in failed(*command.split(), "--home", held)
 
 
+def test_an_empty_address_is_not_that_of_the_home_s_server(held: Path) -> None:
+    said = failed("cells", "--url", "", "--home", held)
+    assert "--url is empty; allowed: an address such as http://127.0.0.1:8000" in said
+
+
+def test_what_makes_no_address_is_told(held: Path) -> None:
+    cells = [one for index in range(5000) for one in ("--cell", f"nb201-{index:06}")]
+    for command in (("cells", *cells), ("curves", "x" * 70_000)):
+        said = failed(*command, "--home", held)
+        assert "makes no address" in said
+        assert "too long; ask for fewer at once, or by id" in said
+
+
+def test_a_token_that_is_none_is_told_unseen(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLWISE_TOKEN", "cw_sec\nret")
+    said = failed("cells", "--home", held)
+    assert "CELLWISE_TOKEN holds a blank, a line break" in said
+    assert "cw_" not in said
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -470,30 +495,69 @@ def test_usage_is_explained(command: str, said: str) -> None:
 # --- as a process -----------------------------------------------------------------------------
 
 
-def test_tables_that_go_into_a_pipe_are_whole(held: Path) -> None:
+def test_tables_that_go_into_a_pipe_are_whole(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless somebody says how wide they may be."""
-    arch = raw.strings()[6111]
-    command = ("cells", "--cell", "6111", "--fields", "id,arch,valid_accuracy@final")
-    assert arch in cellwise(*command, "--home", held, env={"COLUMNS": ""}).stdout
-    assert arch not in cellwise(*command, "--home", held, env={"COLUMNS": "60"}).stdout
-    title = json.loads(ok_of("sources", "--home", held, "--json"))["items"][0]["title"]
-    assert title in ok_of("sources", "--home", held)
-    assert "in-edges that come from an input, summed over" in ok_of("topology", "284")
+    meaning = "in-edges that come from an input, summed over"
+    for columns in ("", "60"):
+        done = cellwise("topology", "284", env={"COLUMNS": columns})
+        assert done.returncode == 0, done.stderr
+        assert (meaning in done.stdout) == (columns == "")
+    # Other tables are printed alike: here where a page is as wide as in a pipe.
+    monkeypatch.setattr(cli.out, "width", cli.WHOLE)
+    fields = ("--cell", "6111", "--fields", "id,arch,valid_accuracy@final")
+    assert raw.strings()[6111] in ok("cells", *fields, "--home", held)
+    sources = ("sources", "--home", str(held))
+    body = json.loads(CliRunner().invoke(cli.app, [*sources, "--json"]).stdout)
+    assert body["items"][0]["title"] in CliRunner().invoke(cli.app, sources).stdout
 
 
-def ok_of(*arguments: object) -> str:
-    done = cellwise(*arguments, env={"COLUMNS": ""})
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+NARROW = (
+    "groups --by width",
+    "cells --limit 2",
+    "correlations --x width,depth --y valid_accuracy@final",
+    "ranks DARTS-V2 --metric valid_accuracy@final",
+    "runs --limit 2",
+    "curves 284 --seed all",
+)
 
 
-def test_in_a_narrow_terminal_figures_take_more_lines(
-    held: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("width", [60, 40, 10])
+@pytest.mark.parametrize("command", NARROW)
+def test_in_a_narrow_terminal_no_column_is_lost(
+    command: str, width: int, held: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.out, "width", 60)
-    text = ok("groups", "--by", "width", "--home", held)
-    assert "…" not in text
-    assert "nb201-006111" in text
+    """Figures take more lines, names stay whole."""
+    arguments = (*command.split(), "--home", held)
+    wide = ok(*arguments)
+    monkeypatch.setattr(cli.out, "width", width)
+    narrow = ok(*arguments)
+    assert "…" not in narrow
+    for name in re.findall(r"nb201-\d{6}|DARTS-V2|valid_accuracy@final  ", wide):
+        assert name in narrow
+    # Sign for sign all is there, wherever lines are parted.
+    signs = "┃│┏━┳┓┡╇┩└─┴┘"
+    told, meant = (
+        sorted("".join(text.split()).translate(dict.fromkeys(map(ord, signs))))
+        for text in (narrow, wide)
+    )
+    assert told == meant
+
+
+def test_an_output_that_lacks_signs_gets_all_else() -> None:
+    ascii_alone = {"PYTHONIOENCODING": "ascii"}
+    shown = cellwise("topology", "284", env=ascii_alone)
+    assert shown.returncode == 0, shown.stderr
+    assert "dead edges: 0?2 skip_connect" in shown.stdout
+    told = cellwise("study", "kinds", "landscape", env=ascii_alone)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_what_is_binary_goes_into_a_pipe(form: str, held: Path) -> None:
+    command = ["cells", "--limit", "2", "--fields", "id", "--format", form, "--home", str(held)]
+    content = io.BytesIO(CliRunner().invoke(app, command).stdout_bytes)
+    table = pq.read_table(content) if form == "parquet" else pa.ipc.open_stream(content).read_all()
+    assert table.to_pydict() == {"id": ["nb201-000000", "nb201-000001"]}
 
 
 def test_commands_are_listed_without_the_api() -> None:

@@ -146,6 +146,9 @@ def test_no_value_breaks_a_parameter(
 ) -> None:
     """Every parameter of every route with hostile values: taken or refused, never a crash."""
     for path, names in routes:
+        # The three forms of a picture read their parameters alike.
+        if path.endswith((".svg", ".png")):
+            continue
         # The bounds of columns are made alike: those of one column stand for all.
         kept = [n for n in names if not n.startswith(("min_", "max_", "op_", "n_", "reduce_"))]
         kept += [n for n in names if n in ("min_width", "max_metric", "min_metric", "op_03")]

@@ -181,7 +181,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_twice(
     rng = random.Random(7)
     folder = JobFolder(home / "jobs" / "000001")
     job = "/jobs/1"
-    for number in range(6):
+    for number in range(4):
         with serving(home) as server:
             if number == 0:
                 assert ask(server, [NB201]) == [job]

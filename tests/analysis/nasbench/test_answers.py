@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import math
+import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
 from analysis.cells import CellError
-from analysis.client import Client
+from analysis.client import Client, ClientError
 from analysis.nasbench import NASBench201API, NotRecordedError, create
 from analysis.nasbench.names import DATASETS, HPS
 from analysis.nasbench.records import SINGLY
 from data.library import Library
 from data.sources import recognise
 from tests.analysis.nasbench.conftest import CELLS, Counting
-from tests.conftest import NATS_BENCH, ROOT, need
+from tests.conftest import NATS_BENCH, ROOT, client_of, need
 from tests.service.processes import serving
 
 
@@ -62,6 +67,50 @@ def test_what_a_fresh_server_has(started_client: TestClient) -> None:
     assert api.statistics("cifar100", "200") == {2: 7456, 3: 15_625 - 7456}
     assert len(api.evaluated_indexes) == 15_625
     assert api.avaliable_hps == ["200"]
+
+
+def made(library: Library, values: Mapping[int, float], tmp_path: Path) -> None:
+    """Imports a table with the validation accuracies of seed 777 on CIFAR-10 after 200 epochs."""
+    lines = ["cell,dataset,split,schedule,seed,epoch,value"]
+    for cell, value in values.items():
+        lines.append(f"{cell},cifar10-valid,x-valid,200,777,200,{value}")
+    file = tmp_path / "made.csv"
+    file.write_text("\n".join(lines) + "\n")
+    library.import_source(recognise(file))
+
+
+@pytest.mark.parametrize("official_last", [False, True])
+def test_where_tables_overlap_the_official_one_wins(
+    fresh: Library, tmp_path: Path, official_last: bool
+) -> None:
+    official = recognise(need(NATS_BENCH))
+    if not official_last:
+        fresh.import_source(official)
+    made(fresh, {284: 1.0, 7: 2.0}, tmp_path)
+    if official_last:
+        fresh.import_source(official)
+    api, _ = counted(client_of(fresh))
+    asked = 284, "cifar10-valid", None, "200"
+    for _ in ("one by one", "at once"):
+        assert api.get_more_info(*asked)["valid-accuracy"] == pytest.approx(86.0467, abs=5e-5)
+        assert api.get_more_info(*asked, 777)["valid-accuracy"] == pytest.approx(86.05, abs=5e-3)
+        assert api.get_more_info(7, *asked[1:])["valid-accuracy"] == 2
+        api.statistics("cifar10-valid", "200")
+
+
+def test_of_equal_cells_the_first_is_the_best(fresh: Library, tmp_path: Path) -> None:
+    made(fresh, {9000: 90.0, 20: 95.0, 12_000: 95.0, 11: 95.0, 300: 95.0}, tmp_path)
+    api, _ = counted(client_of(fresh))
+    assert api.find_best("cifar10", "valid", hp="200") == (11, 95)
+
+
+def test_no_limit_may_be_infinite(api: Any, client: TestClient) -> None:
+    free = api.find_best("cifar10", "valid", hp="200")
+    assert api.find_best("cifar10", "valid", math.inf, math.inf, "200") == free
+    within = api.find_best("cifar10", "valid", 20.0, hp="200")
+    assert api.find_best("cifar10", "valid", 20.0, math.inf, "200") == within != free
+    with pytest.raises(ClientError, match="max_flops_m 'nan': not a finite number"):
+        api.find_best("cifar10", "valid", math.nan, hp="200")
 
 
 # Requests -----------------------------------------------------------------------------------------
@@ -130,6 +179,26 @@ def test_everything_is_fetched_anew_after_reload(client: TestClient) -> None:
     assert len(asked) == 4
     with pytest.raises(ValueError, match="results come from a server"):
         api.reload("folder")
+
+
+def test_other_processes_and_copies_fetch_for_themselves() -> None:
+    api = create("http://127.0.0.1:9", "tss", verbose=False)
+    results = api.query_meta_info_by_index(284)
+    assert repr(pickle.loads(pickle.dumps(results))) == repr(results)
+    for again in (pickle.loads(pickle.dumps(api)), copy.deepcopy(api), copy.copy(api)):
+        assert (repr(again), again.verbose, again[284]) == (repr(api), False, api[284])
+
+
+def test_another_server_s_answers_are_told_from_cellwise_s() -> None:
+    other = httpx2.MockTransport(lambda _: httpx2.Response(200, json={"data": []}))
+    api = create(Client("http://other", transport=other), "tss", verbose=False)
+    for ask in (
+        lambda: api.get_more_info(284, "cifar10"),
+        lambda: api.get_more_info(284, "cifar10", 3),
+        lambda: api.find_best("cifar10", "test"),
+    ):
+        with pytest.raises(ClientError, match="200, which is not Cellwise's"):
+            ask()
 
 
 def test_requests_are_told_of_where_wanted(
