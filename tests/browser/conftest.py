@@ -19,7 +19,7 @@ WAIT_MS = 30_000
 """How long anything on a page may take before a test gives up: two cores are shared."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop is in the way of tests elsewhere
 def playwright() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine (apt-get install chromium)")
@@ -27,7 +27,7 @@ def playwright() -> Iterator[Playwright]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
     yield opened
