@@ -23,8 +23,7 @@ from service.cli_tables import (
     sparkline,
     table,
 )
-
-COEFFICIENTS = {"spearman": "Spearman's ρ", "kendall": "Kendall's τ", "pearson": "Pearson's r"}
+from service.plots.coefficients import METHODS
 
 
 def _show_correlations(body: Document) -> None:
@@ -58,7 +57,7 @@ def _show_coefficients(items: Sequence[Document]) -> None:
             "why not": [_why_not(item) for item in items],
         }
     )
-    shown = table(["x", where, COEFFICIENTS[items[0]["method"]], "p", "n", *more])
+    shown = table(["x", where, METHODS[items[0]["method"]], "p", "n", *more])
     for place, (item, following) in enumerate(zip(items, [*items[1:], items[-1]], strict=True)):
         shown.add_row(
             figure(item["x"]),

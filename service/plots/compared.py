@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from service.plots import words
 from service.plots.captions import (
     MOST_PANELS,
     Document,
@@ -26,10 +27,6 @@ from service.plots.words import SETS
 
 _WIDTH, _HEIGHT = 360, 280
 _MOST_TICKS = 10
-_UNITS = {
-    "width": "width (in units of one node's channels)",
-    "depth": "depth (edges on the longest path)",
-}
 _ROLES = ["random-connections", "original", "random-operations", "adapted"]
 """In the order of the colours."""
 
@@ -52,7 +49,7 @@ def shapes(document: Document) -> Drawn:
         point[end] for *_, points in found for point in points for end in ("low", "high")
     )
     panels = [
-        _shape(points, x, _against(rate, space, x, measure), ends)
+        _shape(points, space, x, _against(rate, space, x, measure), ends)
         for rate, space, measure, points in found[: MOST_PANELS // 2]
         for x in ("width", "depth")
     ]
@@ -132,13 +129,13 @@ def _against(rate: Mapping[str, Any], space: str, x: str, measure: str) -> alt.T
     )
 
 
-def _shape(points: Rows, x: str, title: alt.TitleParams, ends: Ends) -> Layers:
+def _shape(points: Rows, space: str, x: str, title: alt.TitleParams, ends: Ends) -> Layers:
     roles = list(dict.fromkeys(point["role"] for point in points))
     found = sorted({point[x] for point in points})
     axis = alt.Axis(values=found, format=".3~g") if len(found) <= _MOST_TICKS else alt.Axis()
     room = alt.Scale(domain=[found[0] - 0.5, found[-1] + 0.5], nice=False, zero=False)
     base = alt.Chart(alt.InlineData(values=_beside(points, x))).encode(
-        x=alt.X("x:Q", title=_UNITS[x], scale=room, axis=axis),
+        x=alt.X("x:Q", title=words.axis(x, {"space": space}), scale=room, axis=axis),
         color=alt.Color(
             "role:N",
             scale=alt.Scale(domain=_ROLES),

@@ -45,11 +45,12 @@ def by_epoch(document: Document) -> Drawn:
     method = METHODS[items[0]["method"]]
     notes = [_how(method, context), *_what(curve, document, [item["n"] for item in sound])]
     if len(sound) < len(defined):
-        few = len({item["epoch"] for item in defined} - {item["epoch"] for item in sound})
-        notes.append(f"{few} epochs with too few cells for an interval are not shown")
+        few = words.counted(len(defined) - len(sound), "coefficient")
+        notes.append(f"not shown, of too few cells for an interval: {few}")
     columns = list(dict.fromkeys(item["x"] for item in items))
     chart, live = _lines(points, columns, method)
-    title = f"Correlation of {' and '.join(columns)} with {words.measure(measure)}, by epoch"
+    named = " and ".join(words.column(x, context) for x in columns)
+    title = f"Correlation of {named} with {words.measure(measure)}, by epoch"
     return Drawn(chart, title, notes, {"points": points, "zero": [{"zero": 0}]}, live)
 
 
@@ -99,7 +100,8 @@ def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layer
 def _how(method: str, context: Mapping[str, Any]) -> str:
     told = method
     if context["control"]:
-        told += f", holding {', '.join(context['control'])} fixed"
+        held = ", ".join(words.column(name, context) for name in context["control"])
+        told += f", holding {held} fixed"
     if context["group_by"] is not None:
         told += f", mean within groups of equal {context['group_by']}"
     if context["confidence"] is not None:

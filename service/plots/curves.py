@@ -17,7 +17,7 @@ from service.plots.captions import (
     first_of,
     spaces,
 )
-from service.plots.scales import Ends, epoch_axis, percents
+from service.plots.scales import Ends, apart, epoch_axis, percents
 from service.plots.themes import FAINT
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
@@ -162,7 +162,7 @@ def _by_width(span: Ends) -> alt.Color:
     low, high = span
     return alt.Color(
         "width:Q",
-        scale=alt.Scale(domain=[low, high] if high > low else [low - 1, low + 1]),
+        scale=alt.Scale(domain=apart(low, high)),
         legend=alt.Legend(
             title="width",
             gradientLength=120,

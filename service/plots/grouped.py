@@ -43,21 +43,11 @@ def boxes(document: Document) -> Drawn:
     notes = [
         "box: quartiles, line in it: median, whiskers: minimum and maximum, diamond: mean"
         + ("" if few else f"; n from {min(held):,} to {max(held):,} a group"),
-        "; ".join(
-            (
-                words.cells(
-                    words.part_of(
-                        max(
-                            sum(item["metrics"][metric]["n"] for item in document["items"])
-                            for metric in metrics
-                        ),
-                        sum(item["cells"] for item in document["items"]),
-                    ),
-                    context,
-                    document["filters"],
-                ),
-                *words.excluded(context["excluded"]),
-            )
+        words.population(
+            f"{sum(item['cells'] for item in document['items']):,}",
+            context,
+            document["filters"],
+            context["excluded"],
         ),
         *words.sources(context),
         *first_of(len(items), len(document["items"]), "groups"),
@@ -65,7 +55,7 @@ def boxes(document: Document) -> Drawn:
     what = " and ".join(words.column(metric, context) for metric in metrics)
     name = _axis(document)
     chart = alt.concat(*panels, columns=_COLUMNS)
-    title = f"{what[:1].upper()}{what[1:]} by {name}" if len(metrics) <= 2 else f"Metrics by {name}"
+    title = words.sentence(f"{what} by {name}") if len(metrics) <= 2 else f"Metrics by {name}"
     return Drawn(chart, title, notes, {"groups": rows})
 
 
@@ -157,9 +147,17 @@ def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
         width=max(204, step * len(here)),
         height=_HEIGHT,
         title=alt.TitleParams(
-            words.column(metric, context), subtitle=_explained(document["explained"][metric])
+            words.column(metric, context),
+            subtitle=[_held(metric, document), _explained(document["explained"][metric])],
         ),
     )
+
+
+def _held(metric: str, document: Document) -> str:
+    """How many of the cells have the metric."""
+    items = document["items"]
+    n = sum(item["metrics"][metric]["n"] for item in items)
+    return f"n = {words.part_of(n, sum(item['cells'] for item in items))}"
 
 
 def _explained(found: Mapping[str, Any]) -> str:

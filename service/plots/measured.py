@@ -18,7 +18,7 @@ from service.plots.captions import (
     training_name,
 )
 from service.plots.scales import epoch_axis
-from service.plots.themes import DISTINCT, PAPER
+from service.plots.themes import DISTINCT, PAPER, STEPS
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
 
@@ -264,7 +264,7 @@ def _merged(sequences: Iterable[Sequence[str]]) -> list[str]:
 def _colour(names: Sequence[str]) -> alt.Color:
     """The first ten as distinct as can be; more than that go along a scale, in their order."""
     # Without the ends of the scale, one of which a dark paper swallows.
-    many = alt.SchemeParams(name="turbo", extent=[0.12, 0.92])
+    many = alt.SchemeParams(name=STEPS, extent=[0.12, 0.92])
     return alt.Color(
         "training:N",
         scale=alt.Scale(

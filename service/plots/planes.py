@@ -16,7 +16,8 @@ from service.plots.captions import (
     shape,
     training_name,
 )
-from service.plots.grids import Grid, Span, lines, span
+from service.plots.grids import TOP, Grid, Span, lines, span
+from service.plots.themes import BESIDE, NO_VALUE, ON_SURFACE, SURFACE
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
 
@@ -28,11 +29,9 @@ SIDE = 260
 _CLEAR = 0.12
 """Of half a side: how close to the centre, which is marked, no label stands."""
 
-_COLOURS: Any = "viridis"
 _OVERLAP = 0.003
 """Of the side, of tiles: closes the hairlines that antialiasing leaves between them."""
 
-_NOT_FINITE = "#d9d9d9"
 _ALPHA, _BETA = "α (multiples of direction 1)", "β (multiples of direction 2)"
 
 _CENTRE = "×: the trained weights"
@@ -132,7 +131,7 @@ def about(grids: list[Grid], scale: Span, most: int) -> list[str]:
         notes.append(f"one point in {step} along each side is drawn")
     if scale.capped:
         notes.append(
-            f"the scale ends at the 98th percentile, {scale.top:.3g}; the highest value is "
+            f"the scale ends at the {TOP:g}th percentile, {scale.top:.3g}; the highest value is "
             f"{scale.highest:.3g}"
         )
     if any(not np.isfinite(grid.values).all() for grid in grids):
@@ -144,7 +143,7 @@ def fill_of(scale: Span, quantity: str) -> alt.Fill:
     """The colours of values, and their legend."""
     return alt.Fill(
         "value:Q",
-        scale=alt.Scale(type="log", domain=[scale.low, scale.top], clamp=True, scheme=_COLOURS),
+        scale=alt.Scale(type="log", domain=[scale.low, scale.top], clamp=True, scheme=SURFACE),
         legend=alt.Legend(
             type="gradient",
             title=quantity,
@@ -190,23 +189,25 @@ def _contour(grid: Grid, scale: Span, quantity: str) -> Layers:
         tooltip=alt.Tooltip("value:Q", title=quantity, format=".4~g"),
     )
     absent = rects.transform_filter("datum.value === null").mark_rect(
-        color=_NOT_FINITE, clip=True, aria=False
+        color=NO_VALUE, clip=True, aria=False
     )
     contours = (
         alt.Chart(alt.InlineData(values=drawn))
-        .mark_line(color="white", strokeWidth=1, clip=True)
+        .mark_line(color=ON_SURFACE, strokeWidth=1, clip=True)
         .encode(x=x, y=y, detail="line:N", order="order:Q")
     )
     text = alt.Chart(alt.InlineData(values=labels)).encode(x=x, y=y, text="text:N")
-    halo = text.mark_text(fontSize=10, stroke="white", strokeWidth=3, strokeJoin="round", clip=True)
-    written = text.mark_text(fontSize=10, color="black", clip=True)
+    halo = text.mark_text(
+        fontSize=10, stroke=ON_SURFACE, strokeWidth=3, strokeJoin="round", clip=True
+    )
+    written = text.mark_text(fontSize=10, color=BESIDE, clip=True)
     centre = (
         alt.Chart(alt.InlineData(values=[{"x": 0, "y": 0}]))
-        .mark_point(shape="cross", angle=45, size=70, filled=True, color="black")
+        .mark_point(shape="cross", angle=45, size=70, filled=True, color=BESIDE)
         .encode(x=x, y=y)
     )
     halo_of_centre = centre.mark_point(
-        shape="cross", angle=45, size=160, filled=True, color="white"
+        shape="cross", angle=45, size=160, filled=True, color=ON_SURFACE
     )
     return alt.layer(finite, absent, contours, halo, written, halo_of_centre, centre).properties(
         width=SIDE, height=SIDE, title=heading(grid)

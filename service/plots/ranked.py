@@ -7,6 +7,7 @@ from typing import Any
 
 import altair as alt
 
+from data.columns import COLUMNS, STORED
 from service.plots import words
 from service.plots.captions import Document, Drawn, Layers, Rows
 from service.plots.themes import ACCENT
@@ -19,6 +20,8 @@ _FIRST = {
     "reduce_width": "widest",
     "reduce_depth": "shallowest",
 }
+_COSTS = COLUMNS.keys() - set(STORED)
+"""Columns that depend on the data set."""
 _ORDERS = {"falling": "highest", "rising": "lowest"}
 
 
@@ -51,8 +54,8 @@ def dots(document: Document) -> Drawn:
     notes = [
         "percentile: percent of the cells that each is ranked among that stand behind it, half of "
         "the equal ones counted; beside the dot: value and rank",
-        f"n = {count} cell{'s' if count > 1 else ''}, ranked among {'; '.join(among)}",
-        *(words.sources(context) if context["sets"] else ()),
+        f"n = {words.counted(count, 'cell')}, ranked among {'; '.join(among)}",
+        *(words.sources(context) if context["sets"] or _COSTS & set(columns) else ()),
     ]
     chart = alt.concat(*panels, columns=_COLUMNS, spacing=24)
     return Drawn(chart, "Where cells stand in their space", notes, {"ranks": rows})

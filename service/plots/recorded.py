@@ -55,15 +55,17 @@ def of_cells(document: Document) -> Drawn:
     if not each and counts[-1] > 1:
         shown += " ± 1 standard deviation"
     lines = len({point["line"] for point in points})
-    told = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+    told = (
+        f"{counts[0]}–{counts[-1]} seeds" if len(counts) > 1 else words.counted(counts[0], "seed")
+    )
     absent = [cell_name(cell) for cell in document["cells"] if cell_name(cell) not in names]
+    of_each = words.counted(lines, "training") if each else f"{told} each"
     notes = [
-        f"{shown}; n = {len(names)} cell{'s' if len(names) > 1 else ''}, "
-        + (f"{lines} trainings" if each else f"{told} seed{'s' if told != '1' else ''} each"),
+        f"{shown}; n = {words.counted(len(names), 'cell')}, {of_each}",
         f"{words.source(held)}; {words.seeds(context)}",
         *([f"nothing recorded of {', '.join(absent)}"] if absent else []),
     ]
-    title = f"{what[:1].upper()}{what[1:]} by epoch"
+    title = words.sentence(f"{what} by epoch")
     return _drawn(points, f"{what} ({words.unit(name)})", title, notes, many=lines > len(names))
 
 

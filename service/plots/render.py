@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,9 @@ from typing import Any
 
 import orjson
 
+from analysis import diagram
+from analysis.spaces import darts
+from data import columns, metrics
 from service.plots import processes
 from service.plots.views import Form, Theme, checked
 
@@ -80,7 +84,9 @@ class Picture:
 def _drawing() -> bytes:
     """What tells this way of drawing from others: the code here, and the libraries' versions."""
     digest = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
+    # Captions have their names and units from elsewhere.
+    named = [Path(inspect.getfile(module)) for module in (darts, diagram, columns, metrics)]
+    for module in (*sorted(Path(__file__).parent.glob("*.py")), *named):
         digest.update(module.read_bytes())
     for library in ("altair", "contourpy", "vl-convert-python"):
         digest.update(f"{library} {version(library)}\n".encode())

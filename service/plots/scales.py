@@ -20,6 +20,11 @@ def percents(values: Iterable[float]) -> Ends:
     return max(floor(low) - 1, min(0, floor(low))), min(ceil(high) + 1, max(100, ceil(high)))
 
 
+def apart(low: float, high: float) -> list[float]:
+    """Two ends of a scale; of a single value, one on either side of it."""
+    return [low, high] if high > low else [low - 1, low + 1]
+
+
 def around(epochs: Sequence[int]) -> list[int]:
     """The first and the last of ascending epochs; of a single one, those beside it."""
     if len(epochs) == 1:

@@ -9,6 +9,7 @@ import altair as alt
 from service.plots import words
 from service.plots.captions import Document, Drawn, Rows
 from service.plots.coefficients import told
+from service.plots.scales import apart
 from service.plots.themes import FAINT
 from service.plots.views import NothingToShowError
 
@@ -51,19 +52,14 @@ def scatter(document: Document) -> Drawn:
     found = document["correlation"]
     notes = [
         told(found) + ("; in brackets: 95 % interval" if found["ci"] else ""),
-        "; ".join(
-            (
-                words.cells(f"{len(rows):,}", context, document["filters"]),
-                *words.excluded(found["excluded"]),
-            )
-        ),
+        words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),
     ]
     bare = sum(row["colour"] is None for row in rows)
     if bare:
         notes[0] += f"; grey: {bare:,} cells without {words.column(names['colour'], context)}"
     x, y = (words.column(names[axis], context) for axis in ("x", "y"))
-    return Drawn(chart, f"{y[:1].upper()}{y[1:]} against {x}", notes, {"cells": rows})
+    return Drawn(chart, words.sentence(f"{y} against {x}"), notes, {"cells": rows})
 
 
 def _scaled(name: str, context: words.Context) -> dict[str, Any]:
@@ -79,7 +75,7 @@ def _colour(name: str, values: list[float], context: words.Context) -> alt.Color
     few = len(values) <= _FEW
     return alt.Color(
         "colour:Q",
-        scale=alt.Scale(domain=[low, high] if high > low else [low - 1, low + 1]),
+        scale=alt.Scale(domain=apart(low, high)),
         legend=alt.Legend(
             title=words.axis(name, context),
             orient="bottom",

@@ -19,7 +19,7 @@ from service.plots.planes import (
     landscapes,
     of_loss,
 )
-from service.plots.themes import SOFT
+from service.plots.themes import BESIDE, SOFT
 
 _MOST_FACES = 12_000
 _RISE, _SLANT = 0.8, 0.55
@@ -62,7 +62,7 @@ def _surface(grid: Grid, scale: Span) -> Layers:
     surface = (
         alt.Chart(alt.InlineData(values=faces))
         .mark_line(
-            filled=True, interpolate="linear-closed", stroke="black", strokeWidth=0.25, aria=False
+            filled=True, interpolate="linear-closed", stroke=BESIDE, strokeWidth=0.25, aria=False
         )
         .encode(
             x=x,

@@ -6,7 +6,7 @@ Vega-Lite's own ranges (``category``, ``ramp``, ``heatmap``), which the configur
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 
@@ -63,6 +63,13 @@ DISTINCT = len(_CATEGORY["light"])
 
 ON_TILES = "black"
 """Of writing on tiles, in both themes."""
+NO_VALUE = "#d9d9d9"
+"""Of tiles without one, in both themes."""
+SURFACE: Final = "viridis"
+STEPS: Final = "turbo"
+"""Vega's schemes for a quantity over a plane, and for many steps of one thing."""
+ON_SURFACE, BESIDE = "white", "black"
+"""Of lines on such a plane, and of what must be read on them as well."""
 
 
 def parameters(theme: Theme) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import altair as alt
 
 from service.plots import words
 from service.plots.captions import Document, Drawn
-from service.plots.themes import INK, ON_TILES, PAPER
+from service.plots.scales import apart
+from service.plots.themes import INK, NO_VALUE, ON_TILES, PAPER
 from service.plots.views import NothingToShowError
 
 _SIDE, _MOST_SIDE = 110, 620
@@ -14,8 +15,6 @@ _SIDE, _MOST_SIDE = 110, 620
 
 _ROOMY = 60
 """Pixels of a tile that has room for its number of cells and their mean."""
-
-_NO_VALUE = "#d9d9d9"
 
 
 def shapes(document: Document) -> Drawn:
@@ -33,9 +32,7 @@ def shapes(document: Document) -> Drawn:
     what = words.column(metric, context)
     sides = {name: sorted({row[name] for row in rows}) for name in ("width", "depth")}
     means = [row["mean"] for row in rows if row["mean"] is not None]
-    ends = [min(means), max(means)] if means else [0, 1]
-    if ends[0] == ends[1]:
-        ends = [ends[0] - 1, ends[1] + 1]
+    ends = apart(min(means), max(means)) if means else [0, 1]
     mean = alt.Color(
         "mean:Q",
         scale=alt.Scale(domain=ends, nice=False),
@@ -69,7 +66,7 @@ def shapes(document: Document) -> Drawn:
     layers = [
         base.mark_rect(strokeWidth=3, invalid="show")
         .encode(
-            color=alt.condition("datum.mean === null", alt.value(_NO_VALUE), mean),
+            color=alt.condition("datum.mean === null", alt.value(NO_VALUE), mean),
             stroke=alt.condition(pick, alt.value(INK), alt.value(PAPER), empty=False),
             tooltip=tooltip,
         )
@@ -96,15 +93,11 @@ def shapes(document: Document) -> Drawn:
         + ("below it and as colour" if roomy else "as colour")
         + f": their mean {what}"
         + ("; grey: none has a value" if len(means) < len(rows) else ""),
-        "; ".join(
-            (
-                words.cells(
-                    words.part_of(*(sum(row[name] for row in rows) for name in ("n", "cells"))),
-                    context,
-                    document["filters"],
-                ),
-                *words.excluded(context["excluded"]),
-            )
+        words.population(
+            words.part_of(*(sum(row[name] for row in rows) for name in ("n", "cells"))),
+            context,
+            document["filters"],
+            context["excluded"],
         ),
         *words.sources(context),
     ]

@@ -146,9 +146,26 @@ def cells(count: str, context: Context, filters: Iterable[str]) -> str:
     return f"n = {count} cells of {space}{f' with {told}' if told else ''}"
 
 
+def counted(n: int, one: str) -> str:
+    """``1 cell``, ``2 cells``."""
+    return f"{n:,} {one}{'' if n == 1 else 's'}"
+
+
 def part_of(n: int, there: int) -> str:
     """``400 of 15,284``, where not all have a value; else how many there are."""
     return f"{there:,}" if n == there else f"{n:,} of {there:,}"
+
+
+def sentence(text: str) -> str:
+    """With a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def population(
+    count: str, context: Context, filters: Iterable[str], left_out: Mapping[str, int]
+) -> str:
+    """How many cells of which kind, and how many were left out."""
+    return "; ".join((cells(count, context, filters), *excluded(left_out)))
 
 
 def excluded(counts: Mapping[str, int]) -> list[str]:

@@ -36,11 +36,11 @@ def draw(asked: bytes) -> bytes:
         NothingToShowError: no results yet that the view shows.
         PlotError: it failed; whatever the failure is, this can be sent back.
     """
-    # Not at the top: the server imports this module to name the function, and stays small.
-    from service.plots.drawing import picture
-
-    given = orjson.loads(asked)
     try:
+        # Not at the top: the server imports this module to name the function, and stays small.
+        from service.plots.drawing import picture
+
+        given = orjson.loads(asked)
         return picture(given["document"], given["view"], given["form"], given["theme"])
     except NothingToShowError:
         raise

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from starlette.testclient import TestClient
 
+from analysis.spaces.darts import NAMED
+from analysis.spaces.nasbench201 import EDGES, OPERATIONS
+from analysis.spaces.variants import Kind
 from data.library import Library
 from service.api.app import create_app
+from service.plots import words
+from service.plots.coefficients import METHODS
+from service.studies.kinds import KINDS
 from service.web import bundle
 from service.web.routes import STATIC
 from tests.service.helpers import is_problem
@@ -110,3 +117,29 @@ def test_a_closed_server_shows_the_page_that_asks_for_a_token(fresh: Library) ->
         assert closed.get(path).status_code == 200, path
     for path in ("/cells", "/plots/shapes.json", "/pages", "/page"):
         is_problem(closed.get(path), 401)
+
+
+def object_of(module: str, name: str) -> dict[str, str]:
+    """A JavaScript object of texts."""
+    (body,) = re.findall(rf"const {name} = \{{(.*?)\}};", _text(module), re.S)
+    pairs = re.findall(r'^\s*"?([\w.-]+?)"?: "([^"]*)",?$', body, re.M)
+    assert len(pairs) == sum(1 for line in body.splitlines() if line.strip())
+    return dict(pairs)
+
+
+def list_of(module: str, name: str) -> list[str]:
+    """A JavaScript list of texts."""
+    (body,) = re.findall(rf"const {name} = \[(.*?)\];", _text(module), re.S)
+    return re.findall(r'"([^"]*)"', body)
+
+
+def test_the_page_has_the_same_words_as_the_rest() -> None:
+    """What no answer carries stands in the page too: it may not drift from where it comes from."""
+    assert object_of("say.js", "SETS") == words.SETS
+    assert object_of("say.js", "METHODS") == METHODS
+    assert list_of("filters.js", "OPERATIONS") == list(OPERATIONS)
+    assert list_of("filters.js", "EDGES") == [f"{source}{target}" for source, target in EDGES]
+    assert set(object_of("study_parts.js", "ABOUT")) == set(KINDS)
+    named = [name for name in NAMED if not name.endswith("-adapted")]
+    assert list_of("named.js", "NAMES") == named == list(object_of("named.js", "SOURCES"))
+    assert set(object_of("relatives.js", "KINDS")) == set(get_args(Kind))

@@ -1,16 +1,8 @@
-"""Pictures of studies: what documents written by hand look like, and the addresses."""
+"""Pictures of studies: what documents written by hand look like."""
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from collections import Counter
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,145 +10,29 @@ from xml.etree import ElementTree
 
 import orjson
 import pytest
-from starlette.testclient import TestClient
 
 from analysis.spaces.darts import NAMED
-from analysis.spaces.nasbench201 import from_index
-from data.errors import QueryError
-from data.library import Library
-from data.studies import Part, StudyStore
-from service.plots import processes
-from service.plots import render as rendering
 from service.plots.captions import MOST_PANELS
 from service.plots.drawing import chart, picture
-from service.plots.render import TIMEOUT_S, Picture
 from service.plots.themes import COLOURS
-from service.plots.views import VIEWS, Form, NothingToShowError, PlotError, views_of
-from service.studies.kinds import KINDS, VariantsStudy
-from tests.conftest import ROOT, client_of
-from tests.service.helpers import get, is_problem, refused
-
-SVG = "{http://www.w3.org/2000/svg}"
-FIRST, SECOND = "nb201-000284", "nb201-006111"
-
-
-def document(kind: str, settings: dict[str, Any], results: Any) -> dict[str, Any]:
-    """Two trainings on digits, of which one diverged, as ``GET /studies/{study}`` has them."""
-    part = {"dataset": "digits", "recipe": "proxy", "seed": 777, "role": "original"}
-    return {
-        "id": 5,
-        "kind": kind,
-        "state": "running",
-        "settings": {"kind": kind, "recipe": "proxy", "seeds": [777], **settings},
-        "progress": {"ended": 1, "parts": 2},
-        "parts": [
-            {**part, "cell": cell, "original": cell, "diverged": cell != FIRST}
-            for cell in (FIRST, SECOND)
-        ],
-        "results": results,
-    }
-
-
-def measured(kind: str, settings: dict[str, Any], *fields: dict[str, Any]) -> dict[str, Any]:
-    rows = [
-        {
-            "cell": cell,
-            "seed": 777,
-            "space": "nasbench201",
-            "width": width,
-            "depth": 2,
-            "set": "ori-test",
-            "images": 200,
-            **more,
-        }
-        for cell, width, more in zip((FIRST, SECOND), (1.5, None), fields, strict=True)
-    ]
-    return document(kind, settings, {"cells": rows, "correlations": []})
-
-
-def landscape(dimensions: int = 2) -> dict[str, Any]:
-    """Losses 1 at the centre, 10 beside it and 100 at the corners; the second's is incomplete."""
-    losses = [[100, 10, None], [10, 1, 10], [100, 10, 100]]
-    complete = {"axis": [-1, 0, 1], "loss": losses if dimensions == 2 else [[10, 1, 10]]}
-    return measured(
-        "landscape",
-        {"dimensions": dimensions, "points": 3},
-        {**complete, "rows_left": 0},
-        {"axis": [-1, 0, 1], "loss": [], "rows_left": 3 if dimensions == 2 else 1},
-    )
-
-
-def gradient_variance(plane: int | None = 3) -> dict[str, Any]:
-    def at(epoch: int, variance: float) -> dict[str, Any]:
-        groups = {"stem": {"variance": 0.5}, "cell 1": {"variance": 2.0}}
-        return {"epoch": epoch, "variance": variance, "groups": groups}
-
-    plane_rows = [{"y": y, "variance": [3.0, 2.0, 3.0]} for y in (-1, 0, 1)]
-    return measured(
-        "gradient-variance",
-        {"plane": plane, "reach": 1, "batch": 32, "batches": 8, "statistics": "batch"},
-        {"epochs": [at(0, 5.0), at(1, 0.0), at(2, 1.0)], "plane": plane_rows},
-        {"epochs": [at(0, 4.0)], "plane": plane_rows[:1]},
-    )
-
-
-def smoothness() -> dict[str, Any]:
-    def block(group: str, eigenvalue: float, converged: bool) -> dict[str, Any]:
-        return {"epoch": 4, "group": group, "eigenvalue": eigenvalue, "converged": converged}
-
-    return measured(
-        "smoothness",
-        {"statistics": "running"},
-        {"blocks": [block("stem", -20.0, True), block("network", 30.0, False)]},
-        {"blocks": [block("stem", 10.0, True), block("network", 40.0, True)]},
-    )
-
-
-def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
-    def cell(name: str, role: str, *accuracies: float) -> dict[str, Any]:
-        mean = sum(accuracies[:2]) / 2 if accuracies else None
-        return {
-            "cell": name,
-            "role": role,
-            "original": FIRST,
-            "space": "nasbench201",
-            "width": 2,
-            "depth": 3,
-            "trainings": 1,
-            "n": int(bool(accuracies)),
-            "diverged": int(not accuracies),
-            "measures": {"aulc@2": {"n": 1, "mean": mean, "std": None}},
-            "curves": [{"seed": 777, "accuracy": list(accuracies)}] if accuracies else [],
-        }
-
-    cells = [cell(FIRST, "original", 20, 60, 80), cell(SECOND, "original")]
-    cells += [cell(f"nb201-00000{n}", role, 10, 50, 70) for n, role in enumerate(variants)]
-    found = {"coefficient": -0.5, "ci": [-0.9, 0.25], "n": 9, "reason": None}
-    result = {
-        "epoch": 2,
-        "set": "x-valid",
-        "cells": cells,
-        "correlations": [
-            {"space": "nasbench201", "x": x, "y": "aulc@2", **found} for x in ("width", "depth")
-        ],
-    }
-    rates = [{"learning_rate": rate, **result} for rate in (0.025, 0.25)]
-    return document(kind, {"variants": list(variants)}, rates if not variants else rates[:1])
-
-
-def generalisation() -> dict[str, Any]:
-    pairs = [
-        {"dataset": "digits", "set": "ori-test", "seed": 1, "original": 80.0, "adapted": 81.0},
-        {"dataset": "digits", "set": "ori-test", "seed": 2, "original": 82.0, "adapted": 85.0},
-        {"dataset": "digits", "set": "ori-test", "seed": 3, "original": 82.0, "adapted": None},
-    ]
-    compared = {"mean": 2.0, "ci": [-10.706, 14.706], "n": 2, "n_incomplete": 1, "reasons": {}}
-    result = {"original": FIRST, "pairs": pairs, **compared}
-    return document("generalisation", {"datasets": ["digits"], "confidence": 0.95}, [result])
-
-
-VARIANTS = convergence("variants", ("random-connections", "random-operations"))
-RATES = convergence("lr-robustness")
+from service.plots.views import VIEWS, NothingToShowError
+from service.studies.kinds import KINDS
+from tests.service.studied import (
+    FIRST,
+    RATES,
+    SECOND,
+    SVG,
+    VARIANTS,
+    convergence,
+    empty,
+    generalisation,
+    gradient_variance,
+    landscape,
+    marks,
+    render,
+    smoothness,
+    texts,
+)
 
 # Document, view, what is written beside the caption, and how many marks of one kind there are.
 SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
@@ -226,8 +102,8 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
         VARIANTS,
         "shape",
         [
-            "width (in units",
-            "depth (edges",
+            "width (edges)",
+            "depth (edges)",
             "ρ = −0.50 [−0.90, +0.25], n = 9",
             "random-connections",
         ],
@@ -242,36 +118,6 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
         ("line", 2),
     ),
 ]
-
-
-def render(
-    document: dict[str, Any],
-    view: str | None,
-    form: Form,
-    *,
-    folder: Path,
-    timeout_s: float = TIMEOUT_S,
-) -> bytes:
-    """The picture, kept or drawn."""
-    picture = Picture(document, view, form, folder=folder)
-    kept = picture.kept()
-    return picture.drawn(timeout_s) if kept is None else kept
-
-
-def texts(svg: bytes) -> str:
-    return " ".join(
-        "".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")
-    )
-
-
-def marks(svg: bytes) -> Counter[str]:
-    """Shapes by the kind of mark they belong to, axes and legends left out."""
-    counts: Counter[str] = Counter()
-    for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
-        kind, _, rest = group.get("class", "").partition(" ")
-        if rest.startswith("role-mark"):
-            counts[kind.removeprefix("mark-")] += len(group)
-    return counts
 
 
 def test_every_view_of_every_kind_is_tried() -> None:
@@ -439,30 +285,6 @@ def test_large_grids_are_thinned_about_the_centre() -> None:
     assert "one point in 3 along each side is drawn" in written["title"]["subtitle"]
 
 
-def empty(kind: str) -> dict[str, Any]:
-    nothing: dict[str, list[Any]] = {"epochs": [], "plane": [], "blocks": []}
-    if kind == "landscape":
-        drawn = landscape()
-        drawn["results"]["cells"] = drawn["results"]["cells"][1:]
-        return drawn
-    if kind == "gradient-variance":
-        drawn = gradient_variance()
-    elif kind == "smoothness":
-        drawn = smoothness()
-    elif kind == "generalisation":
-        drawn = generalisation()
-        drawn["results"][0]["pairs"] = drawn["results"][0]["pairs"][2:]
-        return drawn
-    else:
-        drawn = convergence(kind)
-        for rate in drawn["results"]:
-            rate["cells"] = rate["cells"][1:]
-        return drawn
-    for row in drawn["results"]["cells"]:
-        row |= nothing
-    return drawn
-
-
 @pytest.mark.parametrize(
     ("kind", "view", "missing"),
     [
@@ -482,207 +304,67 @@ def test_without_data_there_is_no_picture(kind: str, view: str, missing: str) ->
         picture(empty(kind), view, "svg")
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = render(RATES, "curves", "svg", folder=tmp_path / "a")
-    assert render(RATES, "curves", "svg", folder=tmp_path / "b") == first
-    assert first.startswith(b"<svg")
+def drawn_rows(specification: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    """Rows of any of its datasets that have a field."""
+    return [row for rows in specification["datasets"].values() for row in rows if field in row]
 
 
-def test_coordinates_have_two_decimals_at_most() -> None:
-    drawn = picture(landscape(), "contour", "svg").decode()
-    places = re.findall(r' (?:d|transform)="([^"]*)"', drawn)
-    assert len(places) > 20
-    assert max(len(part) for place in places for part in re.findall(r"\.(\d+)", place)) == 2
-    assert not any("e-" in place for place in places)
-
-
-def test_other_forms(tmp_path: Path) -> None:
-    assert render(generalisation(), None, "png", folder=tmp_path).startswith(b"\x89PNG\r\n\x1a\n")
-    written = chart(generalisation(), "pairs")
-    assert written["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
-    assert written["title"]["text"] == "Adapted cells against their originals on digits"
-
-
-def test_pictures_are_kept_up_to_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[bytes] = []
-
-    def draw(asked: bytes, timeout_s: float) -> bytes:
-        drawn.append(asked)
-        return b"%d" % len(drawn)
-
-    monkeypatch.setattr(processes, "draw", draw)
-    monkeypatch.setattr(rendering, "KEPT", 2)
-    studies = [{**RATES, "id": number} for number in range(3)]
-    assert [render(study, None, "svg", folder=tmp_path) for study in studies] == [b"1", b"2", b"3"]
-    assert render(studies[2], "curves", "svg", folder=tmp_path) == b"3"
-    assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
-    assert render(studies[2], "shape", "png", folder=tmp_path) == b"5"
-    assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"5"]
-    # What was seen last stays, whenever it was made; and bytes are counted too.
-    for place in tmp_path.iterdir():
-        os.utime(place, (0, 0))
-    assert render(studies[2], "shape", "svg", folder=tmp_path) == b"4"
-    assert render(studies[0], "shape", "svg", folder=tmp_path) == b"6"
-    assert sorted(place.read_bytes() for place in tmp_path.iterdir()) == [b"4", b"6"]
-    monkeypatch.setattr(rendering, "KEPT_BYTES", 1)
-    assert render(studies[1], "shape", "svg", folder=tmp_path) == b"7"
-    assert [place.read_bytes() for place in tmp_path.iterdir()] == [b"7"]
-
-
-def test_what_other_code_drew_is_drawn_anew(tmp_path: Path) -> None:
-    """In a process of its own each: the code is read once in the life of a server."""
-    pictures = tmp_path / "pictures"
-    code = (
-        "import sys, json; from pathlib import Path; from service.plots import render as r\n"
-        "folder, name, document = sys.argv[1:]; r.processes.draw = lambda *_: name.encode()\n"
-        "picture = r.Picture(json.loads(document), None, 'svg', folder=Path(folder))\n"
-        "print((picture.kept() or picture.drawn()).decode())"
-    )
-    copied = shutil.copytree(ROOT / "service", tmp_path / "service")
-
-    def drawn(name: str) -> str:
-        command = [sys.executable, "-c", code, str(pictures), name, json.dumps(RATES)]
-        environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    assert [drawn("first"), drawn("second")] == ["first", "first"]
-    with (copied / "plots" / "scales.py").open("a") as module:
-        module.write("# changed\n")
-    assert drawn("third") == "third"
-
-
-def test_views_that_a_study_has_not(tmp_path: Path) -> None:
-    for drawn, view, allowed in (
-        (landscape(), "profile", "contour, surface"),
-        (landscape(1), "contour", "profile"),
-        (gradient_variance(plane=None), "plane", "epochs, groups"),
-        (RATES, "pairs", "curves, shape"),
-    ):
-        with pytest.raises(QueryError) as caught:
-            render(drawn, view, "svg", folder=tmp_path)
-        assert (caught.value.name, caught.value.allowed) == ("view", allowed)
-    assert views_of("landscape", {"dimensions": 1}) == ("profile",)
-
-
-def test_faults_of_the_process(tmp_path: Path) -> None:
-    with pytest.raises(NothingToShowError, match="no eigenvalue is measured yet"):
-        render(empty("smoothness"), None, "svg", folder=tmp_path)
-    broken = {name: value for name, value in RATES.items() if name != "results"}
-    with pytest.raises(PlotError, match="KeyError: 'results'"):
-        render(broken, None, "svg", folder=tmp_path)
-    with pytest.raises(PlotError, match=r"within 0\.001 s"):
-        render(RATES, None, "svg", folder=tmp_path, timeout_s=0.001)
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_addresses(home: Path) -> None:
-    """Study 1 has a run that is there, study 2 one that is gone."""
-    cell = from_index(6111)
-    with closing(Library.open(home)) as opened:
-        store = StudyStore(opened.store)
-        for seed, run in enumerate((f"hpo-bench:{cell.id}:cifar10-valid:nb201-200:777", "gone")):
-            asked = VariantsStudy.model_validate(
-                {
-                    "kind": "variants",
-                    "cells": ["6111"],
-                    "recipe": "proxy",
-                    "dataset": "digits",
-                    "seeds": [seed],
-                    "variants": [],
-                }
-            )
-            part = Part(
-                "original", cell.id, cell.arch, cell.id, "digits", "proxy", 0.1, seed, None, run
-            )
-            store.put("variants", asked.model_dump_json(exclude={"priority"}), [part])
-        client = client_of(opened)
-        answer = client.get("/studies/1/plot.svg")
-        assert answer.headers["content-type"] == "image/svg+xml"
-        assert "Validation accuracy by epoch on digits" in texts(answer.content)
-        answer = client.get("/studies/1/plot.png?view=curves")
-        assert answer.headers["content-type"] == "image/png"
-        assert answer.content.startswith(b"\x89PNG")
-        told = get(client, "/studies/1/plot.json?view=curves&theme=dark")
-        assert told["usermeta"]["caption"]["title"] == "Validation accuracy by epoch on digits"
-        (error,) = refused(client, "/studies/1/plot.svg?view=pairs")
-        assert (error["name"], error["allowed"]) == ("view", "curves, shape")
-        assert "accuracy yet" in is_problem(client.get("/studies/2/plot.svg"), 409)["detail"]
-        is_problem(client.get("/studies/3/plot.png"), 404)
-
-
-def by_epoch(*coefficients: float | None) -> dict[str, Any]:
-    """Width by epoch, as ``GET /correlations/by-epoch`` answers, under its kind."""
-    items = [
-        {
-            "epoch": epoch,
-            "x": "width",
-            "y": f"valid_accuracy@{epoch}of12",
-            "method": "spearman",
-            "coefficient": value,
-            "ci": None if value is None else [value - 0.1, value + 0.1],
-            "n": 398 + epoch,
-            "reason": "y is constant" if value is None else None,
-        }
-        for epoch, value in enumerate(coefficients, 1)
-    ]
-    curve = {
-        "dataset": "cifar10-valid",
-        "set": "x-valid",
-        "schedule": 12,
-        "recipe": "proxy",
-        "images": "jpeg",
-        "sources": ["local-bundle"],
+def test_a_shape_s_rule_is_one_standard_deviation() -> None:
+    drawn = convergence("lr-robustness")
+    for rate in drawn["results"]:
+        rate["cells"][0]["measures"]["aulc@2"]["std"] = 4.0
+    found = {
+        (row["mean"], row["low"], row["high"])
+        for row in drawn_rows(chart(drawn, "shape"), "low")
+        if row["low"] != row["high"]
     }
-    context = {
-        "seed": "mean",
-        "space": "nasbench201",
-        "sets": {"valid_accuracy": curve},
-        "control": ["params_m"],
-        "group_by": None,
-        "confidence": 0.95,
-    }
-    return {
-        "kind": "correlations-by-epoch",
-        "items": items,
-        "context": context,
-        "filters": ["depth = 3", "connected"],
-    }
+    assert found == {(40.0, 36.0, 44.0)}
 
 
-def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
-    drawn = by_epoch(0.25, None, 0.5)
-    specification = chart(drawn, "lines")
-    values = [
-        (row["epoch"], row["low"], row["coefficient"], row["high"])
-        for rows in specification["datasets"].values()
-        for row in rows
-        if "low" in row
-    ]
-    assert values == [(1, 0.15, 0.25, 0.35), (3, 0.4, 0.5, 0.6)]
-    caption = texts(picture(drawn, "lines", "svg"))
-    for told in (
-        "Correlation of width with validation accuracy, by epoch",
-        "Spearman's ρ, holding params_m fixed, with its 95 % interval",
-        "cifar10-valid, validation images (x-valid), jpeg images; schedule of 12 epochs",
-        "n = 399–401 cells of nasbench201 with depth = 3, connected",
-    ):
-        assert told in caption
-    with pytest.raises(NothingToShowError, match="y is constant"):
-        picture(by_epoch(None), "lines", "svg")
+def test_widths_are_in_the_units_of_their_space() -> None:
+    """Edges in NAS-Bench-201; in DARTS' space, channels of one node."""
+    units = {"nasbench201": "width (edges)", "darts": "width (channels of one node)"}
+    for space, told in units.items():
+        drawn = copy.deepcopy(RATES)
+        for rate in drawn["results"]:
+            for row in (*rate["cells"], *rate["correlations"]):
+                row["space"] = space
+        (panel, *_) = chart(drawn, "shape")["concat"]
+        assert panel["layer"][0]["encoding"]["x"]["title"] == told
 
 
-def test_the_addresses_of_correlations_by_epoch(client: TestClient) -> None:
-    where = "/plots/correlations-by-epoch"
-    asked = "x=width&x=depth&y=valid_accuracy&dataset=cifar100"
-    answer = client.get(f"{where}.svg?{asked}")
-    assert answer.headers["content-type"] == "image/svg+xml"
-    assert "Correlation of width and depth with validation accuracy" in texts(answer.content)
-    assert client.get(f"{where}.png?{asked}").content.startswith(b"\x89PNG")
-    (error,) = refused(client, f"{where}.svg?{asked}&format=csv")
-    assert error["name"] == "format"
-    (error,) = refused(client, f"{where}.png?x=breadth&y=valid_accuracy")
-    assert error["name"] == "x"
-    nothing = client.get(f"{where}.svg?{asked}&width=1&min_depth=3&max_params_m=0.08")
-    assert "no coefficient is defined" in is_problem(nothing, 409)["detail"]
+def test_a_plane_is_not_turned() -> None:
+    """The loss rises with β, which goes up, and not with α."""
+    drawn = landscape()
+    drawn["results"]["cells"][0]["loss"] = [[1, 1, 1], [10, 10, 10], [100, 100, 100]]
+    tiles = drawn_rows(chart(drawn, "contour"), "x2")
+    assert {row["value"] for row in tiles if row["y"] == -1.5} == {1.0}
+    assert {row["value"] for row in tiles if row["y"] == -0.5} == {10.0}
+
+
+def test_the_scale_s_ends_are_told() -> None:
+    drawn = landscape()
+    drawn["results"]["cells"][0]["loss"] = [[1, 1, 1], [1, 1, 1], [1, 1, 101]]
+    told = " ".join(chart(drawn, "contour")["usermeta"]["caption"]["lines"])
+    # Of nine values: place 0.98 * 8 = 7.84, so 1 + 0.84 * 100.
+    assert "ends at the 98th percentile, 85; the highest value is 101" in told
+
+
+def test_pairs_keep_their_sides() -> None:
+    drawn = generalisation()
+    drawn["settings"]["confidence"] = 0.9
+    specification = chart(drawn, "pairs")
+    found = {(row["side"], row["accuracy"]) for row in drawn_rows(specification, "side")}
+    assert found == {("original", 80), ("adapted", 81), ("original", 82), ("adapted", 85)}
+    assert "90 % t intervals" in " ".join(specification["usermeta"]["caption"]["lines"])
+
+
+def test_epochs_of_a_study_count_from_1() -> None:
+    found = {(row["epoch"], row["accuracy"]) for row in drawn_rows(chart(RATES, "curves"), "alone")}
+    assert found == {(1, 20), (2, 60), (3, 80)}
+
+
+def test_an_eigenvalue_is_drawn_as_it_is() -> None:
+    """Its size, not its square or root."""
+    found = {row["y"] for row in drawn_rows(chart(smoothness(), "blocks"), "y")}
+    assert found == {20, 30, 10, 40}

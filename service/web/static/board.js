@@ -5,11 +5,10 @@ import { count, fill, h, many, signed, table } from "./dom.js";
 import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainingName } from "./recorded.js";
 import { here, link, set } from "./route.js";
-import { measureName, seedName, setName, who } from "./say.js";
+import { measureName, METHODS, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
 const MOST = 10;
-const METHODS = { spearman: "Spearman's ρ", kendall: "Kendall's τ-b", pearson: "Pearson's r" };
 
 const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.";

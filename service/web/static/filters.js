@@ -3,6 +3,7 @@
 import { h, fill, labelled, quietly, select } from "./dom.js";
 import { resultControls } from "./results.js";
 import { change, here, set } from "./route.js";
+import { METHODS } from "./say.js";
 
 /** Parameters that say what is shown rather than which cells. */
 const OF_THE_VIEW = [
@@ -125,11 +126,7 @@ export function filterForm(registry, choice, datasets, another) {
       h("legend", {}, "Correlation"),
       choose(
         "method",
-        [
-          ["", "Spearman's ρ"],
-          ["kendall", "Kendall's τ-b"],
-          ["pearson", "Pearson's r"],
-        ],
+        Object.entries(METHODS).map(([name, text]) => [name === "spearman" ? "" : name, text]),
         "Coefficient",
       ),
       choose(

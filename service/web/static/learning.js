@@ -96,7 +96,10 @@ function best(registry, choices, parameters) {
   const training = (one) =>
     ["recipe", "images", "schedule"].every((name) => asks(name, one.training[name]));
   const measure = (one) => asks("measure", one.measure.measure);
-  const most = choices.toSorted((a, b) => b.own.epochs - a.own.epochs || b.own.last - a.own.last);
+  const place = ({ training, measure }) => training.measures.indexOf(measure);
+  const most = choices.toSorted(
+    (a, b) => b.own.epochs - a.own.epochs || b.own.last - a.own.last || place(a) - place(b),
+  );
   const fits = [[dataset, training, measure], [dataset, training], [dataset], []];
   return (
     fits.map((tests) => most.find((one) => tests.every((test) => test(one)))).find(Boolean) ?? null

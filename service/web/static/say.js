@@ -16,6 +16,13 @@ const MEASURES = {
   valtest_accuracy: "accuracy on validation and test images",
 };
 
+/** Coefficients of correlation, as the API calls them, by name. */
+export const METHODS = {
+  spearman: "Spearman's ρ",
+  kendall: "Kendall's τ-b",
+  pearson: "Pearson's r",
+};
+
 /** A set of images in plain words. */
 export function setName(set) {
   return SETS[set] ?? set;

@@ -95,7 +95,6 @@ function facts(study) {
     ([name]) => name !== "cells" && name !== "kind",
   );
   const pairs = [
-    ["cells", cells(study)],
     ["progress", progress(study)],
     ...own.map(([name, value]) => [
       name,
@@ -111,6 +110,7 @@ function facts(study) {
   );
   return [
     h("p", { class: "lead" }, ABOUT[study.kind] ?? ""),
+    h("p", {}, `Cells: ${cells(study)}`),
     h(
       "dl",
       { class: "facts card" },

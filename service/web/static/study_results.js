@@ -3,8 +3,6 @@
 import { h, signed, table } from "./dom.js";
 import { link } from "./route.js";
 
-const MOST = 60;
-
 /** The section of a study's page; null as long as there is nothing to tell. */
 export function resultsOf(study) {
   const { results } = study;
@@ -23,7 +21,7 @@ export function resultsOf(study) {
     { class: "card", "aria-labelledby": "found" },
     h("h2", { id: "found" }, "What it found"),
     h("p", { class: "of-what" }, about),
-    table("What the study found", head, rows.slice(0, MOST)),
+    table("What the study found", head, rows),
   );
 }
 
@@ -53,7 +51,12 @@ function correlations(one) {
 
 function estimate(value, ends, reason) {
   if (value === null) return h("td", { class: "none" }, reason ?? "undefined");
-  const sign = !ends || ends[0] * ends[1] <= 0 ? "unclear" : value > 0 ? "more" : "less";
+  const clear = ends && ends[0] * ends[1] > 0;
   const told = ends ? ` [${signed(ends[0])}, ${signed(ends[1])}]` : " (no interval)";
-  return h("td", { class: `number ${sign}` }, h("strong", {}, signed(value)), h("small", {}, told));
+  return h(
+    "td",
+    { class: "number" },
+    clear ? h("strong", {}, signed(value)) : signed(value),
+    h("small", {}, told),
+  );
 }

@@ -74,7 +74,9 @@ export async function trainForm(cell = null, ended = () => null) {
         h(
           "ul",
           {},
-          items.map((item) => h("li", {}, item.status === "existing" ? known(item) : watched(item, ended))),
+          items.map((item) =>
+            h("li", {}, item.status === "existing" ? known(item) : watched(item, ended)),
+          ),
         ),
       );
     } catch (problem) {

@@ -1,0 +1,123 @@
+"""Pictures of correlations by epoch."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.plots.drawing import chart, picture
+from service.plots.views import NothingToShowError
+from tests.service.helpers import is_problem, refused
+from tests.service.studied import (
+    texts,
+)
+
+
+def by_epoch(*coefficients: float | None) -> dict[str, Any]:
+    """Width by epoch, as ``GET /correlations/by-epoch`` answers, under its kind."""
+    items = [
+        {
+            "epoch": epoch,
+            "x": "width",
+            "y": f"valid_accuracy@{epoch}of12",
+            "method": "spearman",
+            "coefficient": value,
+            "ci": None if value is None else [value - 0.1, value + 0.1],
+            "n": 398 + epoch,
+            "reason": "y is constant" if value is None else None,
+        }
+        for epoch, value in enumerate(coefficients, 1)
+    ]
+    curve = {
+        "dataset": "cifar10-valid",
+        "set": "x-valid",
+        "schedule": 12,
+        "recipe": "proxy",
+        "images": "jpeg",
+        "sources": ["local-bundle"],
+    }
+    context = {
+        "seed": "mean",
+        "space": "nasbench201",
+        "sets": {"valid_accuracy": curve},
+        "control": ["params_m"],
+        "group_by": None,
+        "confidence": 0.95,
+    }
+    return {
+        "kind": "correlations-by-epoch",
+        "items": items,
+        "context": context,
+        "filters": ["depth = 3", "connected"],
+    }
+
+
+def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
+    drawn = by_epoch(0.25, None, 0.5)
+    specification = chart(drawn, "lines")
+    values = [
+        (row["epoch"], row["low"], row["coefficient"], row["high"])
+        for rows in specification["datasets"].values()
+        for row in rows
+        if "low" in row
+    ]
+    assert values == [(1, 0.15, 0.25, 0.35), (3, 0.4, 0.5, 0.6)]
+    caption = texts(picture(drawn, "lines", "svg"))
+    for told in (
+        "Correlation of width with validation accuracy, by epoch",
+        "Spearman's ρ, holding parameters fixed, with its 95 % interval",
+        "cifar10-valid, validation images (x-valid), jpeg images; schedule of 12 epochs",
+        "n = 399–401 cells of nasbench201 with depth = 3, connected",
+    ):
+        assert told in caption
+    with pytest.raises(NothingToShowError, match="y is constant"):
+        picture(by_epoch(None), "lines", "svg")
+
+
+def test_the_addresses_of_correlations_by_epoch(client: TestClient) -> None:
+    where = "/plots/correlations-by-epoch"
+    asked = "x=width&x=depth&y=valid_accuracy&dataset=cifar100"
+    answer = client.get(f"{where}.svg?{asked}")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "Correlation of width and depth with validation accuracy" in texts(answer.content)
+    assert client.get(f"{where}.png?{asked}").content.startswith(b"\x89PNG")
+    (error,) = refused(client, f"{where}.svg?{asked}&format=csv")
+    assert error["name"] == "format"
+    (error,) = refused(client, f"{where}.png?x=breadth&y=valid_accuracy")
+    assert error["name"] == "x"
+    nothing = client.get(f"{where}.svg?{asked}&width=1&min_depth=3&max_params_m=0.08")
+    assert "no coefficient is defined" in is_problem(nothing, 409)["detail"]
+
+
+@pytest.mark.parametrize("lacking", [0, 1, 2])
+def test_coefficients_without_an_interval_are_counted(lacking: int) -> None:
+    drawn = by_epoch(0.25, 0.375, 0.5)
+    for item in drawn["items"][:lacking]:
+        item["ci"] = None
+    specification = chart(drawn, "lines")
+    assert [row["epoch"] for row in specification["datasets"]["points"]] == [1, 2, 3][lacking:]
+    last = specification["usermeta"]["caption"]["lines"][-1]
+    assert last.startswith("not shown") == (lacking > 0)
+    assert re.findall(r"(\d+) coefficient", last) == ([str(lacking)] if lacking else [])
+
+
+def test_a_column_may_lack_the_interval_that_another_has() -> None:
+    drawn = by_epoch(0.25, 0.5)
+    depth = [item | {"x": "depth"} for item in drawn["items"]]
+    depth[0]["ci"] = None
+    drawn["items"] += depth
+    last = chart(drawn, "lines")["usermeta"]["caption"]["lines"][-1]
+    assert last.endswith("1 coefficient")
+
+
+def test_held_and_grouped_are_named() -> None:
+    drawn = by_epoch(0.25, 0.5)
+    drawn["context"] |= {"group_by": "ops", "confidence": 0.9}
+    (how, *_) = chart(drawn, "lines")["usermeta"]["caption"]["lines"]
+    assert how == (
+        "Spearman's ρ, holding parameters fixed, mean within groups of equal ops, "
+        "with its 90 % interval"
+    )
