@@ -264,9 +264,10 @@ def _show(items: list[Document]) -> None:
     shown = table(("job", "cell", "dataset", "recipe", "seed", "state", "epoch", "device"))
     for item in items:
         place = f" ({item['position']})" if item["position"] is not None else ""
-        names = ("id", "cell", "dataset", "recipe", "seed")
         shown.add_row(
-            *(figure(item[name]) for name in names),
+            str(item["id"]),
+            item["name"] or item["cell"],
+            *(figure(item[name]) for name in ("dataset", "recipe", "seed")),
             item["state"] + place,
             _done(item["progress"]),
             figure(item["device"]),

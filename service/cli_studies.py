@@ -258,7 +258,10 @@ async def _ended(home: Path, url: str | None, start: Callable[[Asked], Awaitable
 async def _follow(client: Asked, summary: Document, progress: Progress) -> None:
     """A bar for the study and one for each part that runs."""
     parts = (await client.get(summary["links"]["self"])).json()["parts"]
-    names = {part["job"]: f"{part['cell']} {part['recipe']} {part['seed']}" for part in parts}
+    names = {
+        part["job"]: f"{part['name'] or part['cell']} {part['recipe']} {part['seed']}"
+        for part in parts
+    }
     whole = progress.add_task(f"study {summary['id']}", told="")
     alone = [("before", str(summary["id"] + 1)), ("limit", "1")]
     tasks: dict[str, TaskID] = {}

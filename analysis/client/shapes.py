@@ -239,6 +239,7 @@ class Job(TypedDict):
 
     id: int
     cell: str
+    name: str | None
     arch: str
     dataset: str
     recipe: str
@@ -289,6 +290,7 @@ class StudyPart(TypedDict):
     """A training or measurement of a study."""
 
     cell: str
+    name: str | None
     role: str
     original: str
     dataset: str

@@ -296,6 +296,16 @@ NAMED: dict[str, Genotype] = {
 """The published cells and their adapted variants, by name."""
 
 
+def name_of(cell_id: str) -> str | None:
+    """The name in `NAMED` of the cell with this id; none where it has none."""
+    return _names_by_id().get(cell_id)
+
+
 @cache
 def _names() -> dict[Genotype, str]:
     return {genotype: name for name, genotype in NAMED.items()}
+
+
+@cache
+def _names_by_id() -> dict[str, str]:
+    return {genotype.id: name for name, genotype in NAMED.items()}

@@ -51,6 +51,7 @@ class JobOf(Answer):
 
     id: int
     cell: str
+    name: str | None = Field(description="under which the cell was published")
     arch: str
     dataset: str
     recipe: str

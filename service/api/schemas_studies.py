@@ -49,6 +49,7 @@ class StudyPart(Answer):
     """A training or measurement of a study."""
 
     cell: str
+    name: str | None = Field(description="under which the cell was published")
     role: Literal["original", "random-connections", "random-operations", "adapted"]
     original: str
     dataset: str

@@ -206,7 +206,10 @@ def test_twelve_nodes_are_the_most() -> None:
 def test_named_cells_are_distinct_and_know_their_name() -> None:
     assert {genotype.name for genotype in NAMED.values()} == set(NAMED)
     assert len({genotype.id for genotype in NAMED.values()}) == len(NAMED) == 10
-    assert _genotype((("none", 0), ("none", 0)), (2,)).name is None
+    assert {darts.name_of(genotype.id) for genotype in NAMED.values()} == set(NAMED)
+    unnamed = _genotype((("none", 0), ("none", 0)), (2,))
+    assert unnamed.name is None
+    assert darts.name_of(unnamed.id) is None
 
 
 @given(genotypes)

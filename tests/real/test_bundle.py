@@ -122,3 +122,18 @@ def test_its_page_counts_it_right(runs: list[dict[str, Any]]) -> None:
     found = re.search(r"holds (\d+) of (\d+) trainings", text)
     assert found is not None
     assert (int(found[1]), int(found[2])) == (len(runs), 474)
+
+
+def test_jobs_and_parts_of_studies_name_cells_as_their_pages_do(
+    started_client: TestClient,
+) -> None:
+    jobs = get(started_client, "/jobs", {"limit": 1000})["items"]
+    studies = get(started_client, "/studies")["items"]
+    parts = [
+        part for study in studies for part in get(started_client, study["links"]["self"])["parts"]
+    ]
+    for named in (jobs, parts):
+        names = {one["cell"]: one["name"] for one in named}
+        assert {"NASNet-A", "DARTS-V2-adapted", None} <= set(names.values())
+        for cell, name in names.items():
+            assert name == get(started_client, f"/cells/{cell}")["name"]

@@ -18,7 +18,6 @@ from rich.console import Console
 from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from analysis.cells import parse_cell
 from data.library import Library
 from service import cli, cli_jobs
 from service.api import schemas_jobs
@@ -155,7 +154,7 @@ def test_jobs_are_listed(ran: World) -> None:
     heads, *shown = rows(text)
     assert heads == ["job", "cell", "dataset", "recipe", "seed", "state", "epoch", "device"]
     assert shown == [
-        ["3", parse_cell("DARTS-V2").id, "digits", "proxy", "777", "queued (1)", "–", "–"],
+        ["3", "DARTS-V2", "digits", "proxy", "777", "queued (1)", "–", "–"],
         ["2", "nb201-000284", "digits", "proxy", "777", "failed", "2/12", "cpu"],
         ["1", "nb201-006111", "digits", "proxy", "777", "done", "12/12", "cpu"],
     ]

@@ -15,6 +15,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
 from analysis.cells import Cell
+from analysis.spaces.darts import name_of
 from data.errors import QueryError
 from data.job_rows import MOST_PRIORITY
 from data.jobs import STATES, Job, UnknownJobError
@@ -292,6 +293,7 @@ def _document(job: Job, places: dict[int, int]) -> dict[str, Any]:
     return {
         "id": job.number,
         "cell": job.cell_id,
+        "name": name_of(job.cell_id),
         "arch": job.cell,
         "dataset": job.dataset,
         "recipe": job.recipe,

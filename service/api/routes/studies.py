@@ -13,6 +13,7 @@ from pydantic import Field as Parameter
 from starlette.exceptions import HTTPException
 
 from analysis.cells import Cell, CellError
+from analysis.spaces.darts import name_of
 from data.errors import UnknownCellError, blame
 from data.queries import not_a_cell, resolve_cell
 from data.studies import Study, StudyStore, UnknownStudyError
@@ -251,6 +252,7 @@ def _part(one: Outcome) -> dict[str, Any]:
     part = one.part
     return {
         "cell": part.cell_id,
+        "name": name_of(part.cell_id),
         "role": part.role,
         "original": part.original,
         "dataset": part.dataset,

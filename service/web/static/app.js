@@ -38,16 +38,18 @@ let left = null;
 async function show() {
   const { view, of, parameters } = here();
   const key = `${view} ${of}`;
+  const again = key === EXPLORE && shown?.key !== key ? kept?.view : null;
   say("");
   if (shown?.key !== key) {
     if (shown?.key === EXPLORE) kept = { view: shown, address: left, y: window.scrollY };
     else shown?.end();
     forget();
-    const again = key === EXPLORE && kept?.view;
     shown = again || (Object.hasOwn(VIEWS, view) && VIEWS[view](of)) || nowhere();
     const first = document.activeElement === document.body || place.firstChild === null;
     shown.key = key;
     fill(place, shown.element);
+    // Charts that were drawn, or resized, out of the page have no width.
+    if (again) window.dispatchEvent(new Event("resize"));
     window.scrollTo(0, again && kept.address === location.hash ? kept.y : 0);
     if (!first) place.focus({ preventScroll: true });
   }
@@ -61,7 +63,7 @@ async function show() {
     document.querySelector("nav [data-view=explore]").href = location.hash || "#/";
   document.title = `${current.title} – Cellwise`;
   try {
-    await current.update(parameters);
+    await current.update(parameters, Boolean(again));
   } catch (problem) {
     if (current === shown) say(problem.message);
   }

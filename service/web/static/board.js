@@ -1,4 +1,4 @@
-// "Does width predict accuracy?" for every training that is recorded: early on, and at the end.
+// "Does width predict accuracy?" for the trainings that are recorded: early on, and at the end.
 
 import { address, get } from "./api.js";
 import { count, fill, h, many, signed, table } from "./dom.js";
@@ -183,7 +183,7 @@ function coefficient(one, items, x, epoch) {
     const told = `${signed(found.coefficient)}: no interval, of ${many(found.n, "cell")}`;
     return h("td", { class: "none", title: who(found) }, told);
   }
-  const sign = found.ci[0] > 0 ? "more" : found.ci[1] < 0 ? "less" : "unclear";
+  const sign = found.ci[0] > 0 ? "more" : found.ci[1] < 0 ? "less" : "";
   return h(
     "td",
     { class: `number ${sign}`, title: who(found) },

@@ -8,9 +8,9 @@ import { metricName } from "./say.js";
 const BRUSHED_MS = 150;
 const SHOWN = 10;
 
-/** The list beside a scatter; `over(x, y, parameters, columns)` says of what, `follow(view)` of which chart. */
+/** The list beside a scatter; `over(x, y, parameters, columns, version)` says of what, `follow(view)` of which chart. */
 export function brushed() {
-  const cells = cellsTable("Cells in the brushed region", { narrow: true });
+  const cells = cellsTable("Cells in the brushed region", { narrow: true, sorted: sortBy });
   const inputs = ["x from", "x to", "y from", "y to"].map((label) =>
     h("input", {
       type: "number",
@@ -40,17 +40,23 @@ export function brushed() {
   let bounds = null;
   let chart = null;
   let columns = [];
+  let version = null;
+  let sort = null;
 
   /** Bounds on a column have parameters of their own, those on a metric name it. */
   function isMetric(axis) {
     return !columns.includes(axis);
   }
 
-  function over(x, y, parameters, known) {
+  function over(x, y, parameters, known, visits) {
     columns = known.map((column) => column.name);
-    if (axes.join() !== [x, y].join()) nothing();
+    if (axes.join() !== [x, y].join()) {
+      sort = null;
+      nothing();
+    }
     axes = [x, y];
     common = parameters;
+    version = visits;
     fill(legend, "Drag over the chart, or type a region, to list its cells");
     inputs.forEach((input, place) => (input.title = metricName(axes[place < 2 ? 0 : 1])));
     if (bounds) show();
@@ -83,7 +89,18 @@ export function brushed() {
   function show() {
     keep.disabled = clear.disabled = false;
     if (!list.contains(cells.element)) fill(list, cells.element);
-    cells.update([...common, ...limits()], axes.filter(isMetric), `-${axes[1]}`, SHOWN);
+    cells.update(
+      [...common, ...limits()],
+      axes.filter(isMetric),
+      sort ?? `-${axes[1]}`,
+      SHOWN,
+      version,
+    );
+  }
+
+  function sortBy(key) {
+    sort = key;
+    show();
   }
 
   function limits() {

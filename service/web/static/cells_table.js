@@ -1,7 +1,7 @@
 // Cells as a table: sorted by its heads, paged by the API's cursors, with the call behind it.
 
 import { address, get } from "./api.js";
-import { count, fill, fixed, h, number, table } from "./dom.js";
+import { count, fill, fixed, h, number, refill, table } from "./dom.js";
 import { callLink } from "./figure.js";
 import { latest } from "./latest.js";
 import { here, link, set } from "./route.js";
@@ -13,7 +13,8 @@ const FEW = ["width", "depth"];
 const UNITS = { params_m: "parameters (M)", flops_m: "FLOPs (M)" };
 
 /**
- * A table of the cells that pass; `update(parameters, metrics, sort, limit)`.
+ * A table of the cells that pass; `update(parameters, metrics, sort, limit, version)` asks anew where any
+ * is another than before.
  *
  * `sorted(key)` is called when a head is pressed; without it heads are no buttons. `narrow`: with width
  * and depth alone.
@@ -27,10 +28,10 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   const runs = latest();
   let current = null;
 
-  async function update(parameters, metrics, sort, limit) {
+  async function update(parameters, metrics, sort, limit, version = null) {
     const fields = ["id", "name", ...columns, ...metrics].join(",");
     const call = [...parameters, ["fields", fields], ["sort", sort]];
-    const wanted = JSON.stringify([call, limit]);
+    const wanted = JSON.stringify([call, limit, version]);
     if (wanted === current) return;
     current = wanted;
     await show(call, metrics, sort, limit, [null]);
@@ -44,6 +45,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     );
     try {
       const page = await get("/cells", paged, signal);
+      if (signal.aborted) return;
       const first = (cursors.length - 1) * limit;
       fill(
         status,
@@ -51,14 +53,14 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
           ? `${count(first + 1)}–${count(first + page.items.length)} of ${count(page.total)} cells`
           : "",
       );
-      fill(
+      refill(
         body,
         page.total
           ? rows(page, metrics, sort)
           : h("p", { class: "empty" }, "No cell passes these filters. Take one of them away."),
       );
       const next = page.next && new URL(page.next, location.href).searchParams.get("cursor");
-      fill(
+      refill(
         pages,
         page.total > limit && [
           step("Previous", cursors.length > 1, () =>
@@ -119,7 +121,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     return h(
       "th",
       { scope: "col", "aria-sort": way },
-      h("button", { type: "button", on: { click: press } }, text),
+      h("button", { type: "button", "data-key": `sort ${name}`, on: { click: press } }, text),
     );
   }
 
@@ -149,5 +151,9 @@ function accuracy(item, name) {
 }
 
 function step(text, possible, go) {
-  return h("button", { type: "button", disabled: !possible, on: { click: go } }, text);
+  return h(
+    "button",
+    { type: "button", "data-key": text, disabled: !possible, on: { click: go } },
+    text,
+  );
 }

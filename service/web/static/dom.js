@@ -40,6 +40,8 @@ export function refill(element, ...children) {
   const same = focused?.textContent === again?.textContent;
   if (again && same && focused.matches("input, select")) {
     around(element, focused, fresh, again);
+    // What is typed may be ahead of the address; all else follows it, as after going back.
+    if (!("typed" in focused.dataset)) focused.value = again.value;
   } else {
     element.replaceChildren(fresh);
     again?.focus();
@@ -87,12 +89,14 @@ export function number(value, digits = 3) {
 /** A number with just `digits` after the point. */
 export function fixed(value, digits = 2) {
   if (value === null || value === undefined) return "–";
-  return value.toFixed(digits).replace("-", "−");
+  const text = value.toFixed(digits);
+  return text.replace("-", Number(text) === 0 ? "" : "−");
 }
 
-/** +0.24, −0.17. */
+/** +0.24, −0.17, 0.00. */
 export function signed(value) {
-  return (value > 0 ? "+" : "") + fixed(value);
+  const text = fixed(value);
+  return Number(text) > 0 ? `+${text}` : text;
 }
 
 /** 1 cell, 2 cells. */

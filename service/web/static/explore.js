@@ -8,6 +8,7 @@ import { figure } from "./figure.js";
 import { anyColumn, chips, filterForm, filtersOf, GROUPING } from "./filters.js";
 import { latest } from "./latest.js";
 import { chosen, context, datasets, metricAt, registry } from "./recorded.js";
+import { OF_THE_TRAINING } from "./results.js";
 import { change, set, without } from "./route.js";
 import { measureName, metricName } from "./say.js";
 
@@ -53,14 +54,14 @@ export function explore() {
   const shapes = figure("/plots/shapes", {
     name: "Width and depth of cells",
     wide: true,
-    data: ["/groups", (given) => [["by", "width,depth"], ...given]],
+    data: (given) => ["/groups", [["by", "width,depth"], ...given]],
     onView: (view) => onPick(view),
   });
   const scatter = figure("/plots/scatter", {
     name: "Final accuracy of cells",
     wide: true,
     canvas: true,
-    data: ["/cells", asCells],
+    data: (given) => ["/cells", asCells(given)],
     onView: (view) => brush.follow(view),
     beside: brush.element,
   });
@@ -68,11 +69,11 @@ export function explore() {
   const byEpoch = figure("/plots/correlations-by-epoch", {
     name: "Correlation by epoch",
     wide: true,
-    data: ["/correlations/by-epoch", (given) => given],
+    data: (given) => ["/correlations/by-epoch", given],
   });
   const groups = figure("/plots/groups", {
     name: "Accuracy by width",
-    data: ["/groups", (given) => given],
+    data: (given) => ["/groups", given],
   });
   const cells = cellsTable("Cells that pass the filters", { sorted: sortBy });
   const nothing = h("p", { class: "card empty", hidden: true });
@@ -117,8 +118,11 @@ export function explore() {
   );
 
   let another = null;
+  /** How often the view was come back to: what is recorded may be another each time. */
+  let visits = 0;
 
-  async function update(parameters) {
+  async function update(parameters, again = false) {
+    if (again) visits += 1;
     const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     await show(parameters, signal);
@@ -140,7 +144,7 @@ export function explore() {
     const filters = filtersOf(parameters);
     another ??= anyColumn(known);
     refill(form, filterForm(known, choice, datasets(known), another));
-    fill(set, chips(parameters));
+    refill(set, chips(parameters));
     if (choice.measure === null) {
       instead(nothingFor(choice));
       return;
@@ -152,30 +156,32 @@ export function explore() {
     const early = choice.early === null ? null : metricAt(choice, choice.early);
     const metrics = early ? [early, final] : [final];
     claim.update(known, choice, [...filters, ...grouping(parameters)]);
-    shapes.update([["metric", final], ...common]);
+    shapes.update([["metric", final], ...common], visits);
     const x = parameters.get("x") ?? early ?? "params_m";
     refill(against, axis(known, choice, early, x));
-    brush.over(x, final, common, known.columns);
-    scatter.update([
-      ["x", x],
-      ["y", final],
-      ["colour", parameters.get("colour") ?? "width"],
-      ...common,
-    ]);
+    brush.over(x, final, common, known.columns, visits);
+    scatter.update(
+      [["x", x], ["y", final], ["colour", parameters.get("colour") ?? "width"], ...common],
+      visits,
+    );
     const schedule = ["schedule", String(choice.training.schedule)];
-    byEpoch.update([
-      ["x", "width,depth"],
-      ["y", choice.measure.measure],
-      schedule,
-      ...grouping(parameters),
-      ...common,
-    ]);
-    groups.update([["by", "width"], ...metrics.map((name) => ["metric", name]), ...common]);
+    byEpoch.update(
+      [
+        ["x", "width,depth"],
+        ["y", choice.measure.measure],
+        schedule,
+        ...grouping(parameters),
+        ...common,
+      ],
+      visits,
+    );
+    groups.update([["by", "width"], ...metrics.map((name) => ["metric", name]), ...common], visits);
     cells.update(
       common,
       metrics,
       parameters.get("sort") ?? `-${final}`,
       Number(parameters.get("limit") ?? LIMIT),
+      visits,
     );
   }
 
@@ -271,7 +277,7 @@ function named({ training, measure }) {
 }
 
 function choose({ training, measure }) {
-  const next = without("early", "seed", "x", "sort", "min_metric", "max_metric");
+  const next = without(...OF_THE_TRAINING);
   for (const name of ["recipe", "images", "schedule"]) next.set(name, training[name]);
   next.set("measure", measure);
   change(next);

@@ -10,28 +10,22 @@ import { theme } from "./theme.js";
  * A figure that shows `path` (as /plots/scatter); `update(parameters, version)` draws it anew where
  * either is another than before.
  *
- * Options: `level` of the heading; `title` instead of the chart's own; `name` where there is no chart; `data`: the [path, parameters
- * → parameters] of the API call that the chart shows; `wide`: its width follows the page; `canvas`
- * for thousands of points; `onView(view, specification)` once it is drawn; `beside`: elements below.
+ * Options: `level` of the heading; `title` instead of the chart's own; `name` where there is no chart;
+ * `data(parameters)`: path and parameters of the one API call that the chart shows, if there is one; `wide`: its width
+ * follows the page; `canvas` for thousands of points; `onView(view, specification)` once it is drawn;
+ * `beside`: elements below.
  */
 export function figure(path, options = {}) {
   const heading = h(`h${options.level ?? 3}`, {}, options.title ?? "");
   const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "false" });
   const caption = h("figcaption", { "aria-live": "polite" });
   const links = h("p", { class: "links" });
-  const element = h(
-    "figure",
-    { class: options.class ?? "" },
-    heading,
-    chart,
-    caption,
-    links,
-    options.beside ?? null,
-  );
+  const element = h("figure", {}, heading, chart, caption, links, options.beside ?? null);
   const runs = latest();
   let current = null;
   let drawn = null;
   let last = null;
+  let seen = null;
 
   async function update(parameters, version = null) {
     const wanted = JSON.stringify([parameters, version, theme()]);
@@ -44,7 +38,11 @@ export function figure(path, options = {}) {
     try {
       const asked = [...parameters, ["theme", theme()]];
       const specification = await get(`${path}.json`, asked, signal);
-      if (!signal.aborted) await draw(specification, signal);
+      if (signal.aborted) return;
+      const now = JSON.stringify([specification, theme()]);
+      // Asked anew, the answer is mostly the same: the chart stays, with what is brushed.
+      if (!drawn || now !== seen) await draw(specification, signal);
+      seen = now;
     } catch (problem) {
       if (!signal.aborted) refuse(problem);
     }
@@ -70,7 +68,6 @@ export function figure(path, options = {}) {
       told.lines.map((line) => h("p", {}, line)),
     );
     chart.setAttribute("aria-label", `${told.title}. ${told.lines.join(" ")}`);
-    chart.classList.remove("nothing");
     drawn?.finalize();
     drawn = null;
     const room = h("div", { class: "room", "aria-hidden": "true" });
@@ -91,10 +88,11 @@ export function figure(path, options = {}) {
   function refuse(problem) {
     drawn?.finalize();
     drawn = null;
+    // Asked again by the next update: with a token, or once the server is back.
+    if (problem.status !== 409 && problem.status !== 422) current = null;
     fill(heading, options.title ?? options.name ?? "");
     fill(caption);
     chart.setAttribute("aria-label", problem.message);
-    chart.classList.add("nothing");
     fill(
       chart,
       h("p", { class: problem.status === 409 ? "empty" : "error" }, problem.message),
@@ -105,7 +103,7 @@ export function figure(path, options = {}) {
   }
 
   function showLinks(parameters) {
-    const [dataPath, choose] = options.data ?? [null, null];
+    const call = options.data?.(parameters);
     fill(
       links,
       ["svg", "png"].map((form) =>
@@ -115,20 +113,18 @@ export function figure(path, options = {}) {
           form.toUpperCase(),
         ),
       ),
-      dataPath &&
+      call &&
         h(
           "a",
-          {
-            href: address(dataPath, [...choose(parameters), ["format", "csv"]]),
-            "data-file": true,
-          },
+          { href: address(call[0], [...call[1], ["format", "csv"]]), "data-file": true },
           "CSV",
         ),
-      dataPath && callLink(dataPath, choose(parameters)),
+      call && callLink(...call),
     );
   }
 
-  const onTheme = () => last && update(...last);
+  // Out of the page a chart has no width: it is drawn when its view is shown again.
+  const onTheme = () => last && element.isConnected && update(...last);
   document.addEventListener("theme-changed", onTheme);
 
   function end() {

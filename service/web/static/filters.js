@@ -1,4 +1,4 @@
-// The filters of the API as a form, mirrored in the address; whatever else stands there is a chip.
+// The filters of the API as a form, mirrored in the address; all that are set are chips too.
 
 import { h, fill, labelled, quietly, select } from "./dom.js";
 import { resultControls } from "./results.js";
@@ -41,16 +41,21 @@ export function filterForm(registry, choice, datasets, another) {
 
   function box(name, label) {
     // Each box has its own pause: the next one may be typed in before it is over.
-    const typed = quietly(
-      (value) => here().view === "explore" && set(name, value, false),
-      TYPED_MS,
-    );
+    const typed = quietly((value) => {
+      delete input.dataset.typed;
+      if (here().view === "explore") set(name, value, false);
+    }, TYPED_MS);
     const input = h("input", {
       type: "number",
       step: "any",
       value: parameters.get(name) ?? "",
       "data-key": name,
-      on: { input: (event) => event.target.validity.valid && typed(event.target.value) },
+      on: {
+        input: () => {
+          input.dataset.typed = "";
+          if (input.validity.valid) typed(input.value);
+        },
+      },
     });
     return h("label", { class: "half" }, h("span", { class: "label" }, label), input);
   }
@@ -199,6 +204,7 @@ export function chips(parameters) {
           {
             type: "button",
             "aria-label": `Remove ${name}=${value}`,
+            "data-key": `remove ${name}=${value}`,
             on: { click: () => remove(name, value) },
           },
           "×",
@@ -208,7 +214,11 @@ export function chips(parameters) {
     h(
       "li",
       { class: "bare" },
-      h("button", { type: "button", on: { click: () => change(withoutFilters()) } }, "Remove all"),
+      h(
+        "button",
+        { type: "button", "data-key": "remove all", on: { click: () => change(withoutFilters()) } },
+        "Remove all",
+      ),
     ),
   );
 }

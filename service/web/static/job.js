@@ -36,7 +36,6 @@ export function jobView(of) {
       if (!underWay(job)) watching.rest();
     },
     (problem) => {
-      if (problem.status) watching.rest();
       seen = null;
       fill(top, h("h1", {}, `Job ${of}`), h("p", { class: "error" }, problem.message));
       top.setAttribute("aria-busy", "false");

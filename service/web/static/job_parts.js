@@ -73,7 +73,7 @@ export function bar(value, max, what, of) {
 export function jobCell(job) {
   return h(
     "a",
-    { href: link("cell", job.cell.startsWith("darts-") ? job.arch : job.cell) },
-    job.cell,
+    { href: link("cell", job.name ?? (job.cell.startsWith("darts-") ? job.arch : job.cell)) },
+    job.name ?? job.cell,
   );
 }

@@ -1,24 +1,23 @@
 // How fast a cell learns and how accurate it ends, in each training that is recorded of it.
 
 import { get } from "./api.js";
-import { count, fill, fixed, h, labelled, number, select, table } from "./dom.js";
+import { count, fill, fixed, h, labelled, number, refill, select, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
 import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainings } from "./recorded.js";
-import { change, link } from "./route.js";
+import { change, link, without } from "./route.js";
 import { measureName, metricName, ofWhat } from "./say.js";
 
 /** The epochs that are told of a curve with more than so many. */
 const EPOCHS = [1, 4, 8, 12, 25, 50, 100, 150];
+/** The parameter with other cells to compare with. */
+const OTHERS = "with";
 
 /** The section for the cell `of`; `update(registry, cell, parameters)`. */
 export function learningOf(of) {
   const curves = figure("/plots/curves", {
     wide: true,
-    data: [
-      `/cells/${encodeURIComponent(of)}/curves`,
-      (given) => given.filter(([name]) => name !== "cell"),
-    ],
+    data: curvesCall,
   });
   const heading = h("h2", { id: "learning" }, "How fast it learns, how accurate it ends");
   const body = h("div", {});
@@ -46,17 +45,46 @@ export function learningOf(of) {
     const told = choice.own.last < choice.training.schedule && ends ? [choice, ends] : [choice];
     const tables = await Promise.all(told.map((one) => standing(cell, one, signal)));
     if (signal.aborted) return;
-    const shown = choice.own.epochs > 1 ? curves.element : noCurve(of, choices, choice);
-    fill(
+    const others = parameters.getAll(OTHERS);
+    const curved = choice.own.epochs > 1;
+    const shown = curved ? [curves.element, beside(others)] : noCurve(of, choices, choice);
+    refill(
       body,
-      picker(choices, choice),
+      picker(choices, choice, others),
       h("div", { class: "pair" }, h("div", {}, shown), h("div", {}, tables)),
     );
-    if (choice.own.epochs > 1)
-      await curves.update([["cell", cell.id], ...curveOf(choice), ["seed", "all"]]);
+    if (!curved) return;
+    // Of one cell a line a seed; lines of several are told apart as means.
+    const seed = others.length ? "mean" : "all";
+    const cells = [cell.id, ...others].map((one) => ["cell", one]);
+    await curves.update([...cells, ...curveOf(choice), ["seed", seed]]);
   }
 
   return { element, update, end: () => (runs.end(), curves.end()) };
+}
+
+/** The call for the curves of one cell; several cells have one each. */
+function curvesCall(given) {
+  const cells = given.filter(([name]) => name === "cell");
+  if (cells.length > 1) return null;
+  const [[, cell]] = cells;
+  return [`/cells/${encodeURIComponent(cell)}/curves`, given.filter(([name]) => name !== "cell")];
+}
+
+/** A box for other cells, whose curves are drawn beside this one's. */
+function beside(others) {
+  const compare = (event) => {
+    const next = without(OTHERS);
+    for (const one of event.target.value.split(/[\s,]+/).filter(Boolean)) next.append(OTHERS, one);
+    change(next);
+  };
+  const box = h("input", {
+    value: others.join(", "),
+    placeholder: "6111, 284",
+    "data-key": "beside",
+    on: { change: compare },
+  });
+  return labelled("Compare with", box, "ids, official indices or published names, up to 11");
 }
 
 /** What is recorded of a cell, as choices; `own`: how many epochs, and to which. */
@@ -106,11 +134,15 @@ function best(registry, choices, parameters) {
   );
 }
 
-function picker(choices, choice) {
+function picker(choices, choice, others) {
   const name = (one) => parametersOf(one).toString();
   const told = (one) =>
     `${one.dataset}: ${one.training.recipe}, ${measureName(one.measure.measure)}, ${toldEpochs(one.own, one.training.schedule)}`;
-  const pick = (event) => change(new URLSearchParams(event.target.value));
+  const pick = (event) => {
+    const next = new URLSearchParams(event.target.value);
+    for (const one of others) next.append(OTHERS, one);
+    change(next);
+  };
   const options = choices.map((one) => [name(one), told(one)]);
   return labelled(
     "Training",

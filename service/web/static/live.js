@@ -1,8 +1,11 @@
 // Look again and again as long as the page is seen.
 
+const HOPELESS = [401, 404, 422];
+
 /**
  * Calls `look` now and every `pause_ms`, and `failed(problem)` where that throws; `now()` at once (after
- * a look that goes on), `rest()` until then, `end()` for good. Nobody may look again without a token.
+ * a look that goes on), `rest()` until then, `end()` for good. Where another look can't help, as without a
+ * token or of what isn't there, it rests too.
  */
 export function live(look, failed, pause_ms) {
   let timer = 0;
@@ -20,7 +23,7 @@ export function live(look, failed, pause_ms) {
     try {
       if (!document.hidden) await look();
     } catch (problem) {
-      if (problem.status === 401) resting = true;
+      if (HOPELESS.includes(problem.status)) resting = true;
       if (!ended) failed(problem);
     }
     looking = false;

@@ -21,7 +21,7 @@ const NO_CURVES =
 
 /** The view of the named cells and their adapted forms. */
 export function namedCells() {
-  const ranks = figure("/plots/ranks", { level: 2, data: ["/ranks", (given) => given] });
+  const ranks = figure("/plots/ranks", { level: 2, data: (given) => ["/ranks", given] });
   const curves = figure("/plots/curves", { level: 2, wide: true });
   const board = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading …"));
   const cards = h("div", { class: "cards" });
@@ -44,7 +44,7 @@ export function namedCells() {
   async function update() {
     const call = NAMES.map((name) => ["cell", name]);
     ranks.update(call);
-    if (!cards.firstChild) fill(cards, NAMES.map(card));
+    if (!cards.querySelector("img")) fill(cards, NAMES.map(card));
     try {
       const { items } = await get("/ranks", call);
       fill(board, standing(items), h("p", { class: "links" }, callLink("/ranks", call)));

@@ -8,7 +8,7 @@ const ACCURACIES = ["valid_accuracy", "test_accuracy", "valtest_accuracy"];
 
 let asked = null;
 
-/** The answer of GET /columns, asked for once a view. */
+/** The answer of GET /columns, asked for once until `forget()`. */
 export function registry() {
   if (asked === null) {
     const one = get("/columns");
@@ -83,7 +83,7 @@ export function trainingName(training) {
 
 /**
  * What a view's parameters choose: the data set, the training, the measure, its early and last
- * epoch; where they say nothing, what most cells have.
+ * epoch; where they say nothing, cifar10 and what most cells have.
  */
 export function chosen(registry, parameters) {
   const all = datasets(registry);

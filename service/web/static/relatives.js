@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { fill, h, many, number, table } from "./dom.js";
 import { callLink } from "./figure.js";
+import { latest } from "./latest.js";
 import { link } from "./route.js";
 
 const KINDS = {
@@ -16,6 +17,7 @@ const COUNT = 10;
 /** The section of a cell's page. */
 export function relatives(cell, known) {
   const made = h("div", { "aria-live": "polite" });
+  const runs = latest();
   const kinds = Object.entries(KINDS).filter(
     ([kind]) => kind !== "adapted" || cell.space === "darts",
   );
@@ -29,7 +31,11 @@ export function relatives(cell, known) {
       {},
       "Variants: ",
       kinds.map(([kind, text]) =>
-        h("button", { type: "button", on: { click: () => variants(cell, kind, made) } }, text),
+        h(
+          "button",
+          { type: "button", on: { click: () => variants(cell, kind, made, runs.begin()) } },
+          text,
+        ),
       ),
     ),
     made,
@@ -59,7 +65,7 @@ function sameness(cell, known) {
   );
 }
 
-async function variants(cell, kind, place) {
+async function variants(cell, kind, place, signal) {
   fill(place, h("p", { class: "empty" }, "Making variants …"));
   const call = [
     ["cell", cell.runs.length ? cell.id : cell.arch],
@@ -67,7 +73,8 @@ async function variants(cell, kind, place) {
     ...(kind === "adapted" ? [] : [["count", String(COUNT)]]),
   ];
   try {
-    const answer = await get("/variants", call);
+    const answer = await get("/variants", call, signal);
+    if (signal.aborted) return;
     const rows = answer.items.map((one) => [
       h(
         "th",
@@ -92,6 +99,6 @@ async function variants(cell, kind, place) {
       h("p", { class: "links" }, callLink("/variants", call)),
     );
   } catch (problem) {
-    fill(place, h("p", { class: "error" }, problem.message));
+    if (!signal.aborted) fill(place, h("p", { class: "error" }, problem.message));
   }
 }

@@ -8,7 +8,7 @@ import { measureName, setName } from "./say.js";
 /** What names a metric, which another measure doesn't have. */
 const OF_THE_MEASURE = ["early", "x", "sort"];
 /** What holds of one training alone. */
-const OF_THE_TRAINING = [...OF_THE_MEASURE, "measure", "seed", "min_metric", "max_metric"];
+export const OF_THE_TRAINING = [...OF_THE_MEASURE, "measure", "seed", "min_metric", "max_metric"];
 const TRAINING = ["recipe", "images", "schedule"];
 
 /** The controls; each changes the address and nothing else. */

@@ -35,7 +35,6 @@ export function studyView(of) {
       if (!underWay(study)) watching.rest();
     },
     (problem) => {
-      if (problem.status) watching.rest();
       seen = null;
       fill(top, h("h1", {}, `Study ${of}`), h("p", { class: "error" }, problem.message));
       top.setAttribute("aria-busy", "false");
@@ -131,7 +130,11 @@ function parts(study) {
       "Trainings of the study",
       ["cell", "role", "images", "recipe", "seed", "state", "epochs", "job"],
       shown.map((part) => [
-        h("th", { scope: "row" }, h("a", { href: link("cell", part.cell) }, part.cell)),
+        h(
+          "th",
+          { scope: "row" },
+          h("a", { href: link("cell", part.cell) }, part.name ?? part.cell),
+        ),
         part.role,
         part.dataset,
         part.recipe,

@@ -8,7 +8,10 @@ export function resultsOf(study) {
   const { results } = study;
   const found = Array.isArray(results) ? results : [results];
   const pairs = found.filter((one) => one.verdict !== undefined);
-  const rows = pairs.length ? pairs.map(difference) : found.flatMap(correlations);
+  const names = new Map(study.parts.map((part) => [part.cell, part.name ?? part.cell]));
+  const rows = pairs.length
+    ? pairs.map((one) => difference(one, names))
+    : found.flatMap(correlations);
   if (!rows.length) return null;
   const head = pairs.length
     ? ["original", "adapted − original (points)", "n", "says"]
@@ -25,11 +28,11 @@ export function resultsOf(study) {
   );
 }
 
-function difference(one) {
+function difference(one, names) {
   const name =
     one.original === "all"
       ? "all together"
-      : h("a", { href: link("cell", one.original) }, one.original);
+      : h("a", { href: link("cell", one.original) }, names.get(one.original));
   return [
     h("th", { scope: "row" }, name),
     estimate(one.mean, one.ci, one.reasons?.mean),
