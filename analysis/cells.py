@@ -8,7 +8,7 @@ from analysis.spaces.darts import Genotype
 from analysis.spaces.genotype_text import MAX_LENGTH
 from analysis.spaces.nasbench201 import NasBench201Cell
 
-__all__ = ["Cell", "CellError", "parse_cell"]
+__all__ = ["Cell", "CellError", "cell_name", "parse_cell"]
 
 Cell = NasBench201Cell | Genotype
 
@@ -49,6 +49,11 @@ def parse_cell(text: str) -> Cell:
         problem = "an id that no named cell has: its genotype has to be given"
         raise CellError(problem, text, None, darts.NAMED)
     raise CellError("not a cell", text, None, _FORMS)
+
+
+def cell_name(cell_id: str) -> str:
+    """The published name of the cell with this id, or the id."""
+    return darts.name_of(cell_id) or cell_id
 
 
 def _by_index(digits: str, text: str) -> NasBench201Cell:

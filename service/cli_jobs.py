@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from analysis.cells import cell_name
 from service.cli import bars, fail, home_folder, print_json
 from service.cli_query import (
     SPELLING,
@@ -266,7 +267,7 @@ def _show(items: list[Document]) -> None:
         place = f" ({item['position']})" if item["position"] is not None else ""
         shown.add_row(
             str(item["id"]),
-            item["name"] or item["cell"],
+            cell_name(item["cell"]),
             *(figure(item[name]) for name in ("dataset", "recipe", "seed")),
             item["state"] + place,
             _done(item["progress"]),

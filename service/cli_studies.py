@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn
 
+from analysis.cells import cell_name
 from service.cli import (
     Home,
     Json,
@@ -259,8 +260,7 @@ async def _follow(client: Asked, summary: Document, progress: Progress) -> None:
     """A bar for the study and one for each part that runs."""
     parts = (await client.get(summary["links"]["self"])).json()["parts"]
     names = {
-        part["job"]: f"{part['name'] or part['cell']} {part['recipe']} {part['seed']}"
-        for part in parts
+        part["job"]: f"{cell_name(part['cell'])} {part['recipe']} {part['seed']}" for part in parts
     }
     whole = progress.add_task(f"study {summary['id']}", told="")
     alone = [("before", str(summary["id"] + 1)), ("limit", "1")]

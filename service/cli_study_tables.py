@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
 
+from analysis.cells import cell_name
 from service.cli_tables import NOTHING, Document, interval, measured, rounded, say, show, table
 
 FEWEST = 3
@@ -43,58 +44,42 @@ def show_study(document: Document) -> None:
         f"study {document['id']}: {document['kind']} on {_datasets(asked)} by {asked['recipe']}, "
         f"{document['state']}, {done['ended']:,} of {done['parts']:,} parts ended"
     )
-    names = _Names(
-        {part["cell"]: part["name"] for part in document["parts"] if part["name"] is not None}
-    )
     if document["kind"] in ("landscape", "gradient-variance", "smoothness"):
-        _show_measured(document["kind"], document["results"], names)
+        _show_measured(document["kind"], document["results"])
     elif document["kind"] == "generalisation":
-        _show_generalisation(asked["confidence"], document["results"], names)
+        _show_generalisation(asked["confidence"], document["results"])
     else:
         for at_rate in document["results"]:
-            _show_convergence(at_rate, names)
+            _show_convergence(at_rate)
     errors = Counter(part["error"].splitlines()[0] for part in document["parts"] if part["error"])
     for error, count in errors.items():
         say(f"{count:,} of {done['parts']:,} parts: {error}")
 
 
-class _Names(dict[str, str]):
-    """Published names of cells by id; what has none is called by its id."""
-
-    def __missing__(self, cell: str) -> str:
-        return cell
-
-
-def _show_measured(kind: str, results: Document, names: _Names) -> None:
+def _show_measured(kind: str, results: Document) -> None:
     """A row a training; of figures by epoch, the first epoch's and the last one's."""
-    measures = list(dict.fromkeys(found["y"] for found in results["correlations"]))
-    by_epoch = [name for name in measures if "@" in name]
+    names = list(dict.fromkeys(found["y"] for found in results["correlations"]))
+    by_epoch = [name for name in names if "@" in name]
     if kind == "smoothness":
-        measures = by_epoch[-1:]
+        names = by_epoch[-1:]
         heads = ["epoch", "network", "largest block"]
     else:
         ends = by_epoch[:1] + by_epoch[-1:]
-        others = [name for name in measures if name not in by_epoch]
-        measures = list(dict.fromkeys(ends + others))
-        heads = ["centre loss" if name == "centre" else name.replace("_", " ") for name in measures]
+        names = list(dict.fromkeys(ends + [name for name in names if name not in by_epoch]))
+        heads = ["centre loss" if name == "centre" else name.replace("_", " ") for name in names]
     shown = table(("cell", "seed", "width", "depth", *heads))
     for item in results["cells"]:
         if kind == "smoothness":
             figures = _eigenvalues(item["blocks"])
         else:
-            figures = [rounded(item["figures"].get(name)) for name in measures]
-        about = (
-            names[item["cell"]],
-            str(item["seed"]),
-            rounded(item["width"]),
-            rounded(item["depth"]),
-        )
-        shown.add_row(*about, *figures)
+            figures = [rounded(item["figures"].get(name)) for name in names]
+        shape = (rounded(item["width"]), rounded(item["depth"]))
+        shown.add_row(cell_name(item["cell"]), str(item["seed"]), *shape, *figures)
     show(shown)
     for images, name in dict.fromkeys((one["images"], one["set"]) for one in results["cells"]):
         if name is not None:
             say(f"on {images:,} images of {name}")
-    _show_correlations([found for found in results["correlations"] if found["y"] in measures])
+    _show_correlations([found for found in results["correlations"] if found["y"] in names])
 
 
 def _eigenvalues(blocks: Sequence[Document]) -> list[str]:
@@ -117,7 +102,7 @@ def _eigenvalue(block: Document) -> str:
     return f"{block['eigenvalue']:.4g} (residual {block['residual']:.1g}{doubt})"
 
 
-def _show_convergence(at_rate: Document, names: _Names) -> None:
+def _show_convergence(at_rate: Document) -> None:
     """The cells at one learning rate, each original above its variants."""
     cells, aulc = at_rate["cells"], f"aulc@{at_rate['epoch']}"
     say(
@@ -128,7 +113,7 @@ def _show_convergence(at_rate: Document, names: _Names) -> None:
     shown = table(("cell", "role", *heads))
     for place, item in enumerate(cells, 1):
         shown.add_row(
-            names[item["cell"]],
+            cell_name(item["cell"]),
             item["role"],
             rounded(item["width"]),
             rounded(item["depth"]),
@@ -140,20 +125,21 @@ def _show_convergence(at_rate: Document, names: _Names) -> None:
         )
     show(shown)
     _show_correlations(at_rate["correlations"])
-    _show_components(at_rate["components"], names)
+    _show_components(at_rate["components"])
 
 
-def _show_components(items: Sequence[Document], names: _Names) -> None:
+def _show_components(items: Sequence[Document]) -> None:
     shown = table(("variance of", "around", "connections", "operations", "seeds"))
     for item in items:
         if item["shares"] is not None:
             shares = (_percent(share) for share in item["shares"].values())
-            shown.add_row(item["measure"], names[item["original"]], *shares)
+            shown.add_row(item["measure"], cell_name(item["original"]), *shares)
     if shown.rows:
         show(shown)
     for item in items:
         if item["shares"] is None:
-            say(f"{item['measure']} around {names[item['original']]}: {item['reasons']['shares']}")
+            around = cell_name(item["original"])
+            say(f"{item['measure']} around {around}: {item['reasons']['shares']}")
 
 
 def _show_correlations(items: Sequence[Document]) -> None:
@@ -188,13 +174,13 @@ def _coefficient(found: Document) -> str:
     return f"{found['coefficient']:+.2f}{ends}{p}"
 
 
-def _show_generalisation(confidence: float, items: Sequence[Document], names: _Names) -> None:
+def _show_generalisation(confidence: float, items: Sequence[Document]) -> None:
     heads = ("pairs", "adapted − original", f"{100 * confidence:g} % interval", "p", "adapted")
     shown = table(("original", *heads))
     for item in items:
         incomplete = f" ({item['n_incomplete']} incomplete)" if item["n_incomplete"] else ""
         shown.add_row(
-            names[item["original"]],
+            cell_name(item["original"]),
             f"{item['n']}{incomplete}",
             NOTHING if item["mean"] is None else f"{item['mean']:+.2f}",
             interval(item["ci"], "+.2f"),
@@ -205,7 +191,7 @@ def _show_generalisation(confidence: float, items: Sequence[Document], names: _N
     say("differences in percentage points of accuracy, p by the paired t-test")
     for item in items:
         if "verdict" in item["reasons"]:
-            say(f"{names[item['original']]}: {item['reasons']['verdict']}")
+            say(f"{cell_name(item['original'])}: {item['reasons']['verdict']}")
 
 
 def _percent(share: float | None) -> str:

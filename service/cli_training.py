@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from analysis.cells import cell_name
 from service.cli import Home, Json, Url, bars, err, fail, home_folder, out, print_json
 from service.cli_tables import NOTHING, show, table
 
@@ -89,7 +90,7 @@ async def _train(home: Path, url: str | None, body: dict[str, Any]) -> list[dict
         with bars(TextColumn("{task.fields[told]}"), TimeRemainingColumn()) as progress:
             tasks = {
                 item["job"]: progress.add_task(
-                    f"{item['cell']} {item['seed']}", told=item["status"]
+                    f"{cell_name(item['cell'])} {item['seed']}", told=item["status"]
                 )
                 for item in items
                 if item["status"] == "queued"
@@ -142,7 +143,7 @@ def _show_finished(items: list[dict[str, Any]]) -> None:
         state = item["state"] if item["trained"] or not run else "known"
         seconds = run.get("train_time_s")
         shown.add_row(
-            item["cell"],
+            cell_name(item["cell"]),
             str(item["seed"]),
             state,
             str(run.get("schedule", NOTHING)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from analysis.cells import cell_name
 from analysis.report.claims import Measurement
-from analysis.report.text import cell_name, number
+from analysis.report.text import number
 
 Row = Mapping[str, Any]
 """A cell as the documents of studies have it."""

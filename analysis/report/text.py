@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from analysis.spaces.darts import NAMED
-
 NOTHING = "–"
-
-_NAMES = {cell.id: name for name, cell in NAMED.items()}
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -41,8 +37,3 @@ def interval(ends: Sequence[float | None] | None, form: str) -> str:
 def number(value: float | None, form: str = ".4g") -> str:
     """A number, or a dash."""
     return NOTHING if value is None else format(value, form)
-
-
-def cell_name(cell: str) -> str:
-    """The published name of a cell, or its id."""
-    return _NAMES.get(cell, cell)

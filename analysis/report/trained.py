@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.cells import cell_name
 from analysis.correlation import correlate
 from analysis.report import claims
 from analysis.report.claims import Measurement
 from analysis.report.material import Material
 from analysis.report.rows import SHAPE, Row, Section, labelled, once
-from analysis.report.text import NOTHING, cell_name, interval, markdown, number
+from analysis.report.text import NOTHING, interval, markdown, number
 
 
 def convergence(material: Material) -> Section:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analysis.cells import cell_name
 from analysis.client import Client
-from analysis.report.text import cell_name
 from analysis.scripts.claim import (
     FIRST_EPOCHS,
     MORE,

@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.cells import cell_name
 from analysis.client import Client
 from analysis.report.claims import Sign
-from analysis.report.text import cell_name, interval, number
+from analysis.report.text import interval, number
 from analysis.scripts.claim import (
     PUBLISHED,
     Answer,

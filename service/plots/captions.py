@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from analysis.spaces.darts import NAMED
+from analysis.cells import cell_name
 
 Document = Mapping[str, Any]
 Rows = list[dict[str, Any]]
@@ -21,7 +21,6 @@ AnyChart = alt.Chart | Layers | alt.ConcatChart | alt.VConcatChart
 MOST_PANELS = 24
 """Of one picture: two hundred take most of a minute and two gigabytes to draw."""
 
-_NAMES = {genotype.id: name for name, genotype in NAMED.items()}
 _WIDTH = 105
 """Characters of a line of the subtitle."""
 
@@ -59,11 +58,6 @@ class Caption:
             for text in self.notes
             for line in textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
         ]
-
-
-def cell_name(cell: str) -> str:
-    """The published name of a cell, or its id."""
-    return _NAMES.get(cell, cell)
 
 
 def training_name(row: Mapping[str, Any], seeds: Sequence[int]) -> str:

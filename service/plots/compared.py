@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 
+from analysis.cells import cell_name
 from service.plots import words
 from service.plots.captions import (
     MOST_PANELS,
@@ -15,7 +16,6 @@ from service.plots.captions import (
     Drawn,
     Layers,
     Rows,
-    cell_name,
     first_of,
     spaces,
 )

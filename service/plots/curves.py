@@ -7,13 +7,13 @@ from typing import Any
 
 import altair as alt
 
+from analysis.cells import cell_name
 from service.plots.captions import (
     MOST_PANELS,
     Document,
     Drawn,
     Layers,
     Rows,
-    cell_name,
     first_of,
     spaces,
 )

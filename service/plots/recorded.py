@@ -6,8 +6,9 @@ from typing import Any
 
 import altair as alt
 
+from analysis.cells import cell_name
 from service.plots import words
-from service.plots.captions import Document, Drawn, Rows, cell_name
+from service.plots.captions import Document, Drawn, Rows
 from service.plots.hover import followed
 from service.plots.scales import FEW_EPOCHS, around, epoch_axis
 from service.plots.views import NothingToShowError
