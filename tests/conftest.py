@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,51 @@ SHARED_DATA = Path(os.environ.get("CELLWISE_SHARED_DATA", ROOT.parent / "shared"
 TABLES = SHARED_DATA / "tables"
 NATS_BENCH = SHARED_DATA / "nats-bench" / "NATS-tss-v1_0-3ffb9-simple"
 
+MEMORY = Path("/dev/shm")
+ROOM = 3 << 30
+"""Bytes; a run takes less than half of it."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Homes lie in memory where there is much of it, unless somebody says where.
+
+    They are made, synchronised and removed by the thousand, for which many a disk needs as long
+    as the tests for all else.
+    """
+    chosen = config.getoption("basetemp") or os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    if not chosen and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
+
+
+LONG = (
+    "service/test_training.py",
+    "analysis/nasbench",
+    "service/jobs",
+    "service/test_report.py",
+    "service/training/test_worker.py",
+    "service/training/measurements",
+    "browser",
+    "analysis/test_client_serving.py",
+    "analysis/test_scripts.py",
+    "analysis/report",
+    "service/test_control.py",
+    "store",
+    "data_",
+)
+"""Where tests take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins early, so that no process is left with it when others have ended."""
+    here = Path(__file__).parent
+    first = [here / name for name in LONG]
+
+    def place(item: pytest.Item) -> int:
+        folders = (item.path, *item.path.parents)
+        return next((at for at, path in enumerate(first) if path in folders), len(first))
+
+    items.sort(key=place)
+
 
 def need(path: Path) -> Path:
     """``path``, or the end of the test where it is missing."""
@@ -38,8 +84,32 @@ def need(path: Path) -> Path:
 
 
 def client_of(library: Library) -> TestClient:
-    """A client of an app over ``library``; a crash is its 500 answer, not an exception."""
+    """A client of an app over ``library``; a crash is its 500 answer, not an exception.
+
+    Who asks much uses it as a context manager: each request has an event loop of its own else.
+    """
     return TestClient(create_app(library), raise_server_exceptions=False)
+
+
+def template(
+    name: str, tmp_path_factory: pytest.TempPathFactory, fill: Callable[[Library], object]
+) -> Path:
+    """A home that ``fill`` fills, once in a run of tests, whichever of its processes comes first.
+
+    Not to be opened: tests take copies.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    home = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            unfinished = tmp_path_factory.mktemp("template") / "home"
+            with closing(Library.open(unfinished)) as opened:
+                fill(opened)
+            unfinished.rename(home)
+    return home
 
 
 @pytest.fixture(scope="session")
@@ -48,20 +118,29 @@ def default_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Not to be opened: tests take copies.
     """
-    home = tmp_path_factory.mktemp("template") / "home"
-    with closing(Library.open(home)) as opened:
-        opened.import_source(recognise(packaged_table()))
+
+    def fill(library: Library) -> None:
+        library.import_source(recognise(packaged_table()))
         for name, note in DEFAULTS.items():
-            opened.store.set_note(note, name)
-    return home
+            library.store.set_note(note, name)
+
+    return template("default", tmp_path_factory, fill)
 
 
 @pytest.fixture(scope="session")
-def started_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def started_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home as the first start makes it of an empty one. Not to be opened: tests take copies."""
+    return template("started", tmp_path_factory, Library.load_default)
+
+
+@pytest.fixture(scope="session")
+def started_client(
+    started_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
     """A client of a server that was just started on an empty home."""
-    with closing(Library.open(tmp_path_factory.mktemp("started"))) as opened:
-        opened.load_default()
-        yield client_of(opened)
+    home = copied(started_home, tmp_path_factory)
+    with closing(Library.open(home)) as opened, client_of(opened) as client:
+        yield client
 
 
 @pytest.fixture
@@ -127,8 +206,9 @@ def copied(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def client(library: Library) -> TestClient:
-    return client_of(library)
+def client(library: Library) -> Iterator[TestClient]:
+    with client_of(library) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -136,15 +216,20 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """The five real tables, without the default one and the official records."""
     files = sorted(need(TABLES).iterdir())
     assert len(files) == 5
-    with closing(Library.open(tmp_path_factory.mktemp("tables"))) as opened:
+
+    def fill(library: Library) -> None:
         for file in files:
-            opened.import_source(recognise(file))
+            library.import_source(recognise(file))
+
+    home = template("tables", tmp_path_factory, fill)
+    with closing(Library.open(copied(home, tmp_path_factory))) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def tables_client(tables: Library) -> TestClient:
-    return client_of(tables)
+def tables_client(tables: Library) -> Iterator[TestClient]:
+    with client_of(tables) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -157,16 +242,15 @@ def records(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def records_client(records: Library) -> TestClient:
-    return client_of(records)
+def records_client(records: Library) -> Iterator[TestClient]:
+    with client_of(records) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the cells and no source. Not to be opened: tests take copies."""
-    home = tmp_path_factory.mktemp("empty") / "home"
-    Library.open(home).close()
-    return home
+    return template("empty", tmp_path_factory, lambda _: None)
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from service import cli
 from tests import raw
+from tests.service.commands import Commands, unset_settings
 from tests.service.processes import cellwise
 
 
@@ -22,27 +21,12 @@ def cli_home(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith("CELLWISE_"):
-            monkeypatch.delenv(name)
+    unset_settings(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-
-
-def ok(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return str(done.stdout)
-
-
-def failed(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 1, done.output
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return str(done.stderr)
+commands = Commands(cli.app)
+run, ok, failed = commands.run, commands.ok, commands.failed
 
 
 def test_sources(cli_home: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 import typer
 from rich.console import Console
 from starlette.testclient import TestClient
-from typer.testing import CliRunner, Result
 
 from data.library import Library
 from service import cli, cli_jobs
@@ -28,6 +27,7 @@ from service.jobs.queue import Queue
 from service.jobs.slots import Slot
 from service.training.folder import Result as Outcome
 from tests.conftest import queued_job
+from tests.service.commands import Commands, rows
 from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, number, record
 from tests.service.test_cli_studies import Instant
 
@@ -123,27 +123,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return shown
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["jobs", *(str(argument) for argument in arguments)])
-
-
-def ok(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return str(done.stdout)
-
-
-def failed(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 1, done.output
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return str(done.stderr)
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of a table's rows: two spaces part columns."""
-    lines = (re.split(r"\s{2,}", line.strip()) for line in text.splitlines())
-    return [line for line in lines if len(line) > 1]
+commands = Commands(app, "jobs")
+run, ok, failed = commands.run, commands.ok, commands.failed
 
 
 # --- looking ----------------------------------------------------------------------------------

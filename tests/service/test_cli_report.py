@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from data.library import Library
 from service import cli, cli_report
+from tests.conftest import copied
 from tests.service.helpers import unkept
 
 app = typer.Typer()
@@ -18,11 +19,8 @@ cli_report.add_to(app)
 
 
 @pytest.fixture(scope="module")
-def started_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("report") / "home"
-    with closing(Library.open(home)) as library:
-        library.load_default()
-    return home
+def own_home(started_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(started_home, tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +34,8 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_what_ships_is_reported_without_training(started_home: Path, tmp_path: Path) -> None:
-    done = run("--home", started_home)
+def test_what_ships_is_reported_without_training(own_home: Path, tmp_path: Path) -> None:
+    done = run("--home", own_home)
     assert done.exit_code == 0, done.output
     *claims, path = done.stdout.splitlines()
     assert [line[:2] for line in claims] == [f"{number}." for number in range(1, 9)]
@@ -46,12 +44,12 @@ def test_what_ships_is_reported_without_training(started_home: Path, tmp_path: P
     page = (tmp_path / path).read_text(encoding="utf-8")
     assert "<h2>Claims</h2>" in page
     assert page.count("data:image/svg+xml") > 15
-    with closing(Library.open(started_home)) as library, library.store.read() as cursor:
+    with closing(Library.open(own_home)) as library, library.store.read() as cursor:
         assert cursor.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone() == (0,)
 
 
-def test_what_is_missing_is_told(started_home: Path) -> None:
-    done = run("--home", started_home, "--scale", "digits", "--as-is")
+def test_what_is_missing_is_told(own_home: Path) -> None:
+    done = run("--home", own_home, "--scale", "digits", "--as-is")
     assert done.exit_code == 1
     assert "gradients family" in done.stderr
     assert "Without --as-is they are made" in done.stderr
@@ -68,8 +66,8 @@ def test_what_is_missing_is_told(started_home: Path) -> None:
         (["--url", "http://127.0.0.1:9"], "no answer from http://127.0.0.1:9"),
     ],
 )
-def test_what_can_t_be_done_is_told(started_home: Path, arguments: list[str], told: str) -> None:
-    home = [] if "--url" in arguments else ["--home", started_home]
+def test_what_can_t_be_done_is_told(own_home: Path, arguments: list[str], told: str) -> None:
+    home = [] if "--url" in arguments else ["--home", own_home]
     done = run(*arguments, *home)
     assert done.exit_code == 1
     assert told in done.stderr.replace("\n", " ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -16,7 +15,6 @@ import pytest
 import typer
 from scipy import stats
 from starlette.testclient import TestClient
-from typer.testing import CliRunner, Result
 
 from analysis.cells import parse_cell
 from data.library import Library
@@ -26,6 +24,7 @@ from service.jobs.slots import Slot
 from service.studies.kinds import KINDS
 from service.training import folder as folders
 from service.training.folder import Assignment, JobFolder
+from tests.service.commands import Commands, unset_settings
 from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, number, record
 from tests.service.processes import cellwise, serving
 
@@ -59,9 +58,7 @@ def studied(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("CELLWISE_"):
-            monkeypatch.delenv(name)
+    unset_settings(monkeypatch)
     monkeypatch.setenv("CELLWISE_CPU_THREADS", "1")
     monkeypatch.setattr(cli.out, "width", 160)
 
@@ -73,21 +70,8 @@ def with_recipe(default_home: Path, home: Path) -> Path:
     return home
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["study", *(str(argument) for argument in arguments)])
-
-
-def ok(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return str(done.stdout)
-
-
-def failed(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 1, done.output
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return str(done.stderr)
+commands = Commands(app, "study")
+run, ok, failed = commands.run, commands.ok, commands.failed
 
 
 def rows(text: str, start: str) -> list[list[str]]:

@@ -14,15 +14,28 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import typer
 
 from data.library import Library
 from data.sources import recognise
-from service import control
+from service import cli, cli_cells, cli_query, control
 from tests.conftest import ROOT
+from tests.service.commands import Commands, unset_settings
 from tests.service.processes import Server, cellwise, serving
 from tests.service.test_runs import RUNS
 
+commands = Commands(cli.app)
+ok, failed = commands.ok, commands.failed
+app = typer.Typer()
+cli_query.add_all(app, cli_cells.COMMANDS)
+questions = Commands(app)
+
 TABLE = "cell,dataset,split,schedule,seed,epoch,value\n0,cifar10,test,12,777,12,50.5\n"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset_settings(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -66,27 +79,21 @@ def test_commands_are_handed_over(server: Server, tmp_path: Path) -> None:
     assert server.get("/cells?cell=0&metric=test_accuracy@12of12")["items"][0][
         "test_accuracy@12of12"
     ] == pytest.approx(50.5)
-    again = cellwise("import", table, "--home", server.home)
-    assert "mine: unchanged" in again.stdout
-    listed = cellwise("sources", "--home", server.home, "--json")
-    assert [item["name"] for item in json.loads(listed.stdout)["items"]] == ["hpo-bench", "mine"]
-    out = cellwise("export", tmp_path / "out", "--source", "mine", "--home", server.home)
-    assert out.returncode == 0, out.stderr
+    assert "mine: unchanged" in ok("import", table, "--home", server.home)
+    listed = json.loads(ok("sources", "--home", server.home, "--json"))
+    assert [item["name"] for item in listed["items"]] == ["hpo-bench", "mine"]
+    ok("export", tmp_path / "out", "--source", "mine", "--home", server.home)
     assert (tmp_path / "out" / "mine.parquet").is_file()
-    gone = cellwise("remove", "mine", "--home", server.home)
-    assert gone.returncode == 0, gone.stderr
+    ok("remove", "mine", "--home", server.home)
     assert [item["name"] for item in server.get("/sources")["items"]] == ["hpo-bench"]
 
 
 def test_an_error_of_the_server_s_is_the_command_s(server: Server, tmp_path: Path) -> None:
     table = tmp_path / "bad.csv"
     table.write_text(TABLE.replace("50.5", "500.5"))
-    done = cellwise("import", table, "--home", server.home)
-    assert done.returncode == 1
-    assert "500.5" in done.stderr
-    assert "Traceback" not in done.stderr
-    done = cellwise("remove", "none", "--home", server.home)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert "500.5" in failed("import", table, "--home", server.home)
+    done = commands.run("remove", "none", "--home", server.home)
+    assert (done.exit_code, done.stdout) == (1, "")
     assert "no source 'none'" in done.stderr
     assert server.get("/health")["sources"] == ["hpo-bench"]
 
@@ -107,38 +114,33 @@ def test_questions_go_to_the_server_past_any_proxy(server: Server) -> None:
 
 
 def test_any_server_by_its_address(server: Server, tmp_path: Path) -> None:
-    done = cellwise("sources", "--url", server.url + "/", "--home", tmp_path, "--json")
-    assert json.loads(done.stdout)["items"][0]["runs"] == RUNS
+    shown = ok("sources", "--url", server.url + "/", "--home", tmp_path, "--json")
+    assert json.loads(shown)["items"][0]["runs"] == RUNS
     assert not (tmp_path / "cellwise.duckdb").exists()
-    done = cellwise("cells", "--url", server.url, "--min-width", "wide", "--home", tmp_path)
-    assert done.returncode == 1
-    assert "min_width 'wide': not a number" in done.stderr
+    said = questions.failed("cells", "--url", server.url, "--min-width", "wide", "--home", tmp_path)
+    assert "min_width 'wide': not a number" in said
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])
 def test_an_address_where_nothing_answers(tmp_path: Path, url: str) -> None:
-    done = cellwise("sources", "--url", url, "--home", tmp_path)
-    assert done.returncode == 1
-    assert "error:" in done.stderr
-    assert url in done.stderr
-    assert "Traceback" not in done.stderr
+    said = failed("sources", "--url", url, "--home", tmp_path)
+    assert "error:" in said
+    assert url in said
 
 
 def test_a_second_server_is_refused(server: Server) -> None:
-    done = cellwise("serve", "--home", server.home, "--port", "0")
-    assert done.returncode == 1
-    assert server.url in done.stderr
-    assert str(server.process.pid) in done.stderr
+    said = failed("serve", "--home", server.home, "--port", "0")
+    assert server.url in said
+    assert str(server.process.pid) in said
     assert server.get("/health")["status"] == "ok"
     assert control.server_url(server.home) == server.url
 
 
 def test_a_port_that_is_taken(server: Server, own_home: Path) -> None:
     port = server.url.rpartition(":")[2]
-    done = cellwise("serve", "--home", own_home, "--port", port)
-    assert done.returncode == 1
-    assert f"127.0.0.1:{port}" in done.stderr
-    assert "--port" in done.stderr
+    said = failed("serve", "--home", own_home, "--port", port)
+    assert f"127.0.0.1:{port}" in said
+    assert "--port" in said
     assert not (own_home / "server.json").exists()
 
 
@@ -158,14 +160,14 @@ def test_a_killed_server_is_in_nobody_s_way(own_home: Path, tmp_path: Path) -> N
     """Neither its address nor its socket, which it leaves; nor what it was about to write."""
     with serving(own_home) as server:
         (tmp_path / "more.csv").write_text(TABLE)
-        assert cellwise("import", tmp_path / "more.csv", "--home", own_home).returncode == 0
+        ok("import", tmp_path / "more.csv", "--home", own_home)
         server.stop(signal.SIGKILL)
     assert (own_home / "server.json").exists()
     assert control.server_url(own_home) is None
     with pytest.raises(control.NoServerError):
         control.hand_over(own_home, {"command": "remove", "name": "x"}, lambda *_: None)
-    done = cellwise("sources", "--home", own_home, "--json")
-    assert [item["name"] for item in json.loads(done.stdout)["items"]] == [
+    listed = json.loads(ok("sources", "--home", own_home, "--json"))
+    assert [item["name"] for item in listed["items"]] == [
         "hpo-bench",
         "small",
         "more",
@@ -190,11 +192,10 @@ def test_a_long_path(default_home: Path, tmp_path: Path) -> None:
     shutil.copytree(default_home, home)
     assert len(bytes(home)) > 108
     (tmp_path / "mine.csv").write_text(TABLE)
-    assert cellwise("import", tmp_path / "mine.csv", "--home", home).returncode == 0
+    ok("import", tmp_path / "mine.csv", "--home", home)
     with serving(home) as server:
         place = Path(server.about["socket"])
-        done = cellwise("remove", "mine", "--home", home)
-        assert done.returncode == 0, done.stderr
+        ok("remove", "mine", "--home", home)
         server.stop(signal.SIGTERM)
     assert not place.parent.exists()
 
@@ -221,17 +222,15 @@ def test_a_database_that_something_else_holds(own_home: Path, tmp_path: Path) ->
         assert holder.stdout is not None
         assert holder.stdin is not None
         holder.stdout.readline()
-        for command in (
-            ["import", tmp_path / "mine.csv"],
-            ["sources"],
-            ["cells"],
-            ["serve", "--port", "0"],
+        for ask, command in (
+            (failed, ["import", tmp_path / "mine.csv"]),
+            (failed, ["sources"]),
+            (questions.failed, ["cells"]),
+            (failed, ["serve", "--port", "0"]),
         ):
-            done = cellwise(*command, "--home", own_home)
-            assert done.returncode == 1, command
-            assert f"process {holder.pid}" in done.stderr, command
-            assert "top" in done.stderr or "ait for it" in done.stderr, "it says what to do"
-            assert "Traceback" not in done.stderr
+            said = ask(*command, "--home", own_home)
+            assert f"process {holder.pid}" in said, command
+            assert "top" in said or "ait for it" in said, "it says what to do"
         holder.stdin.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -26,14 +27,15 @@ ONE_RATE = SCALE.model_copy(update={"learning_rates": (0.025,)})
 TWO_SEEDS = ONE_RATE.model_copy(update={"seeds": (777, 888)})
 
 
-def width(assignment: Any) -> float:
-    return float(topology.columns(parse_cell(assignment.cell))["width"] or 0)
+@cache
+def width(cell: str) -> float:
+    return float(topology.columns(parse_cell(cell))["width"] or 0)
 
 
 def speed(assignment: Any) -> float:
     """Rises with width but for chance, which differs from cell to cell and is always the same."""
     chance: int = sum(assignment.cell.encode()) % 7
-    return width(assignment) + chance / 10
+    return width(assignment.cell) + chance / 10
 
 
 def measured(assignment: Any) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from data.library import Library
 from data.sources import recognise
 from data.study_transfer import export_studies
 from service.jobs.results import LOCAL
+from tests.conftest import copied
 from tests.service.test_studies import Lab
 from tests.store.filed import ON, measured
 from tests.store.sources import run
@@ -25,8 +26,7 @@ def studied(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
     Not to be changed.
     """
-    home = Path(shutil.copytree(empty_home, tmp_path_factory.mktemp("studied") / "home"))
-    with closing(Library.open(home)) as library:
+    with closing(Library.open(copied(empty_home, tmp_path_factory))) as library:
         library.add_run(run(284, {12: 55.5}, recipe="proxy", dataset="digits"), source=LOCAL)
         lab = Lab(library)
         lab.post(kind="landscape", cells=["6111", "DARTS-V2"], points=3, **ON)
@@ -56,11 +56,30 @@ def table(studied: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out" / "local.parquet"
 
 
+@pytest.fixture(scope="session")
+def other_home(empty_home: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another home: with the runs, and with jobs and a study of its own, so that numbers differ.
+
+    Not to be opened: tests take copies.
+    """
+    home = copied(empty_home, tmp_path_factory)
+    with closing(Library.open(home)) as library:
+        library.import_source(recognise(table, name="theirs"))
+        lab = Lab(library)
+        lab.post(kind="smoothness", cells=["1"], **ON)
+        lab.work(measured=measured)
+    return home
+
+
 @pytest.fixture
-def other(fresh: Library, table: Path) -> Library:
-    """Another home: with the runs, and with jobs and a study of its own, so that numbers differ."""
-    fresh.import_source(recognise(table, name="theirs"))
-    lab = Lab(fresh)
-    lab.post(kind="smoothness", cells=["1"], **ON)
-    lab.work(measured=measured)
-    return fresh
+def other(other_home: Path, tmp_path: Path) -> Iterator[Library]:
+    """The other home, to be changed."""
+    with closing(Library.open(Path(shutil.copytree(other_home, tmp_path / "other")))) as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def refusing(other_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The other home for files that are refused, which change nothing in it."""
+    with closing(Library.open(copied(other_home, tmp_path_factory))) as library:
+        yield library

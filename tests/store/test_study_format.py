@@ -6,6 +6,7 @@ import copy
 import json
 import random
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from data.sources import recognise
 from data.sources.base import SourceError
 from data.study_format import SCHEMA, read
 from data.study_transfer import RecipeConflictError
-from tests.conftest import client_of
+from tests.conftest import client_of, copied
 from tests.service.helpers import get
 from tests.service.test_studies import Lab
 from tests.store.filed import ON, Change, changed, held, take, told
@@ -194,16 +195,16 @@ def without_a_side(rows: list[dict[str, Any]]) -> None:
     ],
 )
 def test_files_that_say_what_cannot_be(
-    change: Change, said: str, other: Library, file: Path, tmp_path: Path
+    change: Change, said: str, refusing: Library, file: Path, tmp_path: Path
 ) -> None:
-    assert said in refused(other, changed(file, tmp_path, change))
+    assert said in refused(refusing, changed(file, tmp_path, change))
 
 
 def test_a_study_has_no_more_parts_than_can_be_asked_for(
-    other: Library, file: Path, monkeypatch: pytest.MonkeyPatch
+    refusing: Library, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.studies.checking.MOST_PARTS", 1)
-    assert "study 1 (landscape): 2 parts; allowed: up to 1" in refused(other, file)
+    assert "study 1 (landscape): 2 parts; allowed: up to 1" in refused(refusing, file)
 
 
 def test_a_recipe_that_is_another_one_here(fresh: Library, file: Path) -> None:
@@ -253,7 +254,7 @@ def test_files_that_are_none(fresh: Library, file: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("study", range(1, 8))
 def test_the_study_that_is_damaged_is_named(
-    study: int, other: Library, file: Path, tmp_path: Path
+    study: int, refusing: Library, file: Path, tmp_path: Path
 ) -> None:
     """Each has pages of its own."""
     content = bytearray(file.read_bytes())
@@ -263,7 +264,7 @@ def test_the_study_that_is_damaged_is_named(
     content[begin + column.total_compressed_size - 1] ^= 1
     path = tmp_path / "damaged.parquet"
     path.write_bytes(content)
-    assert f"study {study} is damaged" in refused(other, path)
+    assert f"study {study} is damaged" in refused(refusing, path)
 
 
 @settings(max_examples=60, deadline=None)
@@ -327,10 +328,38 @@ values = st.recursive(
 @pytest.fixture(scope="module")
 def with_runs(empty_home: Path, table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the runs of the file. Not to be opened: tests take copies."""
-    home = Path(shutil.copytree(empty_home, tmp_path_factory.mktemp("with-runs") / "home"))
+    home = copied(empty_home, tmp_path_factory)
     with closing(Library.open(home)) as library:
         library.import_source(recognise(table, name="theirs"))
     return home
+
+
+class Untaken:
+    """A library with the runs of the file and no more, made anew when one has taken something."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self._home = home
+        self._folder = folder
+        self._made = 0
+        self._open: Library | None = None
+
+    def library(self) -> Library:
+        if self._open is None or held(self._open) != [[]] * 5:
+            self.close()
+            self._made += 1
+            home = shutil.copytree(self._home, self._folder / f"home-{self._made}")
+            self._open = Library.open(Path(home))
+        return self._open
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+
+
+@pytest.fixture
+def untaken(with_runs: Path, tmp_path: Path) -> Iterator[Untaken]:
+    with closing(Untaken(with_runs, tmp_path)) as made:
+        yield made
 
 
 @settings(
@@ -338,7 +367,7 @@ def with_runs(empty_home: Path, table: Path, tmp_path_factory: pytest.TempPathFa
 )
 @given(seed=st.integers(0, 2**32), value=values)
 def test_whatever_a_record_says_no_answer_fails(
-    seed: int, value: Any, with_runs: Path, file: Path, tmp_path: Path
+    seed: int, value: Any, untaken: Untaken, file: Path, tmp_path: Path
 ) -> None:
     """Some value of some record or setting is another one: it is refused, or all is answered."""
     chance = random.Random(seed)
@@ -365,15 +394,14 @@ def test_whatever_a_record_says_no_answer_fails(
         holder[place] = json.dumps(told)
 
     path = changed(file, tmp_path, change)
-    shutil.rmtree(tmp_path / "home", ignore_errors=True)
-    with closing(Library.open(Path(shutil.copytree(with_runs, tmp_path / "home")))) as library:
-        try:
-            take(library, path)
-        except SourceError:
-            assert held(library) == [[]] * 5
-            return
-        with np.errstate(all="ignore"):
-            assert len(told_of(library)) == 7
+    library = untaken.library()
+    try:
+        take(library, path)
+    except SourceError:
+        assert held(library) == [[]] * 5
+        return
+    with np.errstate(all="ignore"):
+        assert len(told_of(library)) == 7
 
 
 def told_of(library: Library) -> list[Any]:

@@ -19,7 +19,7 @@ from analysis.report.following import report_of
 from analysis.report.scale import find
 from data.library import Library
 from data.sources import recognise
-from tests.conftest import ROOT, TABLES, client_of, need
+from tests.conftest import ROOT, TABLES, client_of, copied, need
 
 DOCUMENT = ROOT / "docs" / "reproduction.md"
 
@@ -33,11 +33,10 @@ class Undrawn(Client):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def server(started_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A fresh server with the tables that the document was written from."""
     files = sorted(need(TABLES).iterdir())
-    with closing(Library.open(tmp_path_factory.mktemp("reproduction"))) as library:
-        library.load_default()
+    with closing(Library.open(copied(started_home, tmp_path_factory))) as library:
         for file in files:
             library.import_source(recognise(file))
         yield Undrawn(transport=client_of(library)._transport)

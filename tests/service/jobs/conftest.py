@@ -1,4 +1,4 @@
-"""A Slurm of four small programs."""
+"""A queue with staged workers, and a Slurm of four small programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+from data.library import Library
+from tests.service.jobs.staged import Stage
 
 # What submitit and the executor use of Slurm, with jobs as processes of this machine.
 SBATCH = """#!/bin/sh
@@ -55,3 +58,16 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SLURM_STAGE", str(stage))
     monkeypatch.setattr("service.jobs.executors.SQUEUE_EVERY_S", 0.0)
     return stage
+
+
+@pytest.fixture
+def stage(fresh: Library) -> Stage:
+    return Stage(fresh)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock of the queue's that the test moves."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now

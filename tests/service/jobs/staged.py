@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.cells import Cell, parse_cell
+from data.library import Library
 from service.jobs.executors import ExecutorError
+from service.jobs.queue import Queue
+from service.jobs.requests import checked
 from service.jobs.slots import Slot
 from service.training.folder import JobFolder, Result
 
 EPOCHS = 12  # of recipe proxy
+CPU = Slot("cpu", None, 1)
 
 
 class StagedExecutor:
@@ -78,3 +83,33 @@ def done(epochs: int = EPOCHS) -> Result:
             "evaluation_time_s": 0.5 * epochs,
         },
     )
+
+
+class Stage:
+    """A queue over a library, with staged workers and a clock that stands still."""
+
+    def __init__(self, library: Library, slots: int = 1) -> None:
+        self.library = library
+        self.executor = StagedExecutor()
+        self.queue = Queue(library, self.executor, [CPU] * slots)
+
+    def submit(self, *cells: int | str | Cell, **more: object) -> list[tuple[str, int | None]]:
+        parsed = [c if not isinstance(c, int | str) else parse_cell(str(c)) for c in cells]
+        settings = {"dataset": "digits", "recipe": "proxy", "seeds": [777]} | more
+        request = checked(parsed, home=self.queue.home, images=(), **settings)  # type: ignore[arg-type]
+        return [(item.status, item.job) for item in self.queue.submit(request)]
+
+    def works(self, job: int, *epochs: int) -> None:
+        """The worker of a job writes these epochs."""
+        for epoch in epochs:
+            self.queue.folders.of(job).append_epoch(record(epoch))
+
+    def finishes(self, job: int) -> None:
+        """The worker of a job does all of it."""
+        have = len(self.queue.folders.of(job).epochs()[0])
+        self.works(job, *range(have + 1, EPOCHS + 1))
+        self.queue.folders.of(job).write_result(done())
+        self.executor.dies(job)
+
+    def state(self, job: int) -> str:
+        return self.queue.jobs.get(job).state
