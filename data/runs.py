@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.cells import Cell
-from data.catalogue import Resolved
+from data.catalogue import Resolved, ranges
 from data.curve_rows import by_cell
 from data.frame import python_values
 from data.library import Snapshot
@@ -207,6 +207,7 @@ def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
                 "epochs": len(epochs),
                 "first_epoch": epochs[0],
                 "last_epoch": epochs[-1],
+                "at": ranges(epochs),
                 "last_value": last,
             }
         )

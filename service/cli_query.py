@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.markup import escape
@@ -44,7 +43,7 @@ class Command:
     """A command that asks one call of the API.
 
     Attributes:
-        path: of the call; one with ``{cell}`` is asked for each cell that is given.
+        path: of the call.
         query: where the model of its parameters is, as ``module:name``.
         show: prints the JSON answer as tables.
         takes_cells: whether cells are given as arguments, without the name of an option.
@@ -94,13 +93,9 @@ class Command:
             fail("--output needs a --format: json, csv, ndjson, parquet or arrow")
         if form in ("parquet", "arrow") and output is None and sys.stdout.isatty():
             fail(f"{form} is binary: name a file with --output")
-        paths = [self.path]
-        parameters = pairs(given, self.in_terminal if form is None else {})
-        if cell is not None and "{cell}" in self.path:
-            paths = [self.path.format(cell=quote(one, safe="")) for one in cell]
-        else:
-            parameters += pairs({"cell": cell})
-        content = asyncio.run(_answer(home_folder(home), url, paths, parameters, form or "json"))
+        parameters = pairs(given, self.in_terminal if form is None else {}) + pairs({"cell": cell})
+        asked = _answer(home_folder(home), url, self.path, parameters, form or "json")
+        content = asyncio.run(asked)
         if form is not None:
             _hand_on(content, form, output)
         else:
@@ -220,37 +215,11 @@ def pairs(given: Mapping[str, Any], otherwise: Mapping[str, str] = {}) -> Given:
     ]
 
 
-async def _answer(
-    home: Path, url: str | None, paths: Sequence[str], parameters: Given, form: str
-) -> bytes:
-    """The answer of the call; those of several paths as one."""
+async def _answer(home: Path, url: str | None, path: str, parameters: Given, form: str) -> bytes:
     from service.ask import asking
 
-    asked = "ndjson" if len(paths) > 1 and form in ("csv", "parquet", "arrow") else form
     async with asking(home, url) as client:
-        answers = [
-            (await client.get(path, [*parameters, ("format", asked)])).content for path in paths
-        ]
-    if len(answers) == 1:
-        return answers[0]
-    return await _joined(answers, form)
-
-
-async def _joined(answers: Sequence[bytes], form: str) -> bytes:
-    """Items, or rows, behind each other: what the API would make of them."""
-    import orjson
-
-    from service.api.formats import columns_of, stream
-
-    if form == "json":
-        documents = [orjson.loads(answer) for answer in answers]
-        items = [item for document in documents for item in document["items"]]
-        return orjson.dumps(documents[0] | {"items": items})
-    if form == "ndjson":
-        return b"".join(answers)
-    records = [orjson.loads(line) for answer in answers for line in answer.splitlines()]
-    made = stream(columns_of(records), range(len(records)), form, "")  # type: ignore[arg-type]
-    return b"".join([bytes(part) async for part in made.body_iterator])  # type: ignore[arg-type]
+        return (await client.get(path, [*parameters, ("format", form)])).content
 
 
 def _hand_on(content: bytes, form: str, output: Path | None) -> None:

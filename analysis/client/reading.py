@@ -80,16 +80,17 @@ class Reading(Calls):
 
     def curves(
         self,
-        cell: CellName,
+        cell: CellName | Iterable[CellName],
         *,
         metric: Value = None,
         schedule: Value = None,
         seed: Value = None,
         **context: Value,
     ) -> Table[Curve]:
-        """A cell's learning curves: their mean, that of one seed, or one for each (``"all"``).
+        """Learning curves of cells: their mean, that of one seed, or one for each (``"all"``).
 
-        Metrics are measures without an epoch. A data frame has a row an epoch.
+        Metrics are measures without an epoch; cells are at most 1000. A data frame has a row an
+        epoch.
 
         >>> for curve in client.curves(284, seed="all"):
         ...     print(curve["seed"], curve["epochs"], round(curve["values"][-1], 2))
@@ -97,8 +98,9 @@ class Reading(Calls):
         888 [200] 86.02
         999 [200] 86.07
         """
-        asked = {"metric": metric, "schedule": schedule, "seed": seed, **context}
-        return Table(self, f"/cells/{_quoted(cell)}/curves", pairs(asked))
+        cells = cell if isinstance(cell, str | int) else list(cell)
+        asked = {"cell": cells, "metric": metric, "schedule": schedule, "seed": seed, **context}
+        return Table(self, "/curves", pairs(asked))
 
     def runs(self, *, limit: Value = None, **filters: Value) -> Table[Run]:
         """Single trainings, in the order of import.

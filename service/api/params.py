@@ -252,20 +252,22 @@ def _explain(model: type[Query], error: ValidationError) -> list[ParameterProble
             ParameterProblem(
                 name=name,
                 value=value if isinstance(value, str) else None,
-                problem=_problem(entry["type"], entry["msg"]),
+                problem=_problem(entry["type"], entry["msg"], value),
                 allowed=_allowed(model, name),
             ),
         )
     return list(found.values())
 
 
-def _problem(kind: str, message: str) -> str:
+def _problem(kind: str, message: str, value: Any) -> str:
     if kind in ("float_parsing", "float_type"):
         return "not a number"
     if kind == "finite_number":
         return "not a finite number"
     if kind == "missing":
         return "missing"
+    if kind == "too_long" and isinstance(value, list):
+        return f"{len(value):,} values"
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 

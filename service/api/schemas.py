@@ -115,6 +115,7 @@ class RecordedCurve(Answer):
     epochs: int
     first_epoch: int
     last_epoch: int
+    at: str = Field(description="the epochs: `3, 8`, `1..12, 200`")
     last_value: float | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ def by_epoch(document: Document) -> Drawn:
     defined = [item for item in items if item["coefficient"] is not None]
     # Of three cells every line is steep: where intervals were asked for, what has none isn't drawn.
     sound = [item for item in defined if item["ci"] or context["confidence"] is None]
+    pieces = _pieces(sound)
+    alone = {piece: held == 1 for piece, held in Counter(pieces.values()).items()}
     points = [
         {
             "x": item["x"],
@@ -32,6 +35,8 @@ def by_epoch(document: Document) -> Drawn:
             "low": item["ci"][0] if item["ci"] else item["coefficient"],
             "high": item["ci"][1] if item["ci"] else item["coefficient"],
             "n": item["n"],
+            "piece": f"{item['x']} {pieces[item['epoch']]}",
+            "alone": alone[pieces[item["epoch"]]],
         }
         for item in sound
     ]
@@ -47,11 +52,25 @@ def by_epoch(document: Document) -> Drawn:
     if len(sound) < len(defined):
         few = words.counted(len(defined) - len(sound), "coefficient")
         notes.append(f"not shown, of too few cells for an interval: {few}")
+    if pieces and max(pieces.values()):
+        notes[0] += "; broken where n more than doubles or halves: there, other cells are compared"
     columns = list(dict.fromkeys(item["x"] for item in items))
     chart, live = _lines(points, columns, method)
     named = " and ".join(words.column(x, context) for x in columns)
     title = f"Correlation of {named} with {words.measure(measure)}, by epoch"
     return Drawn(chart, title, notes, {"points": points, "zero": [{"zero": 0}]}, live)
+
+
+def _pieces(items: Rows) -> dict[int, int]:
+    """By epoch the number of the piece of the lines: the next begins where n is quite another."""
+    counts = {item["epoch"]: item["n"] for item in sorted(items, key=lambda item: item["epoch"])}
+    pieces: dict[int, int] = {}
+    piece, before = 0, None
+    for epoch, n in counts.items():
+        if before is not None and max(n, before) > 2 * min(n, before):
+            piece += 1
+        pieces[epoch], before = piece, n
+    return pieces
 
 
 def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layers]:
@@ -82,13 +101,15 @@ def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layer
         alt.Tooltip("n:Q", title="cells", format=",d"),
     ]
     value = alt.Y("coefficient:Q", title=method)
+    interval = {"y": alt.Y("low:Q", title=method), "y2": "high:Q"}
     layers: list[Any] = [
-        (base.mark_area(opacity=0.2) if len(epochs) > 1 else base.mark_rule()).encode(
-            y=alt.Y("low:Q", title=method), y2="high:Q"
-        ),
-        base.mark_line(strokeWidth=2).encode(y=value),
+        base.mark_area(opacity=0.2).encode(**interval, detail="piece:N"),
+        base.mark_line(strokeWidth=2).encode(y=value, detail="piece:N"),
         base.mark_point(filled=True, size=30, opacity=1).encode(y=value, tooltip=tooltip),
     ]
+    if any(point["alone"] for point in points):
+        rule = base.transform_filter(alt.datum.alone).mark_rule(strokeWidth=1.5)
+        layers.insert(0, rule.encode(**interval))
     zero = alt.Chart(alt.NamedData("zero")).mark_rule(color=SOFT).encode(y="zero:Q")
     chart, live = (
         layered.properties(width=_WIDTH, height=_HEIGHT)

@@ -44,7 +44,7 @@ def boxes(document: Document) -> Drawn:
         "box: quartiles, line in it: median, whiskers: minimum and maximum, diamond: mean"
         + ("" if few else f"; n from {min(held):,} to {max(held):,} a group"),
         words.population(
-            f"{sum(item['cells'] for item in document['items']):,}",
+            _counted(document),
             context,
             document["filters"],
             context["excluded"],
@@ -155,9 +155,24 @@ def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
 
 def _held(metric: str, document: Document) -> str:
     """How many of the cells have the metric."""
-    items = document["items"]
-    n = sum(item["metrics"][metric]["n"] for item in items)
-    return f"n = {words.part_of(n, sum(item['cells'] for item in items))}"
+    return f"n = {words.part_of(_n(metric, document), _cells(document))}"
+
+
+def _counted(document: Document) -> str:
+    """The same of all metrics together."""
+    counts = sorted(_n(metric, document) for metric in document["metrics"])
+    fewest, most = counts[0], counts[-1]
+    if fewest == most:
+        return words.part_of(most, _cells(document))
+    return f"{fewest:,}–{most:,} of {_cells(document):,}"
+
+
+def _n(metric: str, document: Document) -> int:
+    return sum(item["metrics"][metric]["n"] for item in document["items"])
+
+
+def _cells(document: Document) -> int:
+    return sum(item["cells"] for item in document["items"])
 
 
 def _explained(found: Mapping[str, Any]) -> str:

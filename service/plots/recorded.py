@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -31,14 +33,18 @@ def of_cells(document: Document) -> Drawn:
             "value": value,
             "low": None if std is None else value - std,
             "high": None if std is None else value + std,
+            "spread": "none" if std is None else f"± {std:.2f}",
             "n_seeds": seeds,
+            "piece": piece,
+            "bare": bare,
         }
         for curve in document["items"]
-        for epoch, value, std, seeds in zip(
+        for epoch, value, std, seeds, (piece, bare) in zip(
             curve["epochs"],
             curve["values"],
             curve.get("std") or [None] * len(curve["epochs"]),
             curve.get("n_seeds") or [1] * len(curve["epochs"]),
+            _pieces(curve["epochs"]),
             strict=True,
         )
         if value is not None
@@ -55,6 +61,8 @@ def of_cells(document: Document) -> Drawn:
     shown = "a line a seed" if each else "a line a cell, its mean over seeds"
     if not each and counts[-1] > 1:
         shown += " ± 1 standard deviation"
+    if any(point["piece"] for point in points):
+        shown += "; dotted: no epoch between is recorded"
     lines = len({point["line"] for point in points})
     told = (
         f"{counts[0]}–{counts[-1]} seeds" if len(counts) > 1 else words.counted(counts[0], "seed")
@@ -74,7 +82,7 @@ def of_job(document: Document) -> Drawn:
     """Accuracy by epoch, a line a set of images."""
     points: Rows = [
         {"line": words.SETS[name], "name": words.SETS[name], "epoch": record["epoch"]}
-        | {"value": record[name]["accuracy"]}
+        | {"value": record[name]["accuracy"], "piece": 0, "bare": False}
         for record in document["epochs"]
         for name in words.SETS
         if record.get(name) and record[name].get("accuracy") is not None
@@ -90,16 +98,43 @@ def of_job(document: Document) -> Drawn:
         f"job {document['id']}, {document['state']}, {progress['epoch']} of "
         f"{progress['epochs']} epochs done",
     ]
-    return _drawn(points, "accuracy (percent)", "Accuracy by epoch", notes)
+    # A colour a set, whichever is the highest so far.
+    sets = list(words.SETS.values())
+    return _drawn(points, "accuracy (percent)", "Accuracy by epoch", notes, colours=sets)
 
 
-def _drawn(points: Rows, axis: str, title: str, notes: list[str], *, many: bool = False) -> Drawn:
-    """``many``: lines stand together, each thin."""
+def _pieces(epochs: Sequence[int]) -> list[tuple[int, bool]]:
+    """Of each epoch the number of its piece, of epochs without a gap, and whether it is alone."""
+    # As long as epochs follow each other, both rise by one.
+    pieces = [epoch - place for place, epoch in enumerate(epochs)]
+    held = Counter(pieces)
+    numbers = {piece: number for number, piece in enumerate(held)}
+    return [(numbers[piece], held[piece] == 1) for piece in pieces]
+
+
+def _drawn(
+    points: Rows,
+    axis: str,
+    title: str,
+    notes: list[str],
+    *,
+    many: bool = False,
+    colours: list[str] | None = None,
+) -> Drawn:
+    """A line a name, in the order of their ends.
+
+    ``many``: lines stand together, each thin. ``colours``: the names that have one, in order.
+    """
     epochs = sorted({point["epoch"] for point in points})
     names = _ordered(points)
     y: dict[str, Any] = {"title": axis, "scale": alt.Scale(zero=False, nice=True)}
     legend = alt.Legend(
-        title=None, symbolType="stroke", symbolSize=400, symbolStrokeWidth=2.5, symbolOpacity=1
+        title=None,
+        symbolType="stroke",
+        symbolSize=400,
+        symbolStrokeWidth=2.5,
+        symbolOpacity=1,
+        values=names,
     )
     base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X(
@@ -108,8 +143,8 @@ def _drawn(points: Rows, axis: str, title: str, notes: list[str], *, many: bool 
             scale=alt.Scale(domain=around(epochs), nice=False),
             axis=epoch_axis(epochs),
         ),
-        color=alt.Color("name:N", scale=alt.Scale(domain=names), legend=legend),
-        detail="line:N",
+        color=alt.Color("name:N", scale=alt.Scale(domain=colours or names), legend=legend),
+        detail=["line:N", "piece:N"],
     )
     tooltip = [
         alt.Tooltip(f"{field}:{kind}", title=told, format=form)
@@ -118,8 +153,7 @@ def _drawn(points: Rows, axis: str, title: str, notes: list[str], *, many: bool 
             ("seed", "N", "seed", ""),
             ("epoch", "Q", "epoch", "d"),
             ("value", "Q", axis, ".2f"),
-            ("low", "Q", "− 1 standard deviation", ".2f"),
-            ("high", "Q", "+ 1 standard deviation", ".2f"),
+            ("spread", "N", "standard deviation", ""),
             ("n_seeds", "Q", "seeds", "d"),
         )
         if points[0].get(field) is not None
@@ -135,11 +169,20 @@ def _drawn(points: Rows, axis: str, title: str, notes: list[str], *, many: bool 
             )
         )
     layers: list[Any] = [lines]
-    if any(point.get("low") is not None for point in points):
-        band = base.mark_area(opacity=0.18) if len(epochs) > 1 else base.mark_rule(strokeWidth=2)
-        layers.insert(0, band.encode(y=alt.Y("low:Q", **y), y2="high:Q"))
-    if len(epochs) <= FEW_EPOCHS:
-        marks = base.mark_point(filled=True, size=40, opacity=1)
+    if any(point["piece"] for point in points):
+        gaps = base.mark_line(strokeWidth=1, strokeDash=[2, 3]).encode(y=value, detail="line:N")
+        layers.insert(0, gaps)
+    spread = {"y": alt.Y("low:Q", **y), "y2": "high:Q"}
+    held = [point for point in points if point.get("low") is not None]
+    if any(not point["bare"] for point in held):
+        layers.insert(0, base.mark_area(opacity=0.18).encode(**spread))
+    if any(point["bare"] for point in held):
+        rules = base.transform_filter("datum.bare && datum.low !== null")
+        layers.insert(0, rules.mark_rule(strokeWidth=2).encode(**spread))
+    few = len(epochs) <= FEW_EPOCHS
+    if few or any(point["bare"] for point in points):
+        marks = base if few else base.transform_filter(alt.datum.bare)
+        marks = marks.mark_point(filled=True, size=40, opacity=1)
         layers.append(marks.encode(y=value, tooltip=tooltip))
     chart, live = (
         layered.properties(width=_WIDTH, height=_HEIGHT)

@@ -27,12 +27,14 @@ def shapes(document: Document) -> Drawn:
     ]
     if not rows:
         raise NothingToShowError("no cell that passes the filters is connected")
+    if not any(row["n"] for row in rows):
+        raise NothingToShowError(f"no cell that passes the filters has {metric}")
     for row in rows:
         row["told"] = words.part_of(row["n"], row["cells"])
     what = words.column(metric, context)
     sides = {name: sorted({row[name] for row in rows}) for name in ("width", "depth")}
     means = [row["mean"] for row in rows if row["mean"] is not None]
-    ends = apart(min(means), max(means)) if means else [0, 1]
+    ends = apart(min(means), max(means))
     mean = alt.Color(
         "mean:Q",
         scale=alt.Scale(domain=ends, nice=False),

@@ -32,6 +32,7 @@ from analysis.client import Client
 from analysis.scripts import (
     at_other_learning_rates,
     claim,
+    examples,
     faster_early,
     lower_gradient_variance,
     no_better_in_the_end,
@@ -40,7 +41,7 @@ from analysis.scripts import (
     wide_and_shallow,
 )
 from service import cli_studies
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copied
 from tests.service.processes import Server, environment, serving
 
 SCRIPTS = (
@@ -67,8 +68,8 @@ def name(script: ModuleType) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("scripts") / "home") as started:
+def server(started_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(copied(started_home, tmp_path_factory)) as started:
         yield started
 
 
@@ -394,3 +395,28 @@ def test_a_saved_notebook_is_compared_cell_by_cell() -> None:
     output.data["text/plain"] = output.data["text/plain"].replace("96.44", "96.45")
     assert notebook.changed(saved, saved) == []
     assert notebook.changed(saved, other) == ["ranks"]
+
+
+# --- what the documentation shows -------------------------------------------------------------
+
+
+def test_shown_answers_are_put_right(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a refusal is shown."""
+    page = tmp_path / "api.md"
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert '"status": 422' in text
+    page.write_text(text.replace('"status": 422', '"status": 400'))
+
+    def run(*more: str) -> int | str | None:
+        monkeypatch.setattr("sys.argv", ["examples", str(page), "--url", server.url, *more])
+        with pytest.raises(SystemExit) as ended:
+            examples.main()
+        return ended.value.code
+
+    assert run() == 1
+    assert run("--write") == 0
+    when = r'"imported_at": "[^"]*"'
+    assert re.sub(when, "", page.read_text()) == re.sub(when, "", text)
+    assert run() == 0

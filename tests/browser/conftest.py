@@ -81,7 +81,10 @@ class Watched:
         return self.page
 
     def settled(self) -> None:
-        """Nothing is loading any more."""
+        """Nothing is loading any more; what was clicked a moment ago has begun to."""
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+        )
         self.page.wait_for_function(
             """() => document.querySelector('#view > *')
                 && !document.querySelector('[aria-busy="true"]')"""

@@ -65,7 +65,7 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
         (row,) = (
             row
             for row in board
-            if row[0].startswith(f"{recipe}, ") and f"\n{measures[measure]}, " in row[0]
+            if row[0].startswith(f"{recipe}, ") and f"\n{measures[measure]} on cifar10" in row[0]
         )
         images = "&images=jpeg" if recipe == "proxy" else ""
         for column, x, epoch in ((1, "width", early), (2, "width", last), (4, "depth", last)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -21,13 +20,14 @@ import pytest
 import typer
 from scipy import stats
 from starlette.testclient import TestClient
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from service import cli, cli_cells, cli_query, cli_statistics
 from service.api.routes.jobs import JobsQuery
 from service.cli_query import Command
 from tests import raw
 from tests.conftest import NATS_BENCH, ROOT, need
+from tests.service.commands import Commands, rows, unset_settings
 from tests.service.processes import cellwise, environment, serving
 
 COMMANDS = {command.name: command for command in (*cli_cells.COMMANDS, *cli_statistics.COMMANDS)}
@@ -47,34 +47,13 @@ def held(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith("CELLWISE_"):
-            monkeypatch.delenv(name)
+    unset_settings(monkeypatch)
     monkeypatch.setattr(cli.out, "width", 240)
     monkeypatch.chdir(tmp_path)
 
 
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-def ok(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 0, done.output
-    return str(done.stdout)
-
-
-def failed(*arguments: object) -> str:
-    done = run(*arguments)
-    assert done.exit_code == 1, done.output
-    assert done.exception is None or isinstance(done.exception, SystemExit)
-    return str(done.stderr)
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of all rows of a text's tables: two spaces or a line part columns."""
-    lines = (re.split(r"\s*[│┃]\s*|\s{2,}", line.strip(" │┃")) for line in text.splitlines())
-    return [line for line in lines if len(line) > 1]
+commands = Commands(app)
+run, ok, failed = commands.run, commands.ok, commands.failed
 
 
 # --- the API's own answers --------------------------------------------------------------------
@@ -85,7 +64,7 @@ SAME = [
         "cells --fields id,width --metric valid_accuracy@final --op-03 none --max-depth 2",
         "/cells?fields=id,width&metric=valid_accuracy@final&op_03=none&max_depth=2",
     ),
-    ("curves 284 --seed all --dataset cifar100", "/cells/284/curves?seed=all&dataset=cifar100"),
+    ("curves 284 --seed all --dataset cifar100", "/curves?cell=284&seed=all&dataset=cifar100"),
     ("ranks DARTS-V2 6111 --metric width", "/ranks?cell=DARTS-V2&cell=6111&metric=width"),
     ("runs --cell 284 --dataset cifar100", "/runs?cell=284&dataset=cifar100"),
     (
@@ -215,8 +194,7 @@ def curved(default_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for epoch in range(1, 13)
     ]
     (folder / "made.csv").write_text("\n".join(lines) + "\n")
-    done = cellwise("import", folder / "made.csv", "--source", "made", "--home", home)
-    assert done.returncode == 0, done.stderr
+    Commands(cli.app).ok("import", folder / "made.csv", "--source", "made", "--home", home)
     with serving(home):
         yield home
 
@@ -260,8 +238,7 @@ def test_correlations_by_epoch(curved: Path) -> None:
 
 def test_published_curves(home: Path) -> None:
     """Cell 284 after epoch 12 of 200, and at the end of 12 epochs."""
-    done = cellwise("import", need(NATS_BENCH), "--home", home)
-    assert done.returncode == 0, done.stderr
+    Commands(cli.app).ok("import", need(NATS_BENCH), "--home", home)
     for schedule, value in ((200, "49.89"), (12, "72.88")):
         heads, row, *_ = rows(ok("curves", 284, "--schedule", schedule, "--home", home))
         shown = dict(zip(heads, row, strict=True))
@@ -442,8 +419,8 @@ def test_dashes_and_underscores_are_alike(spelling: str, held: Path) -> None:
         ("correlations --x widht --y depth", "did you mean width"),
         ("correlations-by-epoch --x width --y test_accuracy", "not recorded"),
         ("groups --by zzz", "by 'zzz': "),
-        ("curves zzz", "not a cell: 'zzz'"),
-        ("curves 6111 284 zzz", "not a cell: 'zzz'"),
+        ("curves zzz", "cell 'zzz': not a cell"),
+        ("curves 6111 284 zzz", "cell 'zzz': not a cell"),
         ("ranks 6111 zzz", "cell 'zzz': not a cell"),
         ("runs --seed one", "seed 'one': "),
         ("cells --csv --json", "one of --json, --csv and --format"),

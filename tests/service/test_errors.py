@@ -25,6 +25,7 @@ REQUIRED = {
     "/correlations": {"x": "width", "y": "depth"},
     "/correlations/by-epoch": {"x": "width", "y": "valid_accuracy"},
     "/ranks": {"cell": "1"},
+    "/curves": {"cell": "1"},
     "/variants": {"cell": "1"},
     **{
         f"/plots/{view}.{form}": given

@@ -98,7 +98,7 @@ def test_runs_and_what_each_recorded(client: TestClient) -> None:
     }
     assert found == expected
     for run in held:
-        assert [entry["set"] for entry in run["recorded"]] == ["x-valid"]
+        assert [(entry["set"], entry["at"]) for entry in run["recorded"]] == [("x-valid", "200")]
         assert run["time_source"] == "derived"
 
 
@@ -306,6 +306,36 @@ def test_several_measures_at_once(records_client: TestClient) -> None:
     body = get(records_client, "/cells/11/curves", asked)
     assert [item["metric"] for item in body["items"]] == ["valid_accuracy", "train_loss"]
     assert set(body["context"]["sets"]) == {"valid_accuracy", "train_loss"}
+
+
+@pytest.mark.parametrize("seed", ["mean", "all", "777"])
+def test_curves_of_several_cells_are_those_of_each(records_client: TestClient, seed: str) -> None:
+    """In the order in which they are named, each once; what has no curve has no item."""
+    asked = {"metric": "train_loss,valid_accuracy", "dataset": "cifar100", "seed": seed}
+    cells = ("284", "11", "nb201-000284", "5", "DARTS-V2")
+    body = get(records_client, "/curves", [*asked.items(), *(("cell", cell) for cell in cells)])
+    each = [
+        item
+        for cell in ("284", "11", "5")
+        for item in get(records_client, f"/cells/{cell}/curves", asked)["items"]
+    ]
+    assert body["items"] == each
+    assert body["context"]["seed"] == (int(seed) if seed.isdigit() else seed)
+    rows = records_client.get(
+        "/curves", params=[*asked.items(), ("cell", "11"), ("cell", "284"), ("format", "csv")]
+    ).text.splitlines()
+    assert len(rows) - 1 == sum(len(item["epochs"]) for item in each if item["cell"][-3:] != "005")
+
+
+def test_which_cells_have_no_curves(records_client: TestClient) -> None:
+    (error,) = refused(records_client, "/curves", {"cell": "NASNet-B"})
+    assert (error["name"], error["value"]) == ("cell", "NASNet-B")
+    (error,) = refused(records_client, "/curves", {})
+    assert (error["name"], error["problem"]) == ("cell", "missing")
+    many = [("cell", str(index)) for index in range(1001)]
+    (error,) = refused(records_client, "/curves", many)
+    assert error["problem"] == "1,001 values"
+    assert error["allowed"] == "at most 1000 values"
 
 
 @pytest.mark.parametrize(

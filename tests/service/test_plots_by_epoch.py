@@ -113,6 +113,34 @@ def test_a_column_may_lack_the_interval_that_another_has() -> None:
     assert last.endswith("1 coefficient")
 
 
+def pieces(*counts: int) -> tuple[list[int], dict[str, Any]]:
+    """To which piece of the line each epoch belongs, where this many cells have a value."""
+    drawn = by_epoch(*[0.25] * len(counts))
+    for item, n in zip(drawn["items"], counts, strict=True):
+        item["n"] = n
+    specification = chart(drawn, "lines")
+    names = [row["piece"] for row in specification["datasets"]["points"]]
+    return [list(dict.fromkeys(names)).index(name) for name in names], specification
+
+
+def test_other_cells_are_not_joined_by_a_line() -> None:
+    """Between 100 cells and a table's 15,284 a change says nothing of learning."""
+    for counts, expected in (
+        ((100, 100, 200, 150, 75), [0, 0, 0, 0, 0]),
+        ((100, 201, 201, 100), [0, 1, 1, 2]),
+        ((500, 74, 15_284), [0, 1, 2]),
+    ):
+        found, specification = pieces(*counts)
+        assert found == expected
+        lines = [one for one in specification["layer"] if one["mark"]["type"] in ("line", "area")]
+        assert [one["encoding"]["detail"]["field"] for one in lines] == ["piece", "piece"]
+        (how, *_) = specification["usermeta"]["caption"]["lines"]
+        assert ("broken where n more than doubles or halves" in how) == (max(expected) > 0)
+    # Of an epoch alone the interval is a rule: an area of one point has no width.
+    alone = [row["alone"] for row in specification["datasets"]["points"]]
+    assert alone == [True, True, True]
+
+
 def test_held_and_grouped_are_named() -> None:
     drawn = by_epoch(0.25, 0.5)
     drawn["context"] |= {"group_by": "ops", "confidence": 0.9}

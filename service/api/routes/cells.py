@@ -11,16 +11,16 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field as Parameter
 
 from analysis import diagram, topology
-from analysis.cells import Cell
+from analysis.cells import Cell, CellError
 from analysis.spaces import nasbench201
 from analysis.topology import edges
 from data import runs
 from data.catalogue import BENCHMARK_DATASETS
 from data.columns import COLUMNS, SAMENESS
-from data.errors import QueryError, blame
+from data.errors import QueryError, UnknownCellError, blame
 from data.frame import tidy
 from data.library import Snapshot
-from data.queries import DEFAULT_FIELDS, Field, View, page, resolve_cell
+from data.queries import DEFAULT_FIELDS, Field, View, not_a_cell, page, resolve_cell
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import (
@@ -39,12 +39,19 @@ from service.api.params import (
     Name,
     Names,
     Query,
+    Text,
     read,
     split_names,
 )
 from service.api.threads import at_once
 
 router = APIRouter(tags=["cells"])
+
+MOST_CELLS = 1000
+"""Cells whose curves are answered at once."""
+
+Placed = tuple[int | None, Cell]
+"""A cell with its row, None where no table holds it."""
 
 CellPath = Annotated[
     str,
@@ -260,17 +267,68 @@ def curves(request: Request, cell: CellPath) -> Response:
     view = deps.view(request, query)
     with blame("metric"):
         measures = split_names(query.metric)
-    records, context = recorded(view, [cell], measures, query.schedule, query.seed)
-    found = resolve_cell(view.snapshot, cell)[1]
+    placed = resolve_cell(view.snapshot, cell)
+    records, context = recorded(view, [placed], measures, query.schedule, query.seed)
+    return _curves(request, query, records, context, f"curves-{placed[1].id}")
+
+
+class CurvesOfCellsQuery(CurvesQuery):
+    """Parameters of ``GET /curves``."""
+
+    cell: Annotated[tuple[Text, ...], Parameter(max_length=MOST_CELLS)] = Parameter(
+        ...,
+        min_length=1,
+        description="ids, strings, indices or names (repeatable)",
+        examples=[["284", "6111"]],
+    )
+
+
+@router.get("/curves", summary="Learning curves of several cells")
+@describes(CurvesOfCellsQuery, schemas.Curves, *FILES)
+def curves_of_cells(request: Request) -> Response:
+    """What `GET /cells/{cell}/curves` answers, for each cell that is named, in that order."""
+    query = read(CurvesOfCellsQuery, request)
+    view = deps.view(request, query)
+    placed = resolved(view, query.cell)
+    with blame("metric"):
+        measures = split_names(query.metric)
+    records, context = recorded(view, placed, measures, query.schedule, query.seed)
+    return _curves(request, query, records, context, "curves")
+
+
+def _curves(
+    request: Request,
+    query: CurvesQuery,
+    records: list[dict[str, Any]],
+    context: dict[str, Any],
+    name: str,
+) -> Response:
     form = asked_format(request, query.format)
     if form != "json":
         records = [point for record in records for point in _points(record)]
-    return collection(request, form, records, context, f"curves-{found.id}")
+    return collection(request, form, records, context, name)
+
+
+def resolved(view: View, texts: Sequence[str]) -> list[Placed]:
+    """The cells that the parameter ``cell`` names, each once.
+
+    Raises:
+        QueryError: one is no cell, or a genotype's hash that no loaded cell has.
+    """
+    found: dict[str, Placed] = {}
+    for text in texts:
+        try:
+            placed = resolve_cell(view.snapshot, text)
+        except (CellError, UnknownCellError) as error:
+            with blame("cell"):
+                raise not_a_cell(text, error) from error
+        found.setdefault(placed[1].id, placed)
+    return list(found.values())
 
 
 def recorded(
     view: View,
-    cells: Sequence[str],
+    placed: Sequence[Placed],
     measures: Sequence[str],
     schedule: int | None,
     seed: int | Literal["mean", "all"],
@@ -278,11 +336,8 @@ def recorded(
     """Curves of cells, by cell and measure, and what they are of.
 
     Raises:
-        CellError: not a cell.
-        UnknownCellError: a genotype's hash that no loaded cell has.
         QueryError: a measure that was not recorded.
     """
-    placed = [resolve_cell(view.snapshot, cell) for cell in cells]
     fields = []
     for measure in measures:
         with blame("metric"):

@@ -21,10 +21,13 @@ MOST_COLUMNS = 40
 MOST_BY_EPOCH = 10
 
 
+Method = Annotated[
+    Literal["spearman", "kendall", "pearson"], Parameter(description="kendall is tau-b")
+]
+
+
 class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
-    method: Literal["spearman", "kendall", "pearson"] = Parameter(
-        "spearman", description="kendall is tau-b"
-    )
+    method: Method = "spearman"
     control: Names = Parameter(
         (),
         description="hold this column fixed: partial correlation (repeatable)",

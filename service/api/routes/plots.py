@@ -11,11 +11,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
 from analysis import diagram
-from analysis.cells import CellError
 from data.correlations import Options, correlations
-from data.errors import UnknownCellError, blame
+from data.errors import blame
 from data.groups import groups
-from data.queries import not_a_cell, resolve_cell
+from data.queries import resolve_cell
 from data.ranks import ranks
 from service.api import deps
 from service.api.params import (
@@ -141,16 +140,17 @@ class Scatter(CellFilters, Pictured):  # type: ignore[misc,valid-type]
     x: Name = Parameter(..., description="column or metric", examples=["params_m"])
     y: Name = Parameter(..., description="column or metric", examples=["valid_accuracy@final"])
     colour: Name = Parameter("width", description="column or metric", examples=["depth"])
+    method: correlated.Method = "spearman"
 
 
 def _scatter(request: Request, query: Any) -> Document:
-    """What `GET /cells` answers of the cells that have both, with `GET /correlations`' Spearman."""
+    """The cells of `GET /cells` that have both, with the coefficient of `GET /correlations`."""
     view, filters = deps.view(request, query), query.filters()
     fields = {}
     for name in ("x", "y", "colour"):
         with blame(name):
             fields[name] = view.field(getattr(query, name))
-    (found,) = correlations(view, filters, [query.x], [query.y], Options())
+    (found,) = correlations(view, filters, [query.x], [query.y], Options(method=query.method))
     kept = view.mask(filters)
     for name in ("x", "y"):
         kept &= ~np.isnan(view.numbers(fields[name]))
@@ -215,21 +215,13 @@ class CurvesPicture(ContextQuery, Pictured):
 
 
 def _curves(request: Request, query: Any) -> Document:
-    """What `GET /cells/{cell}/curves` answers, side by side; 409 where nothing is recorded."""
+    """What `GET /curves` answers, side by side; 409 where nothing is recorded."""
     view = deps.view(request, query)
-    found: dict[str, str] = {}
-    for text in query.cell:
-        try:
-            cell = resolve_cell(view.snapshot, text)[1]
-        except (CellError, UnknownCellError) as error:
-            with blame("cell"):
-                raise not_a_cell(text, error) from error
-        found[cell.id] = cell.arch
-    archs = list(found.values())
-    records, context = cells.recorded(view, archs, [query.metric], query.schedule, query.seed)
+    placed = cells.resolved(view, query.cell)
+    records, context = cells.recorded(view, placed, [query.metric], query.schedule, query.seed)
     return {
         "kind": views.CURVES,
-        "cells": list(found),
+        "cells": [cell.id for _, cell in placed],
         "metric": query.metric,
         "items": records,
         "context": context,

@@ -1,10 +1,10 @@
 // "Does width predict accuracy?" for the trainings that are recorded: early on, and at the end.
 
 import { address, get } from "./api.js";
-import { count, fill, h, many, signed, table } from "./dom.js";
+import { count, fill, h, many, refill, signed, table } from "./dom.js";
 import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainingName } from "./recorded.js";
-import { here, link, set } from "./route.js";
+import { GROUPING, here, link, set } from "./route.js";
 import { measureName, METHODS, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
@@ -14,7 +14,9 @@ const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
-const OTHERS = "Where n differs, early and end are of different cells.";
+const OTHERS =
+  "Where n differs, early and end are of different cells, and which ones have an early value may hang on how accurate they are. ";
+const SAME = "Early and at the end of the same cells: those with both values. ";
 
 /** The board; `update(registry, choice, parameters)`: those of filters and of the coefficient. */
 export function board() {
@@ -43,9 +45,11 @@ export function board() {
     const there = bound && choice.training ? [choice.training] : choice.trainings;
     const all = there.flatMap((training) => measured(registry, choice, training));
     const shown = all.slice(0, MOST);
-    const answers = await Promise.all(shown.map((one) => ask(one, given, signal)));
+    const same = here().parameters.has("same");
+    const asked = (one) => (same ? [...given, ...both(one)] : given);
+    const answers = await Promise.all(shown.map((one) => ask(one, asked(one), signal)));
     if (signal.aborted) return;
-    fill(
+    refill(
       body,
       shown.length
         ? rows(choice, shown, answers, given, all.length - shown.length)
@@ -74,6 +78,12 @@ function measured(registry, choice, training) {
   });
 }
 
+/** Only cells with an early and a last value. */
+function both(one) {
+  const epochs = one.early === null ? [] : [one.early, one.last];
+  return epochs.map((epoch) => ["min_metric", `${metricAt(one, epoch)}:0`]);
+}
+
 async function ask(one, given, signal) {
   const epochs = [one.early, one.last].filter((epoch) => epoch !== null);
   const metrics = epochs.map((epoch) => metricAt(one, epoch));
@@ -84,7 +94,8 @@ async function ask(one, given, signal) {
     ...context(one),
   ];
   try {
-    return { call, items: (await get("/correlations", call, signal)).items };
+    const { items, context: of } = await get("/correlations", call, signal);
+    return { call, items, sets: of.sets };
   } catch (problem) {
     return { problem: problem.message };
   }
@@ -109,7 +120,7 @@ function rows(choice, shown, answers, given, more) {
     const on = h(
       "small",
       { class: "below" },
-      `${measureName(one.measure.measure)}, ${setName(one.measure.set)}, ${seedName(one.seed)}`,
+      `${measureName(one.measure.measure)} on ${one.measure.stored_dataset}, ${setName(one.measure.set)}, ${seedName(one.seed)}`,
     );
     const first = h(
       "th",
@@ -143,12 +154,53 @@ function rows(choice, shown, answers, given, more) {
         )
       : null,
     given.some(([name]) => name.endsWith("_metric")) && h("p", { class: "of-what" }, CHOSEN),
-    some.some(differs) && h("p", { class: "of-what" }, OTHERS),
-    !some.length && elsewhere(),
+    here().parameters.has("same")
+      ? h("p", { class: "of-what" }, SAME, toggle("Each of all cells that have it", ""))
+      : some.some(differs) &&
+        h("p", { class: "of-what" }, OTHERS, toggle("Compare the same cells", "true")),
+    some.length ? said(some) : !filtered(given) && elsewhere(),
     more
       ? h("p", { class: "of-what" }, `Not shown: ${many(more, "further measure")} of trainings.`)
       : null,
   ];
+}
+
+function toggle(text, value) {
+  const go = () => set("same", value);
+  return h(
+    "button",
+    { type: "button", class: "inline", "data-key": "same", on: { click: go } },
+    text,
+  );
+}
+
+/** What the sources of the numbers say of themselves. */
+function said(some) {
+  const body = h("dl", {});
+  const names = new Set(
+    some.flatMap(({ sets }) => Object.values(sets ?? {}).flatMap((one) => one.sources)),
+  );
+  async function read() {
+    if (body.firstChild) return;
+    const { items } = await get("/sources");
+    const notes = items.filter((one) => names.has(one.name) && one.notes.length);
+    fill(
+      body,
+      notes.map((one) => [h("dt", {}, one.title), one.notes.map((note) => h("dd", {}, note))]),
+    );
+  }
+  const open = (event) =>
+    event.target.open && read().catch((problem) => fill(body, problem.message));
+  return h(
+    "details",
+    { class: "notes", on: { toggle: open } },
+    h("summary", {}, "What has to be known of these numbers"),
+    body,
+  );
+}
+
+function filtered(given) {
+  return given.some(([name]) => name !== "space" && !GROUPING.includes(name));
 }
 
 /** Whether the numbers of a row are of different cells. */

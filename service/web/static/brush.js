@@ -87,7 +87,12 @@ export function brushed() {
   }
 
   function show() {
-    keep.disabled = clear.disabled = false;
+    clear.disabled = false;
+    keep.disabled = [0, 2].some((from) => beyond(bounds[from], bounds[from + 1]));
+    if (keep.disabled) {
+      fill(list, h("p", { class: "error" }, "The region ends before it begins: swap from and to."));
+      return;
+    }
     if (!list.contains(cells.element)) fill(list, cells.element);
     cells.update(
       [...common, ...limits()],
@@ -126,6 +131,7 @@ export function brushed() {
         next.set(name, value);
       }
     }
+    if (sort) next.set("sort", sort);
     nothing();
     change(next);
   }
@@ -146,6 +152,10 @@ export function brushed() {
   }
 
   return { element, over, follow, end: cells.end };
+}
+
+function beyond(from, to) {
+  return from !== null && to !== null && from > to;
 }
 
 function sorted(pair) {

@@ -12,6 +12,7 @@ import { here } from "./route.js";
 import { setName } from "./say.js";
 import { trainForm } from "./train.js";
 
+/** Costs hang on the number of classes, hence on the data set. */
 const COSTS = { params_m: "million parameters", flops_m: "million FLOPs" };
 
 /** The view of the cell `of`: an id, an index, a string or a published name. */
@@ -71,7 +72,7 @@ export function cellView(of) {
 
 async function head(cell, known) {
   const shown = ["width", "depth", "params_m", "flops_m"].map((name) =>
-    fact(known, name, cell.columns[name]),
+    fact(known, name, cell.columns[name], cell.context.dataset),
   );
   const others = Object.entries(cell.columns).filter(
     ([name, value]) => value !== null && !["width", "depth", "params_m", "flops_m"].includes(name),
@@ -126,12 +127,13 @@ async function head(cell, known) {
   ];
 }
 
-function fact(known, name, value) {
+function fact(known, name, value, dataset = null) {
+  const of = COSTS[name] && dataset ? `${COSTS[name]} (${dataset})` : name;
   const about = known.columns.find((column) => column.name === name);
   return h(
     "div",
     {},
-    h("dt", { title: about ? `${about.meaning} (${about.unit})` : null }, COSTS[name] ?? name),
+    h("dt", { title: about ? `${about.meaning} (${about.unit})` : null }, of),
     h("dd", {}, number(value)),
   );
 }

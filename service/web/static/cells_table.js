@@ -1,7 +1,7 @@
 // Cells as a table: sorted by its heads, paged by the API's cursors, with the call behind it.
 
 import { address, get } from "./api.js";
-import { count, fill, fixed, h, number, refill, table } from "./dom.js";
+import { count, fill, fixed, h, number, refill, spread, table } from "./dom.js";
 import { callLink } from "./figure.js";
 import { latest } from "./latest.js";
 import { here, link, set } from "./route.js";
@@ -27,14 +27,17 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   const element = h("div", { class: "cells" }, status, body, pages);
   const runs = latest();
   let current = null;
+  let shown = [null];
 
   async function update(parameters, metrics, sort, limit, version = null) {
     const fields = ["id", "name", ...columns, ...metrics].join(",");
     const call = [...parameters, ["fields", fields], ["sort", sort]];
-    const wanted = JSON.stringify([call, limit, version]);
-    if (wanted === current) return;
-    current = wanted;
-    await show(call, metrics, sort, limit, [null]);
+    const wanted = JSON.stringify([call, limit]);
+    const same = wanted === current?.wanted;
+    if (same && version === current.version) return;
+    current = { wanted, version };
+    // What is asked anew is the page that was shown.
+    await show(call, metrics, sort, limit, same ? shown : [null]);
   }
 
   async function show(call, metrics, sort, limit, cursors) {
@@ -46,6 +49,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
     try {
       const page = await get("/cells", paged, signal);
       if (signal.aborted) return;
+      shown = cursors;
       const first = (cursors.length - 1) * limit;
       fill(
         status,
@@ -55,9 +59,9 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
       );
       refill(
         body,
-        page.total
+        page.total && !bare(page, metrics, cursors)
           ? rows(page, metrics, sort)
-          : h("p", { class: "empty" }, "No cell passes these filters. Take one of them away."),
+          : h("p", { class: "empty" }, nothing(page, metrics)),
       );
       const next = page.next && new URL(page.next, location.href).searchParams.get("cursor");
       refill(
@@ -100,7 +104,7 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
         h("a", { href: cellLink(item.id) }, (named && item.name) || item.id),
       ),
       ...columns.map((name) => h("td", { class: "number" }, number(item[name]))),
-      ...metrics.map((name) => h("td", { class: "number" }, accuracy(item, name))),
+      ...metrics.map((name) => h("td", { class: "number" }, accuracy(item, name, page.context))),
     ]);
     const told = metrics.map((name) =>
       h(
@@ -128,6 +132,17 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   return { element, update, end: runs.end };
 }
 
+/** Whether no cell has any of the metrics: those that have come first. */
+function bare(page, metrics, cursors) {
+  const has = (item) => metrics.some((name) => item[name] !== null);
+  return metrics.length > 0 && cursors.length === 1 && !page.items.some(has);
+}
+
+function nothing(page, metrics) {
+  if (!page.total) return "No cell passes these filters. Take one of them away.";
+  return `${count(page.total)} cells pass, and none of them has a ${metrics.map(metricName).join(" or a ")}.`;
+}
+
 /** The page of a cell, in the data set, training and measure of this view. */
 function cellLink(id) {
   const kept = [...here().parameters].filter(([name]) =>
@@ -141,13 +156,10 @@ export function sortBy(key) {
   set("sort", key);
 }
 
-function accuracy(item, name) {
-  const std = item[`${name}:std`];
+function accuracy(item, name, context) {
   if (item[name] === null) return "–";
-  return [
-    fixed(item[name]),
-    std === null || std === undefined ? null : h("small", {}, ` ± ${fixed(std)}`),
-  ];
+  const one = context.seed === "mean" && item[`${name}:n_seeds`] === 1;
+  return [fixed(item[name]), spread(item[`${name}:std`]), one && h("small", {}, " one seed")];
 }
 
 function step(text, possible, go) {

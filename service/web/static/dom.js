@@ -99,6 +99,11 @@ export function signed(value) {
   return Number(text) > 0 ? `+${text}` : text;
 }
 
+/** A standard deviation behind a mean; nothing where there is none. */
+export function spread(std) {
+  return std === null || std === undefined ? null : h("small", {}, ` ± ${fixed(std)}`);
+}
+
 /** 1 cell, 2 cells. */
 export function many(value, one, more = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : more}`;

@@ -5,14 +5,15 @@ import { brushed } from "./brush.js";
 import { cellsTable, sortBy } from "./cells_table.js";
 import { fill, h, labelled, refill, retry, select } from "./dom.js";
 import { figure } from "./figure.js";
-import { anyColumn, chips, filterForm, filtersOf, GROUPING } from "./filters.js";
+import { anyColumn, chips, filterForm, filtersOf } from "./filters.js";
 import { latest } from "./latest.js";
 import { chosen, context, datasets, metricAt, registry } from "./recorded.js";
 import { OF_THE_TRAINING } from "./results.js";
-import { change, set, without } from "./route.js";
+import { change, GROUPING, set, without } from "./route.js";
 import { measureName, metricName } from "./say.js";
 
 const LIMIT = 25;
+const AXES = ["x", "y", "colour"];
 const LEAD =
   "Which cells of a search space learn fast, which end up accurate, and what their width and depth have to do with it.";
 const WORDS = {
@@ -161,7 +162,13 @@ export function explore() {
     refill(against, axis(known, choice, early, x));
     brush.over(x, final, common, known.columns, visits);
     scatter.update(
-      [["x", x], ["y", final], ["colour", parameters.get("colour") ?? "width"], ...common],
+      [
+        ["x", x],
+        ["y", final],
+        ["colour", parameters.get("colour") ?? "width"],
+        ...grouping(parameters).filter(([name]) => name === "method"),
+        ...common,
+      ],
       visits,
     );
     const schedule = ["schedule", String(choice.training.schedule)];
@@ -208,12 +215,10 @@ function grouping(parameters) {
 
 /** The cells of a scatter as GET /cells gives them. */
 function asCells(given) {
-  const axes = given
-    .filter(([name]) => ["x", "y", "colour"].includes(name))
-    .map(([, value]) => value);
+  const axes = given.filter(([name]) => AXES.includes(name)).map(([, value]) => value);
   return [
     ["fields", ["id", ...new Set(axes)].join(",")],
-    ...given.filter(([name]) => !["x", "y", "colour"].includes(name)),
+    ...given.filter(([name]) => ![...AXES, "method"].includes(name)),
   ];
 }
 

@@ -6,6 +6,9 @@ import { fill, h, retry } from "./dom.js";
 import { latest } from "./latest.js";
 import { theme } from "./theme.js";
 
+/** What a panel takes beside its plot: its axis, and the space to the next. */
+const BESIDE_PX = 90;
+
 /**
  * A figure that shows `path` (as /plots/scatter); `update(parameters, version)` draws it anew where
  * either is another than before.
@@ -62,6 +65,12 @@ export function figure(path, options = {}) {
       specification.width = "container";
       specification.autosize = { type: "fit-x", contains: "padding" };
     }
+    // Side by side as far as the page has room for them.
+    if (specification.concat) {
+      const side = Math.max(...specification.concat.map((panel) => panel.width ?? 0)) + BESIDE_PX;
+      const room = Math.floor(chart.clientWidth / side);
+      specification.columns = Math.max(1, Math.min(specification.columns ?? Infinity, room));
+    }
     if (!options.title) fill(heading, told.title);
     fill(
       caption,
@@ -92,6 +101,7 @@ export function figure(path, options = {}) {
     if (problem.status !== 409 && problem.status !== 422) current = null;
     fill(heading, options.title ?? options.name ?? "");
     fill(caption);
+    showLinks(last[0], false);
     chart.setAttribute("aria-label", problem.message);
     fill(
       chart,
@@ -102,18 +112,20 @@ export function figure(path, options = {}) {
     );
   }
 
-  function showLinks(parameters) {
+  function showLinks(parameters, there = true) {
     const call = options.data?.(parameters);
+    const forms = there ? ["svg", "png"] : [];
     fill(
       links,
-      ["svg", "png"].map((form) =>
+      forms.map((form) =>
         h(
           "a",
           { href: address(`${path}.${form}`, parameters), "data-file": true, download: "" },
           form.toUpperCase(),
         ),
       ),
-      call &&
+      there &&
+        call &&
         h(
           "a",
           { href: address(call[0], [...call[1], ["format", "csv"]]), "data-file": true },

@@ -2,7 +2,7 @@
 
 import { h, fill, labelled, quietly, select } from "./dom.js";
 import { resultControls } from "./results.js";
-import { change, here, set } from "./route.js";
+import { change, GROUPING, here, set } from "./route.js";
 import { METHODS } from "./say.js";
 
 /** Parameters that say what is shown rather than which cells. */
@@ -18,11 +18,9 @@ const OF_THE_VIEW = [
   "limit",
   "x",
   "colour",
-  "group_by",
-  "method",
+  "same",
+  ...GROUPING,
 ];
-/** Which correlations are shown: no filters, but as easily overlooked. */
-export const GROUPING = ["group_by", "method"];
 const OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
 const EDGES = ["01", "02", "12", "03", "13", "23"];
 const TYPED_MS = 400;
@@ -39,7 +37,7 @@ export function filtersOf(parameters) {
 export function filterForm(registry, choice, datasets, another) {
   const { parameters } = here();
 
-  function box(name, label) {
+  function box(name, label, whole = null) {
     // Each box has its own pause: the next one may be typed in before it is over.
     const typed = quietly((value) => {
       delete input.dataset.typed;
@@ -50,6 +48,7 @@ export function filterForm(registry, choice, datasets, another) {
       step: "any",
       value: parameters.get(name) ?? "",
       "data-key": name,
+      "aria-label": whole,
       on: {
         input: () => {
           input.dataset.typed = "";
@@ -90,8 +89,18 @@ export function filterForm(registry, choice, datasets, another) {
         ],
         "Search space",
       ),
-      h("div", { class: "row" }, box("min_width", "Width from"), box("max_width", "to")),
-      h("div", { class: "row" }, box("min_depth", "Depth from"), box("max_depth", "to")),
+      h(
+        "div",
+        { class: "row" },
+        box("min_width", "Width from"),
+        box("max_width", "to", "Width to"),
+      ),
+      h(
+        "div",
+        { class: "row" },
+        box("min_depth", "Depth from"),
+        box("max_depth", "to", "Depth to"),
+      ),
       choose(
         "connected",
         [

@@ -37,6 +37,7 @@ export function jobView(of) {
     },
     (problem) => {
       seen = null;
+      chart.hidden = logs.hidden = problem.status === 404;
       fill(top, h("h1", {}, `Job ${of}`), h("p", { class: "error" }, problem.message));
       top.setAttribute("aria-busy", "false");
     },

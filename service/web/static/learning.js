@@ -1,15 +1,17 @@
 // How fast a cell learns and how accurate it ends, in each training that is recorded of it.
 
 import { get } from "./api.js";
-import { count, fill, fixed, h, labelled, number, refill, select, table } from "./dom.js";
+import { count, fill, fixed, h, labelled, number, refill, select, spread, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
 import { latest } from "./latest.js";
-import { chosen, context, metricAt, trainings } from "./recorded.js";
+import { chosen, context, epochsOf, metricAt, trainings } from "./recorded.js";
 import { change, link, without } from "./route.js";
 import { measureName, metricName, ofWhat } from "./say.js";
 
 /** The epochs that are told of a curve with more than so many. */
 const EPOCHS = [1, 4, 8, 12, 25, 50, 100, 150];
+const ANOTHER =
+  "What the address asks for is not recorded of this cell: shown is what comes nearest.";
 /** The parameter with other cells to compare with. */
 const OTHERS = "with";
 
@@ -17,7 +19,7 @@ const OTHERS = "with";
 export function learningOf(of) {
   const curves = figure("/plots/curves", {
     wide: true,
-    data: curvesCall,
+    data: (given) => ["/curves", given],
   });
   const heading = h("h2", { id: "learning" }, "How fast it learns, how accurate it ends");
   const body = h("div", {});
@@ -27,7 +29,7 @@ export function learningOf(of) {
   async function update(registry, cell, parameters) {
     const signal = runs.begin();
     const choices = recordedOf(registry, cell);
-    const choice = best(registry, choices, parameters);
+    const { choice, exact } = best(registry, choices, parameters);
     if (!choice) {
       fill(
         body,
@@ -51,6 +53,7 @@ export function learningOf(of) {
     refill(
       body,
       picker(choices, choice, others),
+      !exact && h("p", { class: "hint" }, ANOTHER),
       h("div", { class: "pair" }, h("div", {}, shown), h("div", {}, tables)),
     );
     if (!curved) return;
@@ -61,14 +64,6 @@ export function learningOf(of) {
   }
 
   return { element, update, end: () => (runs.end(), curves.end()) };
-}
-
-/** The call for the curves of one cell; several cells have one each. */
-function curvesCall(given) {
-  const cells = given.filter(([name]) => name === "cell");
-  if (cells.length > 1) return null;
-  const [[, cell]] = cells;
-  return [`/cells/${encodeURIComponent(cell)}/curves`, given.filter(([name]) => name !== "cell")];
 }
 
 /** A box for other cells, whose curves are drawn beside this one's. */
@@ -95,18 +90,23 @@ function recordedOf(registry, cell) {
       (one) =>
         one.recipe === run.recipe && one.images === run.images && one.schedule === run.schedule,
     );
-    for (const { set, measure: kind, epochs, last_epoch: last } of run.recorded) {
+    for (const { set, measure: kind, at } of run.recorded) {
       const measure = training?.measures.find(
         (one) => one.set === set && one.stored_dataset === run.dataset,
       );
       if (kind !== "accuracy" || !measure) continue;
       const wanted = parametersOf({ dataset: run.dataset, training, measure });
-      const before = found.get(wanted.toString())?.own ?? { epochs: 0, last: 0 };
-      const own = { epochs: Math.max(before.epochs, epochs), last: Math.max(before.last, last) };
-      found.set(wanted.toString(), { ...chosen(registry, wanted), own });
+      const before = found.get(wanted.toString())?.at ?? [];
+      found.set(wanted.toString(), {
+        ...chosen(registry, wanted),
+        at: [...before, ...epochsOf(at)],
+      });
     }
   }
-  return [...found.values()];
+  return [...found.values()].map(({ at, ...choice }) => {
+    const epochs = [...new Set(at)].sort((a, b) => a - b);
+    return { ...choice, own: { epochs: epochs.length, last: epochs.at(-1) } };
+  });
 }
 
 function parametersOf({ dataset, training, measure }) {
@@ -114,7 +114,10 @@ function parametersOf({ dataset, training, measure }) {
   return new URLSearchParams({ dataset, recipe, images, schedule, measure: measure.measure });
 }
 
-/** The choice that the address names, as far as it goes; of several, the one with most epochs. */
+/**
+ * The choice that the address names, as far as it goes; of several, the one with most epochs. `exact`:
+ * whether it is all that the address says.
+ */
 function best(registry, choices, parameters) {
   const asks = (name, value) => !parameters.has(name) || parameters.get(name) === String(value);
   const wanted = chosen(registry, parameters);
@@ -129,9 +132,8 @@ function best(registry, choices, parameters) {
     (a, b) => b.own.epochs - a.own.epochs || b.own.last - a.own.last || place(a) - place(b),
   );
   const fits = [[dataset, training, measure], [dataset, training], [dataset], []];
-  return (
-    fits.map((tests) => most.find((one) => tests.every((test) => test(one)))).find(Boolean) ?? null
-  );
+  const found = fits.map((tests) => most.find((one) => tests.every((test) => test(one))));
+  return { choice: found.find(Boolean) ?? null, exact: Boolean(found[0]) };
 }
 
 function picker(choices, choice, others) {
@@ -168,7 +170,7 @@ function noCurve(of, choices, choice) {
           { href: link("cell", of, parametersOf(other)) },
           `It has a curve on ${other.dataset} (${other.training.recipe}).`,
         )
-      : "Train the cell below to see one.",
+      : "Import a table that has it, or train the cell below, on images that the server has.",
   );
 }
 
@@ -198,6 +200,12 @@ async function standing(cell, choice, signal) {
     ];
     const answer = await get("/ranks", call, signal);
     const { ranks } = answer.items[0];
+    const [mean] = curve.items;
+    const spreads = mean.epochs.map((epoch, place) => [
+      metricAt(choice, epoch),
+      { std: mean.std[place], seeds: mean.n_seeds[place] },
+    ]);
+    const at = (name) => new Map(spreads).get(name);
     const rows = names
       .filter((name) => ranks[name].value !== null)
       .map((name) => [
@@ -207,22 +215,23 @@ async function standing(cell, choice, signal) {
           { class: "number" },
           name.startsWith("half_life")
             ? `${number(ranks[name].value)} epochs`
-            : `${fixed(ranks[name].value)} %`,
+            : [`${fixed(ranks[name].value)} %`, spread(at(name)?.std)],
         ),
         `${number(ranks[name].rank, 1)} of ${count(ranks[name].of)}`,
+        h("td", { class: "number" }, number(at(name)?.seeds)),
       ]);
     const last = names.filter((name) => name.startsWith(choice.measure.measure)).at(-1);
     return [
       table(
         `Accuracy of ${cell.name ?? cell.id} by epoch, with its rank`,
-        ["accuracy", "value", "rank"],
+        ["accuracy", "value", "rank", "seeds"],
         rows,
       ),
       h(
         "p",
         { class: "of-what" },
         ofWhat(answer.context, last),
-        ". Ranks are among the cells of its space with a value; 1 is the best.",
+        ". Ranks are among the cells of its space with a value, early on some of them only; 1 is the best. ± is the standard deviation over seeds.",
       ),
       h("p", { class: "links" }, callLink("/ranks", call)),
     ];
@@ -245,6 +254,6 @@ function toldMetrics(choice, there) {
 
 function named(name, choice) {
   if (name.startsWith("aulc")) return `mean accuracy over the first ${choice.early} epochs (aulc)`;
-  if (name.startsWith("half_life")) return "half of the final accuracy reached after";
+  if (name.startsWith("half_life")) return "half of its rise since epoch 1 reached after";
   return metricName(name);
 }

@@ -22,7 +22,11 @@ const NO_CURVES =
 /** The view of the named cells and their adapted forms. */
 export function namedCells() {
   const ranks = figure("/plots/ranks", { level: 2, data: (given) => ["/ranks", given] });
-  const curves = figure("/plots/curves", { level: 2, wide: true });
+  const curves = figure("/plots/curves", {
+    level: 2,
+    wide: true,
+    data: (given) => ["/curves", given],
+  });
   const board = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading …"));
   const cards = h("div", { class: "cards" });
   const learning = h("div", { class: "card" }, curves.element);
@@ -118,7 +122,7 @@ function card(name) {
       "p",
       {},
       h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`),
-      ": the same operations, every node reading both inputs, as wide and shallow as its space allows",
+      ": the same operations, every node reading both inputs (nodes that nothing reads go dead)",
     ),
   );
 }

@@ -68,7 +68,7 @@ function pick(object, ...names) {
 }
 
 /** "1..12, 200" as a list of epochs. */
-function epochsOf(text) {
+export function epochsOf(text) {
   return text.split(",").flatMap((part) => {
     const [first, last = first] = part.trim().split("..").map(Number);
     return Array.from({ length: last - first + 1 }, (_, place) => first + place);

@@ -9,7 +9,7 @@ import { link } from "./route.js";
 const KINDS = {
   "random-connections": "other connections, same operations",
   "random-operations": "other operations, same connections",
-  adapted: "every node reads both inputs: the paper's adapted cell, as wide and shallow as can be",
+  adapted: "every node reads both inputs: the paper's adapted cell",
 };
 const MOST_SHOWN = 12;
 const COUNT = 10;

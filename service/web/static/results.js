@@ -77,7 +77,10 @@ export function resultControls(choice, datasets) {
       "Seed",
       select(
         [
-          ["mean", `mean over ${seeds.join(", ")}`],
+          [
+            "mean",
+            seeds.length ? `mean over those recorded of ${seeds.join(", ")}` : "mean over seeds",
+          ],
           ...seeds.map((seed) => [String(seed), String(seed)]),
         ],
         String(choice.seed),

@@ -1,5 +1,8 @@
 // Where one is: `#/cell/nb201-006111?dataset=cifar100`. A link holds the whole view.
 
+/** Parameters of which correlations are shown: no filters, but as easily overlooked. */
+export const GROUPING = ["group_by", "method"];
+
 /** The place and the parameters of this address; `of` is undefined where it can't be read. */
 export function here() {
   const [path, query = ""] = location.hash.replace(/^#/, "").split("?");

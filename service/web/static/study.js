@@ -5,6 +5,7 @@ import { count, fill, h, refill, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
 import { acting, underWay } from "./job_parts.js";
 import { live } from "./live.js";
+import { registry } from "./recorded.js";
 import { link } from "./route.js";
 import { resultsOf } from "./study_results.js";
 import { ABOUT, cells, LOOK_MS, progress } from "./study_parts.js";
@@ -19,7 +20,8 @@ export function studyView(of) {
   const said = h("p", { role: "status" });
   const pictures = h("div", {});
   const rest = h("div", {});
-  const element = h("div", { class: "main" }, top, said, pictures, rest);
+  const results = h("div", {});
+  const element = h("div", { class: "main" }, top, said, results, pictures, rest);
   const figures = new Map();
   let seen = null;
   let drawn = 0;
@@ -28,9 +30,9 @@ export function studyView(of) {
 
   const watching = live(
     async () => {
-      const study = await get(path);
+      const [study, { measures }] = await Promise.all([get(path), registry()]);
       const now = JSON.stringify([study.state, study.progress, study.parts]);
-      if (now !== seen) show(study, now);
+      if (now !== seen) show(study, measures, now);
       seen = now;
       if (!underWay(study)) watching.rest();
     },
@@ -42,10 +44,11 @@ export function studyView(of) {
     LOOK_MS,
   );
 
-  function show(study, now) {
+  function show(study, measures, now) {
     refill(top, heading(study, act), facts(study));
     top.setAttribute("aria-busy", "false");
-    refill(rest, resultsOf(study), parts(study));
+    refill(results, resultsOf(study, measures));
+    refill(rest, parts(study));
     // Pictures of many curves take seconds to draw: not at every step of each.
     if (underWay(study) && Date.now() - drawn < DRAWN_MS) return;
     drawn = Date.now();
@@ -97,7 +100,7 @@ function facts(study) {
     ["progress", progress(study)],
     ...own.map(([name, value]) => [
       name,
-      Array.isArray(value) ? value.join(", ") || "none" : String(value),
+      Array.isArray(value) ? value.join(", ") || "none" : String(value ?? "–"),
     ]),
   ];
   const files = ["csv", "parquet"].map((form) =>

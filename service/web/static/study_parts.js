@@ -13,7 +13,7 @@ export const ABOUT = {
   smoothness: "The largest eigenvalues of the loss, by block",
   variants: "Cells against randomly wired variants of them",
   "lr-robustness": "Cells trained at several learning rates",
-  generalisation: "Cells against their adapted forms, as wide and shallow as can be",
+  generalisation: "Cells against their adapted forms, in which every node reads both inputs",
 };
 
 /** Its cells by name, as far as they have one. */

@@ -3,53 +3,123 @@
 import { h, signed, table } from "./dom.js";
 import { link } from "./route.js";
 
-/** The section of a study's page; null as long as there is nothing to tell. */
-export function resultsOf(study) {
+const SHAPE = ["width", "depth"];
+
+/** Measures that studies alone have; those of curves are in the answer of GET /columns. */
+const MEANINGS = {
+  accuracy: "accuracy after this epoch",
+  variance: "variance of the gradient between mini-batches, after this epoch (0: before training)",
+  plane_mean: "the gradient's variance, averaged over the plane around the trained weights",
+  centre: "loss at the trained weights",
+  mean_curvature: "mean of the loss's two curvatures at the trained weights, in the plane",
+  convex_share: "share of the plane's inner points where the loss is convex",
+  area_below: "share of the plane with a loss below the centre's plus 1 nat",
+  network: "largest eigenvalue of the whole network's Hessian, after this epoch",
+};
+
+/**
+ * The section of a study's page; null as long as there is nothing to tell. `measures` are those of GET
+ * /columns.
+ */
+export function resultsOf(study, measures) {
   const { results } = study;
   const found = Array.isArray(results) ? results : [results];
   const pairs = found.filter((one) => one.verdict !== undefined);
+  const correlations = found.flatMap((one) =>
+    (one.correlations ?? []).map((item) => ({ ...item, rate: one.learning_rate })),
+  );
+  if (!pairs.length && !correlations.length) return null;
   const names = new Map(study.parts.map((part) => [part.cell, part.name ?? part.cell]));
-  const rows = pairs.length
-    ? pairs.map((one) => difference(one, names))
-    : found.flatMap(correlations);
-  if (!rows.length) return null;
-  const head = pairs.length
-    ? ["original", "adapted − original (points)", "n", "says"]
-    : ["cells of", "learning rate", "against", "correlation with", "ρ", "n"];
-  const about = pairs.length
-    ? "Differences of final accuracy, with 95 % t intervals."
-    : "Spearman's ρ over the study's cells with its 95 % interval; where that holds zero, the study can't tell.";
   return h(
     "section",
     { class: "card", "aria-labelledby": "found" },
     h("h2", { id: "found" }, "What it found"),
-    h("p", { class: "of-what" }, about),
-    table("What the study found", head, rows),
+    pairs.length ? differences(pairs, names) : coefficients(correlations, measures),
   );
 }
 
-function difference(one, names) {
-  const name =
-    one.original === "all"
-      ? "all together"
-      : h("a", { href: link("cell", one.original) }, names.get(one.original));
-  return [
-    h("th", { scope: "row" }, name),
+function differences(pairs, names) {
+  const rows = pairs.map((one) => [
+    h(
+      "th",
+      { scope: "row" },
+      one.original === "all"
+        ? "all together"
+        : h("a", { href: link("cell", one.original) }, names.get(one.original)),
+    ),
     estimate(one.mean, one.ci, one.reasons?.mean),
     String(one.n),
     one.verdict,
+  ]);
+  return [
+    h(
+      "p",
+      { class: "of-what" },
+      "Differences of final accuracy, with 95 % t intervals over pairs of one data set and seed; bold where zero is outside.",
+    ),
+    table("What the study found", ["original", "adapted − original (points)", "n", "says"], rows),
   ];
 }
 
-function correlations(one) {
-  return (one.correlations ?? []).map((item) => [
-    item.space,
-    one.learning_rate === undefined ? "–" : String(one.learning_rate),
-    h("th", { scope: "row" }, item.y),
-    item.x,
-    estimate(item.coefficient, item.ci, item.reason),
-    String(item.n),
+function coefficients(items, measures) {
+  const rows = new Map();
+  for (const item of items) {
+    const key = JSON.stringify([item.space, item.rate, item.y]);
+    rows.set(key, { ...(rows.get(key) ?? item), [item.x]: item });
+  }
+  const rates = items.some((item) => item.rate !== undefined);
+  const lines = [...rows.values()].map((row) => [
+    h("th", { scope: "row" }, row.y),
+    row.space,
+    ...(rates ? [String(row.rate)] : []),
+    ...SHAPE.map((x) => estimate(row[x].coefficient, row[x].ci, row[x].reason)),
+    String(row.n),
   ]);
+  const intervals = items.filter((item) => item.ci).length;
+  return [
+    h(
+      "p",
+      { class: "of-what" },
+      "Spearman's ρ over the study's cells, with its 95 % interval; bold where zero is outside, else the study can't tell. ",
+      `Were there nothing to find, about one in twenty of these ${intervals} would be bold all the same.`,
+    ),
+    h(
+      "div",
+      { class: "long" },
+      table(
+        "What the study found",
+        [
+          "measure",
+          "cells of",
+          ...(rates ? ["learning rate"] : []),
+          "with width",
+          "with depth",
+          "n (cells)",
+        ],
+        lines,
+      ),
+    ),
+    meanings(items, measures),
+  ];
+}
+
+function meanings(items, measures) {
+  const known = {
+    ...Object.fromEntries(measures.map((one) => [one.name, one.meaning])),
+    ...MEANINGS,
+  };
+  // "aulc@6" is aulc, "epochs_to_60" is epochs_to.
+  const names = new Set(items.map((item) => item.y.replace(/@.*$/, "").replace(/_[\d.]+$/, "")));
+  return h(
+    "details",
+    { class: "notes", "data-key": "measures" },
+    h("summary", {}, "What the measures mean"),
+    h(
+      "dl",
+      {},
+      [...names].map((name) => [h("dt", {}, name), h("dd", {}, known[name] ?? "")]),
+    ),
+  );
 }
 
 function estimate(value, ends, reason) {

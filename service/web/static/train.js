@@ -55,6 +55,7 @@ export async function trainForm(cell = null, ended = () => null) {
   async function submit(event) {
     event.preventDefault();
     button.disabled = true;
+    fill(outcome);
     const names = cell
       ? [cell.runs.length ? cell.id : cell.arch]
       : cells.value
@@ -113,7 +114,7 @@ export async function trainForm(cell = null, ended = () => null) {
             h("summary", {}, `${many(absent.length, "data set")} not on the server`),
             h(
               "dl",
-              {},
+              { class: "absent" },
               absent.map((one) => [h("dt", {}, one.title), h("dd", {}, one.how_to_get)]),
             ),
           )
