@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import altair as alt
+import numpy as np
 
 from analysis.cells import cell_name
 from service.plots import words
@@ -20,39 +22,51 @@ from service.plots.captions import (
     spaces,
 )
 from service.plots.coefficients import interval, signed
+from service.plots.labels import FONT_SIZE, FloatArray, Frame, boxes, left_out, placed
 from service.plots.scales import Ends, percents
-from service.plots.themes import INK, PAPER
+from service.plots.themes import PAPER, SOFT
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
 
 _WIDTH, _HEIGHT = 360, 280
 _MOST_TICKS = 10
+_MOST_NAMES = 24
+_POINT = 10
+"""Pixels of a point, its margin included."""
+
 _ROLES = ["random-connections", "original", "random-operations", "adapted"]
 """In the order of the colours."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Cells of one space at one learning rate."""
+
+    rate: Mapping[str, Any]
+    space: str
+    points: Rows
+
+    @property
+    def ends(self) -> Ends:
+        """Of the axis of accuracy."""
+        return percents(point[end] for point in self.points for end in ("low", "high"))
+
+
 def shapes(document: Document) -> Drawn:
     """Width and depth of cells against their mean accuracy over the first epochs (aulc)."""
-    found = []
-    for rate in document["results"]:
-        measure = f"aulc@{rate['epoch']}"
-        for space in spaces(rate["cells"]):
-            cells = [row for row in rate["cells"] if row["space"] == space]
-            points = [point for row in cells if (point := _point(row, measure)) is not None]
-            if points:
-                found.append((rate, space, measure, points))
+    found = [
+        _Compared(rate, space, points)
+        for rate in document["results"]
+        for space in spaces(rate["cells"])
+        if (points := _points(rate, space))
+    ]
     if not found:
         raise NothingToShowError(
             "no connected cell has a finished training with accuracies of the first epochs yet"
         )
-    ends = percents(
-        point[end] for *_, points in found for point in points for end in ("low", "high")
-    )
-    panels = [
-        _shape(points, space, x, _against(rate, space, x, measure), ends)
-        for rate, space, measure, points in found[: MOST_PANELS // 2]
-        for x in ("width", "depth")
-    ]
+    shown = found[: MOST_PANELS // 2]
+    data: dict[str, Rows] = {}
+    panels = [_shape(one, x, data) for one in shown for x in ("width", "depth")]
     epochs = sorted({rate["epoch"] for rate in document["results"]})
     first = " or ".join(f"{epoch}" for epoch in epochs)
     notes = [
@@ -61,7 +75,11 @@ def shapes(document: Document) -> Drawn:
         "Spearman's ρ with its 95 % interval",
         *first_of(len(panels), 2 * len(found), "panels"),
     ]
-    return Drawn(alt.concat(*panels, columns=2), "Shape of cells and speed of learning", notes)
+    if len({one.ends for one in shown}) > 1:
+        notes.append("each row of panels has an axis of accuracy of its own")
+    notes += left_out(data)
+    chart = alt.concat(*panels, columns=2)
+    return Drawn(chart, "Shape of cells and speed of learning", notes, data)
 
 
 def pairs(document: Document) -> Drawn:
@@ -97,6 +115,12 @@ def pairs(document: Document) -> Drawn:
     return Drawn(chart, "Adapted cells against their originals", notes)
 
 
+def _points(rate: Mapping[str, Any], space: str) -> Rows:
+    measure = f"aulc@{rate['epoch']}"
+    cells = (row for row in rate["cells"] if row["space"] == space)
+    return [point for row in cells if (point := _point(row, measure)) is not None]
+
+
 def _point(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
     found = row["measures"][measure]
     if found["mean"] is None or row["width"] is None:
@@ -113,8 +137,9 @@ def _point(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
     }
 
 
-def _against(rate: Mapping[str, Any], space: str, x: str, measure: str) -> alt.TitleParams:
+def _against(rate: Mapping[str, Any], space: str, x: str) -> alt.TitleParams:
     """What a panel shows, and the correlation that the study found within the space."""
+    measure = f"aulc@{rate['epoch']}"
     found = next(
         one
         for one in rate["correlations"]
@@ -129,13 +154,23 @@ def _against(rate: Mapping[str, Any], space: str, x: str, measure: str) -> alt.T
     )
 
 
-def _shape(points: Rows, space: str, x: str, title: alt.TitleParams, ends: Ends) -> Layers:
-    roles = list(dict.fromkeys(point["role"] for point in points))
-    found = sorted({point[x] for point in points})
+def _shape(one: _Compared, x: str, data: dict[str, Rows]) -> Layers:
+    """A panel, whose rows are added to the data."""
+    roles = list(dict.fromkeys(point["role"] for point in one.points))
+    found = sorted({point[x] for point in one.points})
+    frame = Frame(_WIDTH, _HEIGHT, (found[0] - 0.5, found[-1] + 0.5), one.ends)
+    rows = _beside(one.points, x)
+    points, names = (f"{what} {len(data) // 2 + 1}" for what in ("points", "names"))
+    data |= {points: rows, names: _named(rows, frame)}
     axis = alt.Axis(values=found, format=".3~g") if len(found) <= _MOST_TICKS else alt.Axis()
-    room = alt.Scale(domain=[found[0] - 0.5, found[-1] + 0.5], nice=False, zero=False)
-    base = alt.Chart(alt.InlineData(values=_beside(points, x))).encode(
-        x=alt.X("x:Q", title=words.axis(x, {"space": space}), scale=room, axis=axis),
+    room = alt.Scale(domain=list(frame.x), nice=False, zero=False)
+    across = alt.X("x:Q", title=words.axis(x, {"space": one.space}), scale=room, axis=axis)
+    y: dict[str, Any] = {
+        "title": "aulc (percent)",
+        "scale": alt.Scale(domain=list(frame.y), nice=False),
+    }
+    base = alt.Chart(alt.NamedData(points)).encode(
+        x=across,
         color=alt.Color(
             "role:N",
             scale=alt.Scale(domain=_ROLES),
@@ -153,23 +188,43 @@ def _shape(points: Rows, space: str, x: str, title: alt.TitleParams, ends: Ends)
             alt.Tooltip("high:Q", title="+ 1 standard deviation", format=".2f"),
         ],
     )
-    y: dict[str, Any] = {
-        "title": "aulc (percent)",
-        "scale": alt.Scale(domain=list(ends), nice=False),
-    }
-    originals = base.transform_filter("datum.role === 'original'")
-    name = originals.encode(y=alt.Y("mean:Q", **y), text="name:N", color=alt.value(INK))
+    named = alt.Chart(alt.NamedData(names))
+    text = named.encode(x=across, y=alt.Y("y:Q", **y), text="name:N")
+    written: dict[str, Any] = {"align": alt.ExprRef("datum.align"), "fontSize": FONT_SIZE}
     return alt.layer(
         base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
+        named.transform_filter("datum.led")
+        .mark_rule(color=SOFT, strokeWidth=0.8)
+        .encode(x=across, y=alt.Y("y:Q", **y), x2="of_x:Q", y2="of_y:Q"),
         base.transform_filter("datum.role !== 'original'")
         .mark_point(filled=True, size=45, opacity=0.8)
         .encode(y=alt.Y("mean:Q", **y)),
-        name.mark_text(
-            align="left", dx=9, fontSize=11, stroke=PAPER, strokeWidth=3, strokeJoin="round"
-        ),
-        name.mark_text(align="left", dx=9, fontSize=11),
-        originals.mark_point(filled=True, size=90, opacity=1).encode(y=alt.Y("mean:Q", **y)),
-    ).properties(width=_WIDTH, height=_HEIGHT, title=title)
+        text.mark_text(**written, stroke=PAPER, strokeWidth=3, strokeJoin="round"),
+        text.mark_text(**written),
+        base.transform_filter("datum.role === 'original'")
+        .mark_point(filled=True, size=90, opacity=1)
+        .encode(y=alt.Y("mean:Q", **y)),
+    ).properties(width=_WIDTH, height=_HEIGHT, title=_against(one.rate, one.space, x))
+
+
+def _named(points: Rows, frame: Frame) -> Rows:
+    """The names of originals beside their points; those without room are left out."""
+    originals = [point for point in points if point["role"] == "original"][:_MOST_NAMES]
+    names = [point["name"] for point in originals]
+    at, low, high = (_at(points, end, frame) for end in ("mean", "low", "high"))
+    marks = np.vstack([boxes(at, _POINT, _POINT), np.hstack([high - 1, low + 1])])
+    rows: Rows = []
+    places = placed(names, _at(originals, "mean", frame), marks, frame)
+    for point, place in zip(originals, places, strict=True):
+        if place is not None:
+            x, y = frame.values(np.array([place.x, place.y])).tolist()
+            row = {"name": point["name"], "x": x, "y": y, "align": place.align, "led": place.led}
+            rows.append({**row, "of_x": point["x"], "of_y": point["mean"]})
+    return rows
+
+
+def _at(points: Rows, y: str, frame: Frame) -> FloatArray:
+    return frame.pixels(np.array([[point["x"], point[y]] for point in points]).reshape(-1, 2))
 
 
 def _beside(points: Rows, x: str) -> Rows:

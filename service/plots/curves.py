@@ -17,16 +17,19 @@ from service.plots.captions import (
     first_of,
     spaces,
 )
+from service.plots.labels import FONT_SIZE, LINE, left_out, spread
 from service.plots.scales import Ends, apart, epoch_axis, percents
-from service.plots.themes import FAINT
+from service.plots.themes import FAINT, SOFT
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
 
 MOST_POINTS = 30_000
 _WIDTH, _HEIGHT = 360, 280
 _COLUMNS = 2
-_APART = 0.05
-"""Of the height: how far names at the ends of lines stand apart at least."""
+_LEADER = 22
+"""Pixels from the frame to the names of lines."""
+
+_MOST_NAMES = _HEIGHT // LINE
 
 
 def curves(document: Document) -> Drawn:
@@ -49,7 +52,8 @@ def curves(document: Document) -> Drawn:
     widths = [row["width"] for row in cells if row["width"] is not None]
     span = (min(widths), max(widths)) if widths else (0.0, 0.0)
     ends = percents(accuracies)
-    panels = [_curves(name, rows, step, most, span, ends) for name, rows in shown]
+    data: dict[str, Rows] = {}
+    panels = [_curves(name, rows, step, most, span, ends, data) for name, rows in shown]
     sets = " and ".join(sorted({SETS[rate["set"]] for rate in results if rate["set"] is not None}))
     notes = [f"accuracy on {sets}, a line a training"]
     if kinds:
@@ -58,11 +62,11 @@ def curves(document: Document) -> Drawn:
         notes[0] += "; grey: disconnected cells"
     if len(spaces(cells)) > 1:
         notes[0] += "; widths of different spaces are not in one unit"
-    notes += first_of(len(shown), len(groups), "panels")
+    notes += [*first_of(len(shown), len(groups), "panels"), *left_out(data)]
     if step > 1:
         notes.append(f"one epoch in {step} is drawn")
     chart = alt.concat(*panels, columns=len(kinds) or _COLUMNS)
-    return Drawn(chart, "Validation accuracy by epoch", notes)
+    return Drawn(chart, "Validation accuracy by epoch", notes, data)
 
 
 def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Rows]]:
@@ -86,39 +90,28 @@ def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Ro
     ]
 
 
-def _curves(name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: Ends) -> Layers:
-    points: Rows = []
-    named: Rows = []
-    for row in rows:
-        original = row["role"] == "original"
-        for curve in row["curves"]:
-            last = len(curve["accuracy"])
-            line = [
-                {
-                    "line": f"{row['role']} {row['cell']} {curve['seed']}",
-                    "epoch": epoch,
-                    "accuracy": accuracy,
-                    "width": row["width"],
-                    "role": row["role"],
-                    "name": cell_name(row["cell"]),
-                    "seed": curve["seed"],
-                }
-                for epoch, accuracy in enumerate(curve["accuracy"], 1)
-                if accuracy is not None and (epoch in (1, last) or epoch % step == 0)
-            ]
-            points += [{**point, "alone": len(line) == 1} for point in line]
-            if original and line and curve is row["curves"][0]:
-                named.append(line[-1])
+def _curves(
+    name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: Ends, data: dict[str, Rows]
+) -> Layers:
+    """A panel, whose rows are added to the data."""
+    lines = [line for row in rows for line in _lines(row, step)]
+    originals = [line[-1] for line in lines if line[-1]["role"] == "original"]
+    first = {end["name"]: end for end in reversed(originals)}
+    points, names = (f"{what} {len(data) // 2 + 1}" for what in ("points", "names"))
+    data[points] = [{**point, "alone": len(line) == 1} for line in lines for point in line]
+    data[names] = _named(list(first.values()), ends)
     x = alt.X(
         "epoch:Q",
         title="epoch",
         scale=alt.Scale(domain=[1, max(epochs, 2)], nice=False),
         axis=epoch_axis(range(1, epochs + 1)),
     )
-    y = alt.Y(
-        "accuracy:Q", title="accuracy (percent)", scale=alt.Scale(domain=list(ends), nice=False)
-    )
-    base = alt.Chart(alt.InlineData(values=points)).encode(
+    scale: dict[str, Any] = {
+        "title": "accuracy (percent)",
+        "scale": alt.Scale(domain=list(ends), nice=False),
+    }
+    y = alt.Y("accuracy:Q", **scale)
+    base = alt.Chart(alt.NamedData(points)).encode(
         x=x,
         y=y,
         detail="line:N",
@@ -142,14 +135,40 @@ def _curves(name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: End
         ),
         base.transform_filter("datum.alone").mark_point(filled=True, size=30, invalid="show"),
     ]
-    if named:
-        names = alt.Chart(alt.InlineData(values=_spread(named, ends)))
-        layers.append(
-            names.mark_text(align="left", dx=5, fontSize=11).encode(x=x, y=y, text="name:N")
-        )
+    if data[names]:
+        named = alt.Chart(alt.NamedData(names))
+        layers += [
+            named.mark_rule(color=SOFT, strokeWidth=0.8).encode(
+                x=x, x2=alt.value(_WIDTH + _LEADER), y=y, y2="at:Q"
+            ),
+            named.mark_text(align="left", dx=3, fontSize=FONT_SIZE).encode(
+                x=alt.value(_WIDTH + _LEADER), y=alt.Y("at:Q", **scale), text="name:N"
+            ),
+        ]
     return alt.layer(*layers).properties(
         width=_WIDTH, height=_HEIGHT, title=alt.TitleParams(name, subtitle=_ended(rows))
     )
+
+
+def _lines(row: Mapping[str, Any], step: int) -> list[Rows]:
+    """The points of a cell's trainings, those of each in their order."""
+    lines = [
+        [
+            {
+                "line": f"{row['role']} {row['cell']} {curve['seed']}",
+                "epoch": epoch,
+                "accuracy": accuracy,
+                "width": row["width"],
+                "role": row["role"],
+                "name": cell_name(row["cell"]),
+                "seed": curve["seed"],
+            }
+            for epoch, accuracy in enumerate(curve["accuracy"], 1)
+            if accuracy is not None and (epoch in (1, len(curve["accuracy"])) or epoch % step == 0)
+        ]
+        for curve in row["curves"]
+    ]
+    return [line for line in lines if line]
 
 
 def _ended(rows: Rows) -> str:
@@ -173,11 +192,15 @@ def _by_width(span: Ends) -> alt.Color:
     )
 
 
-def _spread(named: Rows, ends: Ends) -> Rows:
-    """Names at the ends of lines, moved down where they would lie on one another."""
-    ordered = sorted(named, key=lambda end: end["accuracy"], reverse=True)
-    values = [end["accuracy"] for end in ordered]
-    apart = (ends[1] - ends[0]) * _APART
-    for place in range(1, len(values)):
-        values[place] = min(values[place], values[place - 1] - apart)
-    return [{**end, "accuracy": value} for end, value in zip(ordered, values, strict=True)]
+def _named(ends: Rows, scale: Ends) -> Rows:
+    """Names for ends of lines, ``at`` accuracies as far apart as writing needs; some of many."""
+    low, high = scale
+    unit = (high - low) / _HEIGHT
+    ordered = sorted(ends, key=lambda end: end["accuracy"], reverse=True)
+    shown = ordered[:: max(1, -(-len(ordered) // _MOST_NAMES))]
+    places = [(high - end["accuracy"]) / unit for end in shown]
+    written = spread(places, LINE, (LINE / 2, _HEIGHT - LINE / 2))
+    return [
+        {key: end[key] for key in ("name", "epoch", "accuracy")} | {"at": high - place * unit}
+        for end, place in zip(shown, written, strict=True)
+    ]

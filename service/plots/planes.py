@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import altair as alt
 import numpy as np
@@ -12,11 +12,13 @@ from service.plots.captions import (
     Document,
     Drawn,
     Layers,
+    Rows,
     first_of,
     shape,
     training_name,
 )
-from service.plots.grids import TOP, Grid, Span, lines, span
+from service.plots.grids import TOP, FloatArray, Grid, Span, lines, span
+from service.plots.labels import Frame, boxes, meet, size
 from service.plots.themes import BESIDE, NO_VALUE, ON_SURFACE, SURFACE
 from service.plots.views import NothingToShowError
 from service.plots.words import SETS
@@ -26,8 +28,11 @@ COLUMNS = 3
 SIDE = 260
 """Pixels a side of a panel."""
 
-_CLEAR = 0.12
-"""Of half a side: how close to the centre, which is marked, no label stands."""
+_FONT_SIZE = 10
+"""Of labels on lines."""
+
+_CENTRE_SIDE, _CLEAR = 20, 4
+"""Pixels that labels leave free: about the centre, which is marked, and between one another."""
 
 _OVERLAP = 0.003
 """Of the side, of tiles: closes the hairlines that antialiasing leaves between them."""
@@ -40,9 +45,8 @@ _CENTRE = "×: the trained weights"
 def loss_contours(document: Document) -> Drawn:
     """Tiles coloured by loss with contour lines, a panel a training."""
     grids = landscapes(document)
-    panels, notes = _contours(grids, "loss (nats)")
     told = f"{of_loss(document)}; {_CENTRE}"
-    return Drawn(panels, "Loss around trained weights", [told, *notes])
+    return _contours(grids, "loss (nats)", "Loss around trained weights", told)
 
 
 def variance_contours(document: Document) -> Drawn:
@@ -64,15 +68,13 @@ def variance_contours(document: Document) -> Drawn:
         raise NothingToShowError(
             f"no plane is complete yet: at most {done} of its {side} rows are measured"
         )
-    panels, notes = _contours(grids, "variance")
     found = next(row["set"] for row in rows if row["set"] is not None)
     told = (
         f"E|g − E g|² over {settings['batches']} batches of {settings['batch']} {SETS[found]}, "
         f"batch normalisation by {settings['statistics']} statistics, along two filter-normalised "
         f"random directions, after the last epoch; {_CENTRE}"
     )
-    title = "Gradient variance around trained weights"
-    return Drawn(panels, title, [told, *notes])
+    return _contours(grids, "variance", "Gradient variance around trained weights", told)
 
 
 def landscapes(document: Document) -> list[Grid]:
@@ -149,69 +151,79 @@ def fill_of(scale: Span, quantity: str) -> alt.Fill:
             title=quantity,
             gradientLength=200,
             values=scale.levels(),
-            format=".3~g",
+            format=".4~g",
         ),
     )
 
 
-def _contours(grids: list[Grid], quantity: str) -> tuple[alt.ConcatChart, list[str]]:
+def _contours(grids: list[Grid], quantity: str, title: str, told: str) -> Drawn:
     scale = common_scale(grids)
     shown = grids[:MOST_PANELS]
     most = int((_MOST_TILES / len(shown)) ** 0.5)
-    panels = [_contour(grid.thinned(most), scale, quantity) for grid in shown]
-    chart = alt.concat(*panels, columns=COLUMNS).resolve_scale(fill="shared")
-    return chart, about(grids, scale, most)
-
-
-def _contour(grid: Grid, scale: Span, quantity: str) -> Layers:
-    edges = _edges(grid)
-    overlap = _OVERLAP * (edges[-1] - edges[0])
-    tiles = [
-        {
-            "x": edges[column],
-            "x2": edges[column + 1] + overlap,
-            "y": edges[row],
-            "y2": edges[row + 1] + overlap,
-            "value": max(float(value), scale.low) if np.isfinite(value) else None,
-        }
-        for (row, column), value in np.ndenumerate(grid.values)
+    data: dict[str, Rows] = {"centre": [{"x": 0, "y": 0}]}
+    panels = [
+        _contour(number, grid.thinned(most), scale, quantity, data)
+        for number, grid in enumerate(shown, 1)
     ]
-    drawn, labels = _lines(grid, scale)
+    shared = alt.Resolve(scale=alt.ScaleResolveMap(fill="shared"))
+    chart = alt.concat(*panels, columns=COLUMNS, resolve=shared)
+    return Drawn(chart, title, [told, *about(grids, scale, most)], data)
+
+
+def _contour(number: int, grid: Grid, scale: Span, quantity: str, data: dict[str, Rows]) -> Layers:
+    """A panel, whose rows are added to the data."""
+    edges = _edges(grid)
+    tiles, drawn, labels = (f"{what} {number}" for what in ("tiles", "lines", "labels"))
+    found = list(lines(grid, scale.levels()))
+    data[tiles] = _tiles(grid, edges, scale)
+    data[drawn] = [
+        {"line": line, "order": order, "x": x, "y": y}
+        for line, (_, points) in enumerate(found)
+        for order, (x, y) in enumerate(points.tolist())
+    ]
+    data[labels] = _labels(found, Frame(SIDE, SIDE, *[(edges[0], edges[-1])] * 2))
     ends = alt.Scale(domain=[edges[0], edges[-1]], nice=False, zero=False)
     reach = float(grid.axis[-1])
     ticks = alt.Axis(grid=False, values=[-reach, -reach / 2, 0, reach / 2, reach], format=".3~g")
     x = alt.X("x:Q", title=_ALPHA, scale=ends, axis=ticks)
     y = alt.Y("y:Q", title=_BETA, scale=ends, axis=ticks)
-    rects = alt.Chart(alt.InlineData(values=tiles)).encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
-    finite = rects.transform_filter("datum.value !== null").mark_rect(clip=True, aria=False)
+    rects = alt.Chart(alt.NamedData(tiles)).encode(x=x, x2="x2:Q", y=y, y2="y2:Q")
+    finite = rects.transform_filter("datum.value !== null").mark_rect(aria=False)
     finite = finite.encode(
         fill=fill_of(scale, quantity),
         tooltip=alt.Tooltip("value:Q", title=quantity, format=".4~g"),
     )
-    absent = rects.transform_filter("datum.value === null").mark_rect(
-        color=NO_VALUE, clip=True, aria=False
-    )
+    absent = rects.transform_filter("datum.value === null").mark_rect(color=NO_VALUE, aria=False)
     contours = (
-        alt.Chart(alt.InlineData(values=drawn))
-        .mark_line(color=ON_SURFACE, strokeWidth=1, clip=True)
+        alt.Chart(alt.NamedData(drawn))
+        .mark_line(color=ON_SURFACE, strokeWidth=1)
         .encode(x=x, y=y, detail="line:N", order="order:Q")
     )
-    text = alt.Chart(alt.InlineData(values=labels)).encode(x=x, y=y, text="text:N")
-    halo = text.mark_text(
-        fontSize=10, stroke=ON_SURFACE, strokeWidth=3, strokeJoin="round", clip=True
+    text = alt.Chart(alt.NamedData(labels)).encode(x=x, y=y, text="text:N")
+    halo = text.mark_text(fontSize=_FONT_SIZE, stroke=ON_SURFACE, strokeWidth=3, strokeJoin="round")
+    written = text.mark_text(fontSize=_FONT_SIZE, color=BESIDE)
+    cross = alt.Chart(alt.NamedData("centre")).encode(x=x, y=y)
+    around, centre = (
+        cross.mark_point(shape="cross", angle=45, size=size, filled=True, color=color)
+        for size, color in ((160, ON_SURFACE), (70, BESIDE))
     )
-    written = text.mark_text(fontSize=10, color=BESIDE, clip=True)
-    centre = (
-        alt.Chart(alt.InlineData(values=[{"x": 0, "y": 0}]))
-        .mark_point(shape="cross", angle=45, size=70, filled=True, color=BESIDE)
-        .encode(x=x, y=y)
-    )
-    halo_of_centre = centre.mark_point(
-        shape="cross", angle=45, size=160, filled=True, color=ON_SURFACE
-    )
-    return alt.layer(finite, absent, contours, halo, written, halo_of_centre, centre).properties(
-        width=SIDE, height=SIDE, title=heading(grid)
-    )
+    layers = (finite, absent, contours, halo, written, around, centre)
+    return alt.layer(*layers, width=SIDE, height=SIDE, title=heading(grid))
+
+
+def _tiles(grid: Grid, edges: list[float], scale: Span) -> Rows:
+    overlap = _OVERLAP * (edges[-1] - edges[0])
+    far = [min(edge + overlap, edges[-1]) for edge in edges]
+    return [
+        {
+            "x": edges[column],
+            "x2": far[column + 1],
+            "y": edges[row],
+            "y2": far[row + 1],
+            "value": max(float(value), scale.low) if np.isfinite(value) else None,
+        }
+        for (row, column), value in np.ndenumerate(grid.values)
+    ]
 
 
 def heading(grid: Grid) -> alt.TitleParams:
@@ -228,23 +240,29 @@ def _edges(grid: Grid) -> list[float]:
     return [float(edge) for edge in (grid.axis[0] - half, *between, grid.axis[-1] + half)]
 
 
-def _lines(grid: Grid, scale: Span) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Points of the contour lines, and a label on the longest line of each level."""
-    drawn: list[dict[str, Any]] = []
-    longest: dict[float, tuple[float, Any]] = {}
-    for number, (level, points) in enumerate(lines(grid, scale.levels())):
-        drawn += [
-            {"line": number, "order": order, "x": float(x), "y": float(y)}
-            for order, (x, y) in enumerate(points)
-        ]
-        length = float(np.hypot(*np.diff(points, axis=0).T).sum())
-        longest[level] = max(
-            longest.get(level, (0.0, points)), (length, points), key=lambda p: p[0]
-        )
-    # By turns at different places along the lines, so that labels of nested ones don't collide.
-    labels = []
-    for place, (level, (_, points)) in enumerate(sorted(longest.items())):
-        x, y = points[int(len(points) * (0.15, 0.65, 0.4, 0.9)[place % 4])]
-        if max(abs(x), abs(y)) > _CLEAR * grid.axis[-1]:
-            labels.append({"x": float(x), "y": float(y), "text": f"{level:g}"})
-    return drawn, labels
+def _labels(found: list[tuple[float, FloatArray]], frame: Frame) -> Rows:
+    """A label on a line of each level, off the others; none where there is no room."""
+    taken = boxes(frame.pixels(np.zeros((1, 2))), _CENTRE_SIDE, _CENTRE_SIDE)
+    labels: Rows = []
+    for turn, level in enumerate(dict.fromkeys(level for level, _ in found)):
+        here = sorted((points for at, points in found if at == level), key=len, reverse=True)
+        # By turns at different places along the lines, so that labels of nested ones stand apart.
+        here[0] = np.roll(here[0], -int(len(here[0]) * (0.15, 0.65, 0.4, 0.9)[turn % 4]), axis=0)
+        points = np.vstack(here)
+        text = short(level)
+        width, height = size(text, _FONT_SIZE)
+        places = boxes(frame.pixels(points), width + _CLEAR, height)
+        free = np.flatnonzero(frame.holds(places) & ~meet(places, taken).any(1))
+        if len(free):
+            others = [boxes(frame.pixels(line), 1, 1) for at, line in found if at != level]
+            hidden = meet(places[free], np.vstack([taken, *others])).sum(1)
+            best = free[np.argmin(hidden)]
+            x, y = points[best].tolist()
+            labels.append({"x": x, "y": y, "text": text})
+            taken = np.vstack([taken, places[best]])
+    return labels
+
+
+def short(value: float) -> str:
+    """A level in few characters: 1000, but 2e+4."""
+    return re.sub(r"e([+-])0", r"e\1", f"{value:.4g}")
