@@ -14,7 +14,7 @@ from data.catalogue import Catalogue, Curve, Recorded
 from data.curve_rows import CurveReader
 from data.frame import Frame
 from data.progress import Report, silent
-from data.store import Store, first_row
+from data.store import Store, StoreError, first_row
 from data.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Library:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._lock = Lock()
-        self._snapshot = Snapshot(store)
+        self._snapshot: Snapshot | None = Snapshot(store)
 
     @classmethod
     def open(cls, home: Path, *, memory_limit: str = "256MB") -> Library:
@@ -132,7 +132,13 @@ class Library:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The last committed state."""
+        """The last committed state.
+
+        Raises:
+            StoreError: the library is closed.
+        """
+        if self._snapshot is None:
+            raise StoreError("the library is closed")
         return self._snapshot
 
     def import_source(self, source: Source, report: Report = silent) -> Outcome:
@@ -151,7 +157,7 @@ class Library:
 
         # No run comes or goes meanwhile; readers of jobs and studies see new ones as they are.
         with self._lock:
-            return study_transfer.import_studies(self.store, self._snapshot, path, check)
+            return study_transfer.import_studies(self.store, self.snapshot, path, check)
 
     def add_run(self, run: Run, *, source: Description, job: int | None = None) -> str:
         """Add one training that was done here, and show the new state; returns the run's public id.
@@ -212,5 +218,8 @@ class Library:
         return outcomes
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database, and of what was read of it: whoever still knows the library keeps
+        nothing of that in memory.
+        """
         self.store.close()
+        self._snapshot = None

@@ -89,6 +89,8 @@ class Metric:
             name = f"half_life_of{self.schedule}"
         elif self.final:
             name = f"{self.measure}@final"
+        elif self.epoch is None:
+            name = self.measure
         else:
             name = f"{self.measure}@{self.epoch}of{self.schedule}"
         return name if self.aspect == "value" else f"{name}:{self.aspect}"

@@ -98,8 +98,7 @@ class Reading(Calls):
         888 [200] 86.02
         999 [200] 86.07
         """
-        cells = cell if isinstance(cell, str | int) else list(cell)
-        asked = {"cell": cells, "metric": metric, "schedule": schedule, "seed": seed, **context}
+        asked = {"cell": cell, "metric": metric, "schedule": schedule, "seed": seed, **context}
         return Table(self, "/curves", pairs(asked))
 
     def runs(self, *, limit: Value = None, **filters: Value) -> Table[Run]:

@@ -34,6 +34,12 @@ _EXAMPLE = re.compile(
     r"```json\n(?P<answer>.*?)```",
     re.DOTALL,
 )
+
+
+class _ForeignError(RuntimeError):
+    """What answers isn't Cellwise."""
+
+
 VOLATILE = frozenset({"imported_at", "version"})
 """Fields that differ from one server to the next."""
 
@@ -125,6 +131,8 @@ def main() -> None:
             wrong = [_wrong(file, http, url, write=arguments.write) for file in arguments.files]
     except httpx2.HTTPError as error:
         sys.exit(f"no answer from {url}: {error}")
+    except _ForeignError as error:
+        sys.exit(str(error))
     sys.exit(1 if any(wrong) else 0)
 
 
@@ -133,7 +141,11 @@ def _wrong(file: Path, http: httpx2.Client, url: str, *, write: bool) -> int:
 
     def ask(path: str) -> Any:
         # Refusals are shown too.
-        return json.loads(http.get(url + path).text.replace(url, DEFAULT_URL))
+        text = http.get(url + path).text
+        try:
+            return json.loads(text.replace(url, DEFAULT_URL))
+        except ValueError:
+            raise _ForeignError(f"{url}{path} isn't JSON: is that Cellwise?") from None
 
     text = file.read_text()
     if write:

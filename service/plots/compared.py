@@ -69,10 +69,11 @@ def shapes(document: Document) -> Drawn:
     panels = [_shape(one, x, data) for one in shown for x in ("width", "depth")]
     epochs = sorted({rate["epoch"] for rate in document["results"]})
     first = " or ".join(f"{epoch}" for epoch in epochs)
+    spread = any(point["low"] < point["high"] for one in shown for point in one.points)
+    over = "its mean over seeds with ± 1 standard deviation, " if spread else ""
     notes = [
-        f"aulc: mean validation accuracy over the first {first} epochs; a point a cell, its mean "
-        "over seeds with ± 1 standard deviation, those of one width or depth side by side; "
-        "Spearman's ρ with its 95 % interval",
+        f"aulc: mean validation accuracy over the first {first} epochs; a point a cell, {over}"
+        "those of one width or depth side by side; Spearman's ρ with its 95 % interval",
         *first_of(len(panels), 2 * len(found), "panels"),
     ]
     if len({one.ends for one in shown}) > 1:

@@ -26,7 +26,7 @@ def by_epoch(document: Document) -> Drawn:
     # Of three cells every line is steep: where intervals were asked for, what has none isn't drawn.
     sound = [item for item in defined if item["ci"] or context["confidence"] is None]
     pieces = _pieces(sound)
-    alone = {piece: held == 1 for piece, held in Counter(pieces.values()).items()}
+    held = Counter(pieces.values())
     points = [
         {
             "x": item["x"],
@@ -35,8 +35,8 @@ def by_epoch(document: Document) -> Drawn:
             "low": item["ci"][0] if item["ci"] else item["coefficient"],
             "high": item["ci"][1] if item["ci"] else item["coefficient"],
             "n": item["n"],
-            "piece": f"{item['x']} {pieces[item['epoch']]}",
-            "alone": alone[pieces[item["epoch"]]],
+            "piece": pieces[item["x"], item["epoch"]],
+            "alone": held[pieces[item["x"], item["epoch"]]] == 1,
         }
         for item in sound
     ]
@@ -52,8 +52,11 @@ def by_epoch(document: Document) -> Drawn:
     if len(sound) < len(defined):
         few = words.counted(len(defined) - len(sound), "coefficient")
         notes.append(f"not shown, of too few cells for an interval: {few}")
-    if pieces and max(pieces.values()):
-        notes[0] += "; broken where n more than doubles or halves: there, other cells are compared"
+    if len(held) > len({x for x, _ in pieces}):
+        notes[0] += (
+            "; broken where n more than doubles or halves from one epoch to the next, of quite "
+            "other cells"
+        )
     columns = list(dict.fromkeys(item["x"] for item in items))
     chart, live = _lines(points, columns, method)
     named = " and ".join(words.column(x, context) for x in columns)
@@ -61,15 +64,17 @@ def by_epoch(document: Document) -> Drawn:
     return Drawn(chart, title, notes, {"points": points, "zero": [{"zero": 0}]}, live)
 
 
-def _pieces(items: Rows) -> dict[int, int]:
-    """By epoch the number of the piece of the lines: the next begins where n is quite another."""
-    counts = {item["epoch"]: item["n"] for item in sorted(items, key=lambda item: item["epoch"])}
-    pieces: dict[int, int] = {}
-    piece, before = 0, None
-    for epoch, n in counts.items():
-        if before is not None and max(n, before) > 2 * min(n, before):
-            piece += 1
-        pieces[epoch], before = piece, n
+def _pieces(items: Rows) -> dict[tuple[str, int], str]:
+    """By column and epoch the piece of its line: the next begins where n is quite another."""
+    pieces: dict[tuple[str, int], str] = {}
+    last: dict[str, tuple[int, int]] = {}
+    for item in sorted(items, key=lambda item: item["epoch"]):
+        x, n = item["x"], item["n"]
+        number, before = last.get(x, (0, n))
+        if max(n, before) > 2 * min(n, before):
+            number += 1
+        last[x] = (number, n)
+        pieces[x, item["epoch"]] = f"{x} {number}"
     return pieces
 
 

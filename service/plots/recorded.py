@@ -23,6 +23,7 @@ _SOLID = 6
 def of_cells(document: Document) -> Drawn:
     """A line a cell with its mean ± 1 standard deviation over seeds, or a line a seed."""
     context, name = document["context"], document["metric"]
+    each = context["seed"] != "mean"
     points: Rows = [
         {
             "line": f"{curve['cell']} {curve['seed']} {curve.get('replicate') or ''}".rstrip(),
@@ -33,7 +34,7 @@ def of_cells(document: Document) -> Drawn:
             "value": value,
             "low": None if std is None else value - std,
             "high": None if std is None else value + std,
-            "spread": "none" if std is None else f"± {std:.2f}",
+            "spread": None if each else "none" if std is None else f"± {std:.2f}",
             "n_seeds": seeds,
             "piece": piece,
             "bare": bare,
@@ -54,21 +55,16 @@ def of_cells(document: Document) -> Drawn:
             f"no curve of {name} is recorded for {', '.join(document['cells'])} in this context"
         )
     names = list(dict.fromkeys(point["name"] for point in points))
-    counts = sorted({point["n_seeds"] for point in points if point["n_seeds"] is not None})
-    each = context["seed"] != "mean"
     (held,) = context["sets"].values()
     what = words.measure(name)
     shown = "a line a seed" if each else "a line a cell, its mean over seeds"
-    if not each and counts[-1] > 1:
+    if any(point["low"] is not None for point in points):
         shown += " ± 1 standard deviation"
     if any(point["piece"] for point in points):
         shown += "; dotted: no epoch between is recorded"
     lines = len({point["line"] for point in points})
-    told = (
-        f"{counts[0]}–{counts[-1]} seeds" if len(counts) > 1 else words.counted(counts[0], "seed")
-    )
     absent = [cell_name(cell) for cell in document["cells"] if cell_name(cell) not in names]
-    of_each = words.counted(lines, "training") if each else f"{told} each"
+    of_each = words.counted(lines, "training") if each else f"{_seeds(points)} each"
     notes = [
         f"{shown}; n = {words.counted(len(names), 'cell')}, {of_each}",
         f"{words.source(held)}; {words.seeds(context)}",
@@ -76,6 +72,16 @@ def of_cells(document: Document) -> Drawn:
     ]
     title = words.sentence(f"{what} by epoch")
     return _drawn(points, f"{what} ({words.unit(name)})", title, notes, many=lines > len(names))
+
+
+def _seeds(points: Rows) -> str:
+    """Over how many seeds means are; tables of means don't always say it."""
+    counts = {point["n_seeds"] for point in points}
+    known = sorted(counts - {None})
+    if not known:
+        return "an unknown number of seeds"
+    told = f"{known[0]}–{known[-1]} seeds" if len(known) > 1 else words.counted(known[0], "seed")
+    return f"{told}, or an unknown number," if None in counts else told
 
 
 def of_job(document: Document) -> Drawn:

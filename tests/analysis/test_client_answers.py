@@ -255,6 +255,20 @@ def test_a_frame_of_curves_has_a_row_an_epoch(started_client: TestClient) -> Non
     ]
 
 
+def test_curves_of_whatever_names_cells(lab: Client) -> None:
+    """One, or several, as they come out of a list, a generator or a data frame."""
+    several: list[tuple[Any, list[str]]] = [
+        (284, ["nb201-000284"]),
+        (np.int64(284), ["nb201-000284"]),
+        ((cell for cell in ("6111", 284)), ["nb201-006111", "nb201-000284"]),
+        (np.array([6111, 284]), ["nb201-006111", "nb201-000284"]),
+    ]
+    for named, cells in several:
+        table = lab.curves(named, dataset="cifar100")
+        assert [curve["cell"] for curve in table] == cells
+        assert table.to_pandas()["cell"].tolist() == cells
+
+
 def test_a_frame_of_ranks_has_a_row_a_column(lab: Client) -> None:
     table = lab.ranks(["DARTS-V2", 6111], metric="valid_accuracy@final")
     assert table.to_polars().select("id", "column", "rank").rows() == [

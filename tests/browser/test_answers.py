@@ -219,6 +219,8 @@ def test_what_a_study_found_is_told(watched: Watched, server: Server) -> None:
     results = server.get(f"/studies/{number}")["results"]
     page = watched.open(f"#/studies/{number}")
     told = rows(page, "What the study found")
+    confidence = server.get(f"/studies/{number}")["settings"]["confidence"]
+    expect(page.locator("#view")).to_contain_text(f"with {100 * confidence:g} % t intervals")
     assert [row[0] for row in told] == [
         "NASNet-A",
         "AmoebaNet-A",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
@@ -46,6 +47,30 @@ def test_charts_fit_after_the_window_changed_while_they_were_away(
         })"""
     )
     assert all(own > 100 for own, _ in widths(page))
+
+
+def test_charts_that_were_drawn_while_they_were_away_are_as_wide_as_else(watched: Watched) -> None:
+    page = watched.open(f"#/?{PROXY}&early=8")
+    boxes = page.locator("figure").nth(3).locator("svg")
+    before = boxes.bounding_box()
+    held: list[Any] = []
+    page.route("**/plots/groups.json*", lambda route: held.append(route))
+    box(page, "early").select_option("4")
+    page.wait_for_function("() => document.querySelector('figure.busy')")
+    page.get_by_role("link", name="Sources").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("What is loaded")
+    assert held
+    with page.expect_response("**/plots/groups.json*"):
+        for route in held:
+            route.continue_()
+    page.unroute("**/plots/groups.json*")
+    page.go_back()
+    watched.settled()
+    expect(boxes).to_have_count(1)
+    after = boxes.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["width"] == pytest.approx(before["width"], rel=0.1)
 
 
 def test_charts_are_in_the_theme_that_was_chosen_while_they_were_away(watched: Watched) -> None:

@@ -75,8 +75,13 @@ def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Ser
     page = lab.open("#/?dataset=cifar100")
     page.get_by_text("What has to be known of these numbers").click()
     (official,) = (one for one in sparse.get("/sources")["items"] if one["name"] == "hpo-bench")
+    notes = page.locator(".notes").first
     for note in official["notes"]:
-        expect(page.locator(".notes").first).to_contain_text(note)
+        expect(notes).to_contain_text(note)
+    page.get_by_label("Depth from").fill("2")
+    expect(page.get_by_role("button", name="Remove min_depth=2")).to_be_visible()
+    lab.settled()
+    expect(notes.locator("dd").first).to_be_visible()
 
 
 def test_one_seed_is_not_called_a_mean_of_three(lab: Watched) -> None:
@@ -141,6 +146,10 @@ def test_a_space_without_values_is_no_table_of_dashes(lab: Watched) -> None:
     table = page.locator("section[aria-labelledby=cells]")
     expect(table).to_contain_text("none of them has a validation accuracy")
     expect(table.locator("tbody tr")).to_have_count(0)
+    # Sorted by another column, that none has a value can't be seen from the first ones.
+    lab.open("#/?dataset=cifar100&sort=-params_m&early=8")
+    expect(table.locator("tbody tr")).to_have_count(25)
+    lab.open("#/?dataset=cifar100&space=darts&recipe=nb201-200")
     # Of charts without anything there are no files.
     expect(page.locator("figure .links a[download]")).to_have_count(0)
     assert all(refused.startswith("409") for refused in lab.refused)

@@ -332,6 +332,9 @@ def test_which_cells_have_no_curves(records_client: TestClient) -> None:
     assert (error["name"], error["value"]) == ("cell", "NASNet-B")
     (error,) = refused(records_client, "/curves", {})
     assert (error["name"], error["problem"]) == ("cell", "missing")
+    asked = {"cell": "284", "schedule": "50", "dataset": "cifar100"}
+    (error,) = refused(records_client, "/curves", asked)
+    assert (error["name"], error["value"]) == ("metric", "valid_accuracy")
     many = [("cell", str(index)) for index in range(1001)]
     (error,) = refused(records_client, "/curves", many)
     assert error["problem"] == "1,001 values"

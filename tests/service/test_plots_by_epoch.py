@@ -141,6 +141,22 @@ def test_other_cells_are_not_joined_by_a_line() -> None:
     assert alone == [True, True, True]
 
 
+@pytest.mark.parametrize("first", ["width", "depth"])
+def test_each_column_s_line_is_broken_by_its_own_n(first: str) -> None:
+    """A column that few cells have goes on where that of all cells makes a leap."""
+    drawn = by_epoch(0.25, 0.5)
+    width, depth = drawn["items"], [item | {"x": "depth"} for item in drawn["items"]]
+    for item, n in zip((*width, *depth), (1840, 15_284, 1853, 1853), strict=True):
+        item["n"] = n
+    drawn["items"] = width + depth if first == "width" else depth + width
+    rows = chart(drawn, "lines")["datasets"]["points"]
+    found = {
+        name: [row["piece"] for row in rows if row["x"] == name] for name in ("width", "depth")
+    }
+    assert found == {"width": ["width 0", "width 1"], "depth": ["depth 0", "depth 0"]}
+    assert {(row["x"], row["alone"]) for row in rows} == {("width", True), ("depth", False)}
+
+
 def test_held_and_grouped_are_named() -> None:
     drawn = by_epoch(0.25, 0.5)
     drawn["context"] |= {"group_by": "ops", "confidence": 0.9}

@@ -103,6 +103,24 @@ def test_the_spread_of_an_epoch_without_neighbours_is_a_rule() -> None:
     assert not layers(chart(curves([1, 2, 3], std=0.5), "lines"), "rule")
     (one,) = chart(curves([7]), "lines")["datasets"]["points"]
     assert one["spread"] == "none"
+    single = curves([7])
+    single["context"]["seed"] = "all"
+    (one,) = chart(single, "lines")["datasets"]["points"]
+    assert one["spread"] is None, "of one training there is none to speak of"
+
+
+def test_over_how_many_seeds_is_said_as_far_as_it_is_known() -> None:
+    """A table of means doesn't always tell of how many."""
+
+    def told(*counts: int | None) -> str:
+        drawn = curves(*([epoch] for epoch in range(1, len(counts) + 1)))
+        for item, count in zip(drawn["items"], counts, strict=True):
+            item["n_seeds"] = [count]
+        return caption(chart(drawn, "lines")).partition("; n = ")[2]
+
+    assert told(None) == "1 cell, an unknown number of seeds each"
+    assert told(1, None, 2) == "3 cells, 1–2 seeds, or an unknown number, each"
+    assert told(2, 2) == "2 cells, 2 seeds each"
 
 
 def job(*epochs: dict[str, float]) -> dict[str, Any]:

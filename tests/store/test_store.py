@@ -158,6 +158,17 @@ def test_closing_lets_go_of_the_file(empty_home: Path, tmp_path: Path) -> None:
         cursor.execute("SELECT 1")
 
 
+def test_a_closed_library_keeps_nothing_in_memory(empty_home: Path, tmp_path: Path) -> None:
+    """Whoever still knows it, as the app of a test does, keeps no tables alive by that."""
+    library = Library.open(Path(shutil.copytree(empty_home, tmp_path / "home")))
+    frame = weakref.ref(library.snapshot.frame)
+    library.close()
+    gc.collect()
+    assert frame() is None
+    with pytest.raises(StoreError, match="the library is closed"):
+        _ = library.snapshot
+
+
 def test_an_old_state_doesn_t_keep_the_file_growing(empty_home: Path, tmp_path: Path) -> None:
     """States that nobody reads any more are let go of."""
     home = Path(shutil.copytree(empty_home, tmp_path / "home"))

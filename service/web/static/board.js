@@ -180,12 +180,15 @@ function said(some) {
   const names = new Set(
     some.flatMap(({ sets }) => Object.values(sets ?? {}).flatMap((one) => one.sources)),
   );
+  let known = false;
   async function read() {
-    if (body.firstChild) return;
+    if (known) return;
     const { items } = await get("/sources");
+    known = true;
     const notes = items.filter((one) => names.has(one.name) && one.notes.length);
     fill(
       body,
+      !notes.length && h("dd", {}, "Their sources have no notes."),
       notes.map((one) => [h("dt", {}, one.title), one.notes.map((note) => h("dd", {}, note))]),
     );
   }
@@ -193,7 +196,7 @@ function said(some) {
     event.target.open && read().catch((problem) => fill(body, problem.message));
   return h(
     "details",
-    { class: "notes", on: { toggle: open } },
+    { class: "notes", "data-key": "notes", on: { toggle: open } },
     h("summary", {}, "What has to be known of these numbers"),
     body,
   );

@@ -59,9 +59,9 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
       );
       refill(
         body,
-        page.total && !bare(page, metrics, cursors)
+        page.total && !bare(page, metrics, sort, cursors)
           ? rows(page, metrics, sort)
-          : h("p", { class: "empty" }, nothing(page, metrics)),
+          : h("p", { class: "empty" }, nothing(page, sort)),
       );
       const next = page.next && new URL(page.next, location.href).searchParams.get("cursor");
       refill(
@@ -132,15 +132,19 @@ export function cellsTable(caption, { sorted = null, narrow = false } = {}) {
   return { element, update, end: runs.end };
 }
 
-/** Whether no cell has any of the metrics: those that have come first. */
-function bare(page, metrics, cursors) {
+/** Whether no cell has any of the metrics: sorted by one of them, those that have it come first. */
+function bare(page, metrics, sort, cursors) {
   const has = (item) => metrics.some((name) => item[name] !== null);
-  return metrics.length > 0 && cursors.length === 1 && !page.items.some(has);
+  return metrics.includes(firstKey(sort)) && cursors.length === 1 && !page.items.some(has);
 }
 
-function nothing(page, metrics) {
+function firstKey(sort) {
+  return sort.split(",")[0].replace(/^-/, "");
+}
+
+function nothing(page, sort) {
   if (!page.total) return "No cell passes these filters. Take one of them away.";
-  return `${count(page.total)} cells pass, and none of them has a ${metrics.map(metricName).join(" or a ")}.`;
+  return `${count(page.total)} cells pass, and none of them has a ${metricName(firstKey(sort))}.`;
 }
 
 /** The page of a cell, in the data set, training and measure of this view. */

@@ -44,7 +44,9 @@ export function refill(element, ...children) {
     if (!("typed" in focused.dataset)) focused.value = again.value;
   } else {
     element.replaceChildren(fresh);
-    again?.focus();
+    // Where the control is gone, who goes on by the keyboard goes on from here.
+    if (focused && !again) element.tabIndex = -1;
+    if (focused) (again ?? element).focus({ preventScroll: true });
   }
   return element;
 }

@@ -144,7 +144,10 @@ export function explore() {
     const choice = chosen(known, parameters);
     const filters = filtersOf(parameters);
     another ??= anyColumn(known);
+    // Made once, it is taken out of the page and put back.
+    const held = another.contains(document.activeElement) ? document.activeElement : null;
     refill(form, filterForm(known, choice, datasets(known), another));
+    held?.focus({ preventScroll: true });
     refill(set, chips(parameters));
     if (choice.measure === null) {
       instead(nothingFor(choice));

@@ -42,10 +42,16 @@ export function figure(path, options = {}) {
       const asked = [...parameters, ["theme", theme()]];
       const specification = await get(`${path}.json`, asked, signal);
       if (signal.aborted) return;
+      // Side by side as far as the page has room for them.
+      if (specification.concat) {
+        const side = Math.max(...specification.concat.map((panel) => panel.width ?? 0)) + BESIDE_PX;
+        const room = Math.floor(chart.clientWidth / side);
+        specification.columns = Math.max(1, Math.min(specification.columns ?? Infinity, room));
+      }
       const now = JSON.stringify([specification, theme()]);
       // Asked anew, the answer is mostly the same: the chart stays, with what is brushed.
       if (!drawn || now !== seen) await draw(specification, signal);
-      seen = now;
+      if (!signal.aborted) seen = now;
     } catch (problem) {
       if (!signal.aborted) refuse(problem);
     }
@@ -64,12 +70,6 @@ export function figure(path, options = {}) {
     if (options.wide && specification.width !== undefined) {
       specification.width = "container";
       specification.autosize = { type: "fit-x", contains: "padding" };
-    }
-    // Side by side as far as the page has room for them.
-    if (specification.concat) {
-      const side = Math.max(...specification.concat.map((panel) => panel.width ?? 0)) + BESIDE_PX;
-      const room = Math.floor(chart.clientWidth / side);
-      specification.columns = Math.max(1, Math.min(specification.columns ?? Infinity, room));
     }
     if (!options.title) fill(heading, told.title);
     fill(

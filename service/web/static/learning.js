@@ -18,6 +18,7 @@ const OTHERS = "with";
 /** The section for the cell `of`; `update(registry, cell, parameters)`. */
 export function learningOf(of) {
   const curves = figure("/plots/curves", {
+    name: "Accuracy by epoch",
     wide: true,
     data: (given) => ["/curves", given],
   });

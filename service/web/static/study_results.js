@@ -1,6 +1,6 @@
 // What a study found, in figures with their intervals.
 
-import { h, signed, table } from "./dom.js";
+import { h, number, signed, table } from "./dom.js";
 import { link } from "./route.js";
 
 const SHAPE = ["width", "depth"];
@@ -34,11 +34,13 @@ export function resultsOf(study, measures) {
     "section",
     { class: "card", "aria-labelledby": "found" },
     h("h2", { id: "found" }, "What it found"),
-    pairs.length ? differences(pairs, names) : coefficients(correlations, measures),
+    pairs.length
+      ? differences(pairs, names, study.settings.confidence)
+      : coefficients(correlations, measures),
   );
 }
 
-function differences(pairs, names) {
+function differences(pairs, names, confidence) {
   const rows = pairs.map((one) => [
     h(
       "th",
@@ -55,7 +57,7 @@ function differences(pairs, names) {
     h(
       "p",
       { class: "of-what" },
-      "Differences of final accuracy, with 95 % t intervals over pairs of one data set and seed; bold where zero is outside.",
+      `Differences of final accuracy, with ${number(100 * confidence)} % t intervals over pairs of one data set and seed; bold where zero is outside.`,
     ),
     table("What the study found", ["original", "adapted − original (points)", "n", "says"], rows),
   ];
