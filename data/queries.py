@@ -244,8 +244,19 @@ def resolve_cell(snapshot: Snapshot, text: str) -> tuple[int | None, Cell]:
     return row, parse_cell(frame.texts["arch"][row] or "")
 
 
-def not_a_cell(text: str, error: CellError | UnknownCellError) -> QueryError:
-    """What is wrong with ``text`` where a parameter names cells."""
+def named_cell(snapshot: Snapshot, text: str) -> tuple[int | None, Cell]:
+    """The same where a parameter names cells.
+
+    Raises:
+        QueryError: not a cell, or a genotype's hash that no loaded cell has; with what is allowed.
+    """
+    try:
+        return resolve_cell(snapshot, text)
+    except (CellError, UnknownCellError) as error:
+        raise _not_a_cell(text, error) from error
+
+
+def _not_a_cell(text: str, error: CellError | UnknownCellError) -> QueryError:
     allowed = "an id, a cell string, an official index, a published name or a genotype"
     if isinstance(error, UnknownCellError):
         return QueryError(text, str(error), allowed)
@@ -262,10 +273,7 @@ def find_row(snapshot: Snapshot, text: str) -> int:
     known = snapshot.frame.rows.get(text)
     if known is not None:
         return known
-    try:
-        row, cell = resolve_cell(snapshot, text)
-    except (CellError, UnknownCellError) as error:
-        raise not_a_cell(text, error) from error
+    row, cell = named_cell(snapshot, text)
     if row is None:
         raise QueryError(text, f"{cell.id} is not loaded", "a cell that GET /cells lists")
     return row

@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import topology
-from analysis.cells import Cell, CellError
+from analysis.cells import Cell
 from analysis.spaces.darts import Genotype
 from analysis.spaces.wirings import wiring_table
-from data.errors import UnknownCellError
 from data.frame import Floats, Frame
 from data.groups import is_lower_better
-from data.queries import Field, View, not_a_cell, resolve_cell
+from data.queries import Field, View, named_cell
 
 WIDE_FIRST = "falling"
 SHALLOW_FIRST = "rising"
@@ -90,10 +89,7 @@ def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[Cell
     fields = [view.field(name) for name in metrics]
     found = []
     for text in cells:
-        try:
-            row, cell = resolve_cell(view.snapshot, text)
-        except (CellError, UnknownCellError) as error:
-            raise not_a_cell(text, error) from error
+        row, cell = named_cell(view.snapshot, text)
         shape = shape_ranks(view.frame, cell)
         by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
         found.append(CellRanks(cell, shape | by_metric))

@@ -36,10 +36,6 @@ _EXAMPLE = re.compile(
 )
 
 
-class _ForeignError(RuntimeError):
-    """What answers isn't Cellwise."""
-
-
 VOLATILE = frozenset({"imported_at", "version"})
 """Fields that differ from one server to the next."""
 
@@ -131,8 +127,6 @@ def main() -> None:
             wrong = [_wrong(file, http, url, write=arguments.write) for file in arguments.files]
     except httpx2.HTTPError as error:
         sys.exit(f"no answer from {url}: {error}")
-    except _ForeignError as error:
-        sys.exit(str(error))
     sys.exit(1 if any(wrong) else 0)
 
 
@@ -145,7 +139,7 @@ def _wrong(file: Path, http: httpx2.Client, url: str, *, write: bool) -> int:
         try:
             return json.loads(text.replace(url, DEFAULT_URL))
         except ValueError:
-            raise _ForeignError(f"{url}{path} isn't JSON: is that Cellwise?") from None
+            sys.exit(f"{url}{path} isn't JSON: is that Cellwise?")
 
     text = file.read_text()
     if write:

@@ -51,7 +51,7 @@ class JobOf(Answer):
 
     id: int
     cell: str
-    name: str | None = Field(description="under which the cell was published")
+    name: str | None = Field(description="of a published cell or its adapted form, else null")
     arch: str
     dataset: str
     recipe: str

@@ -49,7 +49,7 @@ class StudyPart(Answer):
     """A training or measurement of a study."""
 
     cell: str
-    name: str | None = Field(description="under which the cell was published")
+    name: str | None = Field(description="of a published cell or its adapted form, else null")
     role: Literal["original", "random-connections", "random-operations", "adapted"]
     original: str
     dataset: str

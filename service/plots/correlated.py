@@ -53,10 +53,7 @@ def by_epoch(document: Document) -> Drawn:
         few = words.counted(len(defined) - len(sound), "coefficient")
         notes.append(f"not shown, of too few cells for an interval: {few}")
     if len(held) > len({x for x, _ in pieces}):
-        notes[0] += (
-            "; broken where n more than doubles or halves from one epoch to the next, of quite "
-            "other cells"
-        )
+        notes[0] += "; broken where n more than doubles or halves from one epoch to the next"
     columns = list(dict.fromkeys(item["x"] for item in items))
     chart, live = _lines(points, columns, method)
     named = " and ".join(words.column(x, context) for x in columns)

@@ -409,13 +409,14 @@ def test_shown_answers_are_put_right(
     assert '"status": 422' in text
     page.write_text(text.replace('"status": 422', '"status": 400'))
 
-    def run(*more: str) -> int | str | None:
-        monkeypatch.setattr("sys.argv", ["examples", str(page), "--url", server.url, *more])
+    def run(*more: str, url: str = server.url) -> int | str | None:
+        monkeypatch.setattr("sys.argv", ["examples", str(page), "--url", url, *more])
         with pytest.raises(SystemExit) as ended:
             examples.main()
         return ended.value.code
 
     assert run() == 1
+    assert "isn't JSON: is that Cellwise?" in str(run(url=f"{server.url}/page/app.js?"))
     assert run("--write") == 0
     when = r'"imported_at": "[^"]*"'
     assert re.sub(when, "", page.read_text()) == re.sub(when, "", text)

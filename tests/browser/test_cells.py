@@ -99,6 +99,16 @@ def test_the_named_cells_rank_as_the_paper_says(watched: Watched) -> None:
     expect(page.locator(".diagram img")).to_have_count(5)
 
 
+def test_costs_are_shown_where_they_are_known(watched: Watched) -> None:
+    """Those of the benchmark's networks are; a genotype's hang on how many cells are stacked."""
+    expect(watched.open("#/cell/6111").locator("dl.facts").first).to_contain_text(
+        "million parameters (cifar10)1.073"
+    )
+    facts = watched.open("#/cell/DARTS-V2").locator("dl.facts").first
+    expect(facts).to_contain_text("width3.5depth3")
+    expect(facts).not_to_contain_text("million")
+
+
 def test_sources_say_origin_and_licence(watched: Watched, server: Server) -> None:
     page = watched.open("#/sources")
     for source in server.get("/sources")["items"]:

@@ -156,8 +156,14 @@ def test_a_space_without_values_is_no_table_of_dashes(lab: Watched) -> None:
     lab.refused.clear()
 
 
-def test_no_job_no_chart(lab: Watched) -> None:
+def test_no_job_no_chart_and_no_asking_again(lab: Watched) -> None:
+    lab.page.clock.install()
+    asked: list[str] = []
+    lab.page.on("request", lambda request: asked.append(request.url))
     page = lab.open("#/jobs/99999")
     expect(page.locator("#view .error")).to_be_visible()
     expect(page.get_by_text("Its curve stands here")).to_be_hidden()
+    page.clock.run_for(60_000)
+    lab.settled()
+    assert sum(url.endswith("/jobs/99999") for url in asked) == 1
     lab.refused.clear()

@@ -102,6 +102,21 @@ def test_runs_and_what_each_recorded(client: TestClient) -> None:
         assert run["time_source"] == "derived"
 
 
+def test_where_a_run_is_recorded_is_said_in_short(records_client: TestClient) -> None:
+    """The epochs are those of the run's own document; official test accuracies are of a few."""
+    seen = set()
+    for run in get(records_client, "/cells/284")["runs"]:
+        whole = get(records_client, f"/runs/{run['id']}")["recorded"]
+        epochs = {(one["set"], one["measure"]): one["epochs"] for one in whole}
+        assert len(run["recorded"]) == len(whole)
+        for one in run["recorded"]:
+            ends = [part.split("..") for part in one["at"].split(", ")]
+            told = [n for part in ends for n in range(int(part[0]), int(part[-1]) + 1)]
+            assert told == epochs[one["set"], one["measure"]]
+            seen.add(one["at"])
+    assert {"1..200", "1..12", "200"} <= seen
+
+
 def test_links_lead_somewhere(client: TestClient) -> None:
     for cell in ("284", "DARTS-V2", UNKNOWN):
         links = get(client, path(cell))["links"]

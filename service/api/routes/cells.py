@@ -11,16 +11,16 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field as Parameter
 
 from analysis import diagram, topology
-from analysis.cells import Cell, CellError
+from analysis.cells import Cell
 from analysis.spaces import nasbench201
 from analysis.topology import edges
 from data import runs
 from data.catalogue import BENCHMARK_DATASETS
 from data.columns import COLUMNS, SAMENESS
-from data.errors import QueryError, UnknownCellError, blame
+from data.errors import QueryError, blame
 from data.frame import tidy
 from data.library import Snapshot
-from data.queries import DEFAULT_FIELDS, Field, View, not_a_cell, page, resolve_cell
+from data.queries import DEFAULT_FIELDS, Field, View, named_cell, page, resolve_cell
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import (
@@ -315,15 +315,9 @@ def resolved(view: View, texts: Sequence[str]) -> list[Placed]:
     Raises:
         QueryError: one is no cell, or a genotype's hash that no loaded cell has.
     """
-    found: dict[str, Placed] = {}
-    for text in texts:
-        try:
-            placed = resolve_cell(view.snapshot, text)
-        except (CellError, UnknownCellError) as error:
-            with blame("cell"):
-                raise not_a_cell(text, error) from error
-        found.setdefault(placed[1].id, placed)
-    return list(found.values())
+    with blame("cell"):
+        placed = [named_cell(view.snapshot, text) for text in texts]
+    return list({cell.id: (row, cell) for row, cell in placed}.values())
 
 
 def recorded(

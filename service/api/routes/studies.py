@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import Field as Parameter
 from starlette.exceptions import HTTPException
 
-from analysis.cells import Cell, CellError
+from analysis.cells import Cell
 from analysis.spaces.darts import name_of
-from data.errors import UnknownCellError, blame
-from data.queries import not_a_cell, resolve_cell
+from data.errors import blame
+from data.queries import named_cell
 from data.studies import Study, StudyStore, UnknownStudyError
 from service.api import deps, schemas_studies
 from service.api.access import may_write
@@ -182,10 +182,7 @@ def _store(request: Request) -> StudyStore:
 
 def _cell(request: Request, text: str) -> Cell:
     with blame("cells"):
-        try:
-            _, cell = resolve_cell(deps.snapshot(request), text)
-        except (CellError, UnknownCellError) as error:
-            raise not_a_cell(text, error) from error
+        _, cell = named_cell(deps.snapshot(request), text)
     return cell
 
 

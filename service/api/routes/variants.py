@@ -11,13 +11,13 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
 from analysis import topology
-from analysis.cells import Cell, CellError
+from analysis.cells import Cell
 from analysis.spaces.darts import Genotype
 from analysis.spaces.variants import Kind, adapted_forms, how_many, variants
 from data.columns import COLUMNS
-from data.errors import UnknownCellError, blame
+from data.errors import blame
 from data.frame import Frame, tidy
-from data.queries import not_a_cell, resolve_cell
+from data.queries import named_cell
 from data.ranks import shape_ranks
 from service.api import deps, schemas
 from service.api.documentation import describes
@@ -69,10 +69,7 @@ def list_variants(request: Request) -> Response:
     query = read(VariantsQuery, request)
     snapshot = deps.snapshot(request)
     with blame("cell"):
-        try:
-            _, cell = resolve_cell(snapshot, query.cell)
-        except (CellError, UnknownCellError) as error:
-            raise not_a_cell(query.cell, error) from error
+        _, cell = named_cell(snapshot, query.cell)
     found = variants(cell, query.kind, query.count, query.seed, duplicates=query.duplicates)
     total = how_many(cell, query.kind)
     return json_response(

@@ -8,7 +8,10 @@ import { metricName } from "./say.js";
 const BRUSHED_MS = 150;
 const SHOWN = 10;
 
-/** The list beside a scatter; `over(x, y, parameters, columns, version)` says of what, `follow(view)` of which chart. */
+/**
+ * The list beside a scatter; `over(x, y, parameters, columns, version)` says of what, `follow(view)` of
+ * which chart.
+ */
 export function brushed() {
   const cells = cellsTable("Cells in the brushed region", { narrow: true, sorted: sortBy });
   const inputs = ["x from", "x to", "y from", "y to"].map((label) =>

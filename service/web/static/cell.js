@@ -71,7 +71,8 @@ export function cellView(of) {
 }
 
 async function head(cell, known) {
-  const shown = ["width", "depth", "params_m", "flops_m"].map((name) =>
+  const costs = Object.keys(COSTS).filter((name) => cell.columns[name] !== null);
+  const shown = ["width", "depth", ...costs].map((name) =>
     fact(known, name, cell.columns[name], cell.context.dataset),
   );
   const others = Object.entries(cell.columns).filter(

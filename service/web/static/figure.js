@@ -14,9 +14,9 @@ const BESIDE_PX = 90;
  * either is another than before.
  *
  * Options: `level` of the heading; `title` instead of the chart's own; `name` where there is no chart;
- * `data(parameters)`: path and parameters of the one API call that the chart shows, if there is one; `wide`: its width
- * follows the page; `canvas` for thousands of points; `onView(view, specification)` once it is drawn;
- * `beside`: elements below.
+ * `data(parameters)`: path and parameters of the one API call that the chart shows, if there is one;
+ * `wide`: its width follows the page; `canvas` for thousands of points; `onView(view, specification)`
+ * once it is drawn; `beside`: elements below.
  */
 export function figure(path, options = {}) {
   const heading = h(`h${options.level ?? 3}`, {}, options.title ?? "");

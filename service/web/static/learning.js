@@ -202,11 +202,12 @@ async function standing(cell, choice, signal) {
     const answer = await get("/ranks", call, signal);
     const { ranks } = answer.items[0];
     const [mean] = curve.items;
-    const spreads = mean.epochs.map((epoch, place) => [
-      metricAt(choice, epoch),
-      { std: mean.std[place], seeds: mean.n_seeds[place] },
-    ]);
-    const at = (name) => new Map(spreads).get(name);
+    const means = new Map(
+      mean.epochs.map((epoch, place) => [
+        metricAt(choice, epoch),
+        { std: mean.std[place], seeds: mean.n_seeds[place] },
+      ]),
+    );
     const rows = names
       .filter((name) => ranks[name].value !== null)
       .map((name) => [
@@ -216,10 +217,10 @@ async function standing(cell, choice, signal) {
           { class: "number" },
           name.startsWith("half_life")
             ? `${number(ranks[name].value)} epochs`
-            : [`${fixed(ranks[name].value)} %`, spread(at(name)?.std)],
+            : [`${fixed(ranks[name].value)} %`, spread(means.get(name)?.std)],
         ),
         `${number(ranks[name].rank, 1)} of ${count(ranks[name].of)}`,
-        h("td", { class: "number" }, number(at(name)?.seeds)),
+        h("td", { class: "number" }, number(means.get(name)?.seeds)),
       ]);
     const last = names.filter((name) => name.startsWith(choice.measure.measure)).at(-1);
     return [
