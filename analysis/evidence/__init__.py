@@ -1,0 +1,1 @@
+"""What the evidence for the claims is made of, at several scales."""
