@@ -7,6 +7,7 @@ from analysis.spaces import darts, nasbench201
 from analysis.spaces.darts import Genotype
 from analysis.spaces.genotype_text import MAX_LENGTH
 from analysis.spaces.nasbench201 import NasBench201Cell
+from analysis.spaces.published import ELSEWHERE, FIVE
 
 __all__ = ["Cell", "CellError", "cell_name", "parse_cell"]
 
@@ -18,7 +19,8 @@ _FORMS = (
     "a NAS-Bench-201 string |op~0|+|op~0|op~1|+|op~0|op~1|op~2|",
     "nb201-000000..nb201-015624 or a bare official index",
     "Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...) or the same as JSON",
-    f"a name: {', '.join(darts.NAMED)}",
+    f"a name: {', '.join((*FIVE, *ELSEWHERE))}, or of the first five with -adapted, -conn1 to "
+    "-conn10, -ops1 to -ops10",
 )
 
 
@@ -41,13 +43,12 @@ def parse_cell(text: str) -> Cell:
     index = _INDEX.fullmatch(stripped)
     if index:
         return _by_index(index[1], text)
-    folded = stripped.casefold().replace("_", "-")
-    for name, genotype in darts.NAMED.items():
-        if folded in (name.casefold(), genotype.id):
-            return genotype
+    named = darts.named(stripped)
+    if named is not None:
+        return named
     if _HASH.fullmatch(stripped):
         problem = "an id that no named cell has: its genotype has to be given"
-        raise CellError(problem, text, None, darts.NAMED)
+        raise CellError(problem, text, None, _FORMS[2:])
     raise CellError("not a cell", text, None, _FORMS)
 
 

@@ -22,7 +22,13 @@ def variants(
         str, typer.Option(help="random-connections, random-operations or adapted.")
     ] = "random-connections",
     count: Annotated[int, typer.Option(help="How many, as far as there are so many.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the draws; the same draws the same.")] = 0,
+    sampler: Annotated[
+        str,
+        typer.Option(help="uniform; or paper: one a seed from --seed on, as Shu et al. drew them."),
+    ] = "uniform",
+    seed: Annotated[
+        int | None, typer.Option(help="Of the draws: 0 by default, 1 with --sampler paper.")
+    ] = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Draws as they come, repeats among them.")
     ] = False,
@@ -36,6 +42,8 @@ def variants(
     """Make variants of a cell, with width, depth and where these rank; nothing is trained.
 
     For example: cellwise variants DARTS-V2 --kind adapted --arch
+
+    The paper's own: cellwise variants DARTS-V2 --kind random-operations --sampler paper
     """
     from service.ask import ask
 
@@ -45,7 +53,8 @@ def variants(
         ("cell", cell),
         ("kind", kind),
         ("count", str(count)),
-        ("seed", str(seed)),
+        ("sampler", sampler),
+        *(() if seed is None else (("seed", str(seed)),)),
         ("duplicates", str(duplicates).lower()),
     ]
     body = ask(home_folder(home), url, "/variants", parameters).json()
@@ -69,7 +78,10 @@ def _show(body: dict[str, Any]) -> None:
     show(shown)
     among = {rank["among"]: None for rank in body["cell"]["ranks"].values()}
     out.print(f"in brackets: rank among {', '.join(among)}", soft_wrap=True, highlight=False)
-    told = f"{len(body['items'])} of {body['total']:,} variants, seed {body['seed']}"
+    seeds = f"seed {body['seed']}"
+    if body["sampler"] == "paper" and len(body["items"]) > 1:
+        seeds = f"seeds {body['seed']} to {body['seed'] + len(body['items']) - 1}"
+    told = f"{len(body['items'])} of {body['total']:,} variants, {body['sampler']}, {seeds}"
     reason = f": {body['reason']}" if body["reason"] is not None else ""
     out.print(escape(told + reason), soft_wrap=True, highlight=False)
 

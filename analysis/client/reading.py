@@ -196,15 +196,18 @@ class Reading(Calls):
         *,
         kind: Literal["random-connections", "random-operations", "adapted"] | None = None,
         count: int | None = None,
+        sampler: Literal["uniform", "paper"] | None = None,
         seed: int | None = None,
         duplicates: bool | None = None,
     ) -> Items[Variant]:
         """Other cells made from one, with the ``arch`` to train; ``total`` counts all there are.
 
-        >>> [cell["id"] for cell in client.variants("DARTS-V2", kind="adapted")]
-        ['darts-d333d984f2e5']
+        >>> [cell["name"] for cell in client.variants("DARTS-V2", kind="adapted")]
+        ['DARTS-V2-adapted']
+        >>> [cell["name"] for cell in client.variants("DARTS-V2", sampler="paper", count=2)]
+        ['DARTS-V2-conn1', 'DARTS-V2-conn2']
         """
-        asked = {"cell": cell, "kind": kind, "count": count, "seed": seed}
+        asked = {"cell": cell, "kind": kind, "count": count, "sampler": sampler, "seed": seed}
         return Items(self, "/variants", pairs({**asked, "duplicates": duplicates}))
 
     def columns(self) -> Columns:

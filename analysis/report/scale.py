@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from analysis.spaces.darts import NAMED
+from analysis.spaces.published import FIVE
 
 DEFAULT = "proxy"
 
@@ -99,7 +100,8 @@ class Scale(_Settings):
         if self.learning_rate not in self.learning_rates:
             raise ValueError(f"learning_rate {self.learning_rate:g} isn't among learning_rates")
         if self.family.cell not in NAMED:
-            raise ValueError(f"family.cell {self.family.cell}; allowed: {', '.join(NAMED)}")
+            known = f"{', '.join(FIVE)} or another cell with a name"
+            raise ValueError(f"family.cell {self.family.cell}; allowed: {known}")
         return self
 
 

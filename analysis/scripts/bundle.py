@@ -22,7 +22,8 @@ from rich.progress import Progress
 
 from analysis.cells import Cell
 from analysis.client import DEFAULT_URL, Client, ClientError
-from analysis.spaces.darts import NAMED, Genotype
+from analysis.spaces.darts import INPUTS, NAMED, Genotype, Pair, Pairs
+from analysis.spaces.published import FIVE
 from analysis.spaces.sampling import stratified
 from analysis.spaces.variants import random_connections
 
@@ -43,7 +44,8 @@ def drawn(cells: int = CELLS, variants: int = VARIANTS) -> Iterator[tuple[Cell, 
     Genotypes come spread among the others, and each tenth cell of NAS-Bench-201 has a second seed.
     """
     rng = random.Random(DRAW)  # noqa: S311  (a sample, no secret)
-    genotypes = list(NAMED.values())
+    genotypes = [NAMED[name] for name in FIVE]
+    genotypes += [_kept_and_adapted(genotype) for genotype in genotypes]
     for name in VARIED:
         found: dict[Genotype, None] = {}
         while len(found) < variants:
@@ -58,6 +60,26 @@ def drawn(cells: int = CELLS, variants: int = VARIANTS) -> Iterator[tuple[Cell, 
             yield genotypes.pop(0), FIRST_SEED
     for genotype in genotypes:
         yield genotype, FIRST_SEED
+
+
+def _kept_and_adapted(genotype: Genotype) -> Genotype:
+    """The cell with every node reading both inputs, a pair that reads an input keeping it.
+
+    Where both pairs read the same one, the second moves. Which operation reads which input is left
+    open by what is printed on adapted cells; this choice is the sample's, not that of NAMED.
+    """
+
+    def cell(pairs: Pairs) -> Pairs:
+        rewired: list[Pair] = []
+        for i in range(0, len(pairs), 2):
+            (first, source), (second, _) = pairs[i : i + 2]
+            kept = source if source in INPUTS else 0
+            rewired += [(first, kept), (second, 1 - kept)]
+        return tuple(rewired)
+
+    return Genotype(
+        cell(genotype.normal), genotype.normal_concat, cell(genotype.reduce), genotype.reduce_concat
+    )
 
 
 def _submit(client: Client, dataset: str, recipe: str, cells: int) -> list[str]:

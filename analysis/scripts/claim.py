@@ -23,11 +23,12 @@ import pandas as pd
 from analysis.client import DEFAULT_URL, Client, ClientError, Table
 from analysis.client.parameters import Value
 from analysis.report.claims import WIDE_AND_SHALLOW, Sign, correlation
-from analysis.spaces.darts import NAMED
+from analysis.spaces.published import FIVE
 
-CELLS = tuple(NAMED)
-"""The cells that the paper is about (figure 1), and their adapted forms."""
-PUBLISHED = tuple(name for name in CELLS if not name.endswith("-adapted"))
+PUBLISHED = tuple(FIVE)
+"""The cells that the paper is about (figure 1)."""
+CELLS = (*PUBLISHED, *(f"{name}-adapted" for name in PUBLISHED))
+"""These and their adapted forms."""
 
 MORE: dict[str, Sign] = WIDE_AND_SHALLOW
 """Signs of ρ with what wide, shallow cells are claimed to have more of."""

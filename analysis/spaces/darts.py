@@ -14,7 +14,9 @@ from typing import Literal, NamedTuple
 
 from analysis.dag import NONE, Dag, Edge
 from analysis.errors import CellError
+from analysis.spaces import paper, published
 from analysis.spaces.genotype_text import CellText, read_genotype
+from analysis.spaces.printed import Pair, Pairs, Printed
 from analysis.spaces.wirings import wiring_table, wirings
 
 __all__ = [
@@ -31,7 +33,11 @@ __all__ = [
     "Pairs",
     "Part",
     "adapted",
+    "known",
+    "name_of",
+    "named",
     "parse",
+    "printed",
     "wiring_table",
     "wirings",
 ]
@@ -57,10 +63,6 @@ MAX_NODES = 12
 
 Part = Literal["normal", "reduce"]
 PARTS: tuple[Part, Part] = ("normal", "reduce")
-Pair = tuple[str, int]
-"""(operation, source)."""
-Pairs = tuple[Pair, ...]
-"""Two per intermediate node, node 2 first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,106 +201,52 @@ def _checked(text: str, part: Part, written: CellText) -> tuple[Pairs, tuple[int
     raise CellError(fault.problem, text, position, fault.allowed)
 
 
+NAMED: dict[str, Genotype] = {
+    name: Genotype(*known.printed) for name, known in published.CELLS.items()
+}
+"""Every cell that has a name (`published`), the five of the paper first."""
+
+
+def known(genotype: Genotype) -> published.Known | None:
+    """What is known of a cell that has a name."""
+    name = genotype.name
+    return None if name is None else published.CELLS[name]
+
+
+def printed(genotype: Genotype) -> Printed:
+    """The cell as it was published; in canonical order where it has no name."""
+    found = known(genotype)
+    if found is not None:
+        return found.printed
+    return Printed(genotype.normal, genotype.normal_concat, genotype.reduce, genotype.reduce_concat)
+
+
 def adapted(genotype: Genotype) -> Genotype:
     """The variant in which every node reads both inputs, hence the widest and shallowest there is.
 
-    Operations and `concat` are kept, so nodes outside `concat` go dead. A pair that reads an input
-    keeps it, unless both read the same one: then the second pair, in canonical order, moves.
-    Applies to both cells (Shu et al. 2020, arXiv 1909.09569, adapted topologies).
+    Operations and `concat` are kept, so nodes outside `concat` go dead. Applies to both cells. Of
+    the five cells of Shu et al. 2020 (arXiv 1909.09569), and of what differs from them in sources
+    alone, it is the published one, of others that which the same rule gives (`paper.adapted`); an
+    adapted cell is its own.
     """
-
-    def cell(pairs: Pairs) -> Pairs:
-        rewired: list[Pair] = []
-        for i in range(0, len(pairs), 2):
-            (first, source), (second, _) = pairs[i : i + 2]
-            kept = source if source in INPUTS else 0
-            rewired += [(first, kept), (second, 1 - kept)]
-        return tuple(rewired)
-
-    return Genotype(
-        cell(genotype.normal), genotype.normal_concat, cell(genotype.reduce), genotype.reduce_concat
-    )
+    found = known(genotype)
+    name = genotype.name
+    if found is not None and found.kind == "adapted":
+        return genotype
+    if found is not None and found.kind == "random-connections":
+        name = found.parent
+    return NAMED.get(f"{name}-adapted") or Genotype(*paper.adapted(printed(genotype)))
 
 
-_SHORT = {
-    "avg3": "avg_pool_3x3",
-    "max3": "max_pool_3x3",
-    "skip": "skip_connect",
-    "sep3": "sep_conv_3x3",
-    "sep5": "sep_conv_5x5",
-    "sep7": "sep_conv_7x7",
-    "dil3": "dil_conv_3x3",
-    "dil5": "dil_conv_5x5",
-    "1x7": "conv_7x1_1x7",
-}
-
-
-def _pairs(short: str) -> Pairs:
-    """Pairs written `operation@source`, two per node, nodes parted by bars."""
-    written = (pair.split("@") for pair in short.replace("|", " ").split())
-    return tuple((_SHORT[operation], int(source)) for operation, source in written)
-
-
-_PUBLISHED = {
-    # Zoph et al. 2018, arXiv 1707.07012
-    "NASNet-A": Genotype(
-        normal=_pairs(
-            "sep5@1 sep3@0 | sep5@0 sep3@0 | avg3@1 skip@0 | avg3@0 avg3@0 | sep3@1 skip@1"
-        ),
-        normal_concat=(2, 3, 4, 5, 6),
-        reduce=_pairs(
-            "sep5@1 sep7@0 | max3@1 sep7@0 | avg3@1 sep5@0 | skip@3 avg3@2 | sep3@2 max3@1"
-        ),
-        reduce_concat=(4, 5, 6),
-    ),
-    # Real et al. 2019, arXiv 1802.01548
-    "AmoebaNet-A": Genotype(
-        normal=_pairs(
-            "avg3@0 max3@1 | sep3@0 sep5@2 | sep3@0 avg3@3 | sep3@1 skip@1 | skip@0 avg3@1"
-        ),
-        normal_concat=(4, 5, 6),
-        reduce=_pairs(
-            "avg3@0 sep3@1 | max3@0 sep7@2 | sep7@0 avg3@1 | max3@0 max3@1 | 1x7@0 sep3@5"
-        ),
-        reduce_concat=(3, 4, 6),
-    ),
-    # Pham et al. 2018, arXiv 1802.03268
-    "ENAS": Genotype(
-        normal=_pairs(
-            "sep3@1 skip@1 | sep5@1 skip@0 | avg3@0 sep3@1 | sep3@0 avg3@1 | sep5@1 avg3@0"
-        ),
-        normal_concat=(2, 3, 4, 5, 6),
-        reduce=_pairs(
-            "sep5@0 avg3@1 | sep3@1 avg3@1 | sep3@1 avg3@1 | sep5@4 avg3@1 | sep3@5 sep5@0"
-        ),
-        reduce_concat=(2, 3, 6),
-    ),
-    # Liu et al. 2019, arXiv 1806.09055, second order
-    "DARTS-V2": Genotype(
-        normal=_pairs("sep3@0 sep3@1 | sep3@0 sep3@1 | sep3@1 skip@0 | skip@0 dil3@2"),
-        normal_concat=(2, 3, 4, 5),
-        reduce=_pairs("max3@0 max3@1 | skip@2 max3@1 | max3@0 skip@2 | skip@2 max3@1"),
-        reduce_concat=(2, 3, 4, 5),
-    ),
-    # Xie et al. 2019, arXiv 1812.09926, mild constraint
-    "SNAS-mild": Genotype(
-        normal=_pairs("sep3@0 sep3@1 | skip@0 dil3@1 | skip@0 skip@1 | skip@0 sep3@1"),
-        normal_concat=(2, 3, 4, 5),
-        reduce=_pairs("max3@0 max3@1 | skip@2 max3@1 | max3@1 skip@2 | dil5@2 max3@0"),
-        reduce_concat=(2, 3, 4, 5),
-    ),
-}
-
-NAMED: dict[str, Genotype] = {
-    **_PUBLISHED,
-    **{f"{name}-adapted": adapted(genotype) for name, genotype in _PUBLISHED.items()},
-}
-"""The published cells and their adapted variants, by name."""
+def named(text: str) -> Genotype | None:
+    """The cell of this name or id, in either case, `_` for `-`; none where none has it."""
+    return _by_name().get(text.casefold().replace("_", "-"))
 
 
 def name_of(cell_id: str) -> str | None:
     """The name in `NAMED` of the cell with this id; none where it has none."""
-    return _names_by_id().get(cell_id)
+    found = _by_name().get(cell_id)
+    return None if found is None else found.name
 
 
 @cache
@@ -307,5 +255,6 @@ def _names() -> dict[Genotype, str]:
 
 
 @cache
-def _names_by_id() -> dict[str, str]:
-    return {genotype.id: name for name, genotype in NAMED.items()}
+def _by_name() -> dict[str, Genotype]:
+    ids = {genotype.id: genotype for genotype in NAMED.values()}
+    return ids | {name.casefold(): genotype for name, genotype in NAMED.items()}

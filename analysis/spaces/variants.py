@@ -20,26 +20,23 @@ from collections.abc import Iterator
 from itertools import chain, islice, permutations, product
 from typing import Literal
 
+import numpy as np
+
 from analysis import topology
 from analysis.cells import Cell
 from analysis.dag import NONE
-from analysis.spaces import nasbench201
-from analysis.spaces.darts import PARTS, Genotype, Pair, Pairs, adapted
+from analysis.spaces import nasbench201, paper
+from analysis.spaces.darts import PARTS, Genotype, Pair, Pairs, adapted, printed
 from analysis.spaces.nasbench201 import NasBench201Cell
+from analysis.spaces.paper import SEARCHED_OPERATIONS
 
 Kind = Literal["random-connections", "random-operations", "adapted"]
-KINDS: tuple[Kind, ...] = ("random-connections", "random-operations", "adapted")
+RANDOM: tuple[Kind, Kind] = ("random-connections", "random-operations")
+KINDS: tuple[Kind, ...] = (*RANDOM, "adapted")
 
-SEARCHED_OPERATIONS = (
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-"""The seven operations that DARTS searches among, `none` left out."""
+Sampler = Literal["uniform", "paper"]
+"""`uniform`: as many different variants as are asked for from one seed (`variants`); `paper`: one
+variant a seed, by the procedure of the published code (`paper_variants`)."""
 
 MOST = 5_000
 """How many different variants may be asked for at once."""
@@ -87,6 +84,28 @@ def variants(
         if variant != cell:
             found.setdefault(variant)
     return list(found)
+
+
+def paper_variants(cell: Genotype, kind: Kind, count: int, seed: int) -> list[Genotype]:
+    """The variants that the paper's code draws with the seeds `seed` to `seed + count - 1`.
+
+    One a seed, as it comes: repeats and the cell itself may be among them. Operations are gone
+    through in the order in which the cell was published, in canonical order if it has no name. Of
+    the five cells of the paper, seeds 1 to 10 give its own variants (`paper`).
+
+    Raises:
+        ValueError: adapted forms, which aren't drawn; a negative number; or seeds beyond those of
+            numpy's legacy generator.
+    """
+    if kind == "adapted":
+        raise ValueError("adapted forms are not drawn")
+    last = seed + count - 1
+    if count < 0 or seed < 0 or last > paper.MAX_SEED:
+        raise ValueError(f"seeds {seed} to {last}; allowed: 0 to {paper.MAX_SEED}")
+    draw = paper.random_connections if kind == "random-connections" else paper.random_operations
+    order = printed(cell)
+    seeds = range(seed, seed + count)
+    return [Genotype(*draw(order, np.random.RandomState(one))) for one in seeds]
 
 
 def how_many(cell: Cell, kind: Kind) -> int:

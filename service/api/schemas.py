@@ -349,8 +349,9 @@ class Variants(Answer):
 
     cell: VariantOf = Field(description="the cell itself")
     kind: Literal["random-connections", "random-operations", "adapted"]
-    seed: int
-    duplicates: bool
+    sampler: Literal["uniform", "paper"]
+    seed: int = Field(description="of the draws; with sampler=paper that of the first one")
+    duplicates: bool = Field(description="whether repeats may be among them")
     total: int = Field(description="different variants that there are, the cell itself left out")
     items: list[VariantOf]
     reason: str | None = Field(description="why there are fewer than were asked for")

@@ -12,10 +12,11 @@ from analysis.cells import Cell
 from analysis.spaces import darts, nasbench201
 from analysis.spaces.darts import NAMED, Genotype, Pairs, adapted
 from analysis.spaces.nasbench201 import EDGES, NasBench201Cell, from_index
+from analysis.spaces.paper import SEARCHED_OPERATIONS
 from analysis.spaces.variants import (
     KINDS,
     MOST,
-    SEARCHED_OPERATIONS,
+    RANDOM,
     Kind,
     adapted_forms,
     how_many,
@@ -27,7 +28,7 @@ from tests.analysis.strategies import cells, genotypes, nasbench201_cells
 
 kinds = st.sampled_from(KINDS)
 seeds = st.integers(0, 2**62)
-RANDOM: tuple[Kind, ...] = ("random-connections", "random-operations")
+
 operations = st.sampled_from(darts.OPERATIONS)
 
 

@@ -58,6 +58,31 @@ def test_an_adapted_cell_is_its_own(client: TestClient) -> None:
     assert body["reason"] == "every node of the cell reads both inputs already"
 
 
+@pytest.mark.parametrize(
+    ("kind", "short"), [("random-connections", "conn"), ("random-operations", "ops")]
+)
+def test_the_paper_s_sampler_draws_its_own_variants(
+    client: TestClient, kind: str, short: str
+) -> None:
+    body = variants(client, cell="SNAS-mild", kind=kind, sampler="paper")
+    assert [item["name"] for item in body["items"]] == [
+        f"SNAS-mild-{short}{n}" for n in range(1, 11)
+    ]
+    assert (body["sampler"], body["seed"], body["duplicates"]) == ("paper", 1, True)
+    assert body["reason"] is None
+    third = variants(client, cell="SNAS-mild", kind=kind, sampler="paper", seed=3, count=1)
+    assert third["items"] == body["items"][2:3]
+    # Its canonical text is the same cell, whatever the order in which it was published.
+    text = parse_cell("SNAS-mild").arch
+    assert variants(client, cell=text, kind=kind, sampler="paper") == body
+
+
+def test_the_paper_s_sampler_goes_on_beyond_the_paper(client: TestClient) -> None:
+    body = variants(client, cell=SIX_NODES, sampler="paper", seed=2**32 - 2, count=2)
+    assert [item["name"] for item in body["items"]] == [None, None]
+    schemas.Variants.model_validate_json(json.dumps(body), strict=True)
+
+
 @pytest.mark.parametrize("kind", ["random-connections", "random-operations"])
 @pytest.mark.parametrize("cell", ["AmoebaNet-A", "6111", DISCONNECTED])
 def test_shapes_and_ranks_are_those_of_the_other_calls(
@@ -200,6 +225,10 @@ def test_answers_fit_their_description(client: TestClient, cell: str) -> None:
         ({"cell": "1", "seed": "-1"}, "seed", "from 0"),
         ({"cell": "1", "duplicates": "2"}, "duplicates", "true, false"),
         ({"cell": "1", "counts": "2"}, "counts", "count"),
+        ({"cell": "1", "sampler": "authors"}, "sampler", "uniform"),
+        ({"cell": "1", "sampler": "paper"}, "sampler", "genotype"),
+        ({"cell": "ENAS", "sampler": "paper", "kind": "adapted"}, "kind", "random-connections"),
+        ({"cell": "ENAS", "sampler": "paper", "seed": "4294967290"}, "seed", "0 to 4294967286"),
     ],
 )
 def test_what_is_refused(client: TestClient, asked: dict[str, str], name: str, hint: str) -> None:
@@ -240,7 +269,7 @@ def test_the_table_of_the_command(cli_home: Path) -> None:
     assert "4 (22)" in own
     assert [part.strip() for part in adapted.split("│")[2:5]] == ["3 (702)", "2 (1)", "5/2"]
     assert "rank among 2,700 wirings of 5 nodes" in text
-    assert "1 of 1 variants, seed 0: there is 1 in all" in text
+    assert "1 of 1 variants, uniform, seed 0: there is 1 in all" in text
 
 
 def test_a_table_without_widths(cli_home: Path) -> None:
@@ -255,6 +284,14 @@ def test_cell_strings_can_be_copied(cli_home: Path, client: TestClient) -> None:
     items = variants(client, cell="DARTS-V2", kind="random-operations", count=3, seed=5)["items"]
     assert ok(cli_home, *asked, "--arch").splitlines() == [item["arch"] for item in items]
     assert json.loads(ok(cli_home, *asked, "--json"))["items"] == items
+
+
+def test_the_paper_s_own_from_the_command(cli_home: Path) -> None:
+    text = ok(cli_home, "ENAS", "--kind", "random-operations", "--sampler", "paper")
+    assert all(f"ENAS-ops{seed} " in text for seed in range(1, 11))
+    assert "variants, paper, seeds 1 to 10" in text
+    one = ok(cli_home, "ENAS", "--sampler", "paper", "--seed", 7, "--count", 1, "--arch")
+    assert one.strip() == parse_cell("ENAS-conn7").arch
 
 
 def test_duplicates_from_the_command(cli_home: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import orjson
@@ -13,9 +14,17 @@ from pydantic import Field as Parameter
 from analysis import topology
 from analysis.cells import Cell
 from analysis.spaces.darts import Genotype
-from analysis.spaces.variants import Kind, adapted_forms, how_many, variants
+from analysis.spaces.paper import MAX_SEED
+from analysis.spaces.variants import (
+    Kind,
+    Sampler,
+    adapted_forms,
+    how_many,
+    paper_variants,
+    variants,
+)
 from data.columns import COLUMNS
-from data.errors import blame
+from data.errors import QueryError, blame
 from data.frame import Frame, tidy
 from data.queries import named_cell
 from data.ranks import shape_ranks
@@ -52,7 +61,15 @@ class VariantsQuery(Query):
         examples=["adapted"],
     )
     count: int = Parameter(10, ge=1, le=1000, description="how many, as far as there are so many")
-    seed: int = Parameter(0, ge=0, le=2**62, description="of the draws; the same draws the same")
+    sampler: Sampler = Parameter(
+        "uniform",
+        description="`uniform`: `count` different variants from one seed; `paper`: one variant a "
+        "seed from `seed` on, by the code of Shu et al. (2020); its own are those of seeds 1 to 10",
+        examples=["paper"],
+    )
+    seed: Annotated[int, Parameter(ge=0, le=2**62)] | None = Parameter(
+        None, description="of the draws, 0 by default; the first of `sampler=paper`, 1 by default"
+    )
     duplicates: bool = Parameter(
         False, description="draws as they come, the cell itself and repeats among them"
     )
@@ -63,27 +80,48 @@ class VariantsQuery(Query):
 def list_variants(request: Request) -> Response:
     """The cell itself and its variants, each with width, depth and where these rank.
 
-    A larger `count` begins with the variants of a smaller one. Nothing is trained: a variant's
+    A larger `count` begins with the variants of a smaller one. With `sampler=paper` they come as
+    drawn, one for each seed from `seed` to `seed + count - 1`. Nothing is trained: a variant's
     `arch` is what `POST /jobs` takes.
     """
     query = read(VariantsQuery, request)
     snapshot = deps.snapshot(request)
     with blame("cell"):
         _, cell = named_cell(snapshot, query.cell)
-    found = variants(cell, query.kind, query.count, query.seed, duplicates=query.duplicates)
+    seed = query.seed if query.seed is not None else int(query.sampler == "paper")
+    found: Sequence[Cell]
+    if query.sampler == "paper":
+        found = paper_variants(_drawable(cell, query, seed), query.kind, query.count, seed)
+    else:
+        found = variants(cell, query.kind, query.count, seed, duplicates=query.duplicates)
     total = how_many(cell, query.kind)
     return json_response(
         {
             "cell": _described(snapshot.frame, cell),
             "kind": query.kind,
-            "seed": query.seed,
-            "duplicates": query.duplicates,
+            "sampler": query.sampler,
+            "seed": seed,
+            "duplicates": query.duplicates or query.sampler == "paper",
             # Of six nodes there are more than orjson's whole numbers of 64 bits can tell.
             "total": orjson.Fragment(str(total)),
             "items": [_described(snapshot.frame, variant) for variant in found],
             "reason": _why_fewer(cell, query.kind, total) if len(found) < query.count else None,
         }
     )
+
+
+def _drawable(cell: Cell, query: VariantsQuery, seed: int) -> Genotype:
+    """The cell, if the paper's sampler can draw these variants of it."""
+    if not isinstance(cell, Genotype):
+        other = "sampler=uniform, or a genotype"
+        raise QueryError("paper", f"{cell.id} has no sources to draw", other, "sampler")
+    if query.kind == "adapted":
+        drawn = "random-connections, random-operations"
+        raise QueryError("adapted", "sampler=paper draws no adapted forms", drawn, "kind")
+    if seed + query.count - 1 > MAX_SEED:
+        allowed = f"from 0 to {MAX_SEED - query.count + 1}"
+        raise QueryError(str(seed), "beyond the seeds of sampler=paper", allowed, "seed")
+    return cell
 
 
 def _described(frame: Frame, cell: Cell) -> dict[str, Any]:
