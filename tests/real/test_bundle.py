@@ -134,6 +134,6 @@ def test_jobs_and_parts_of_studies_name_cells_as_their_pages_do(
     ]
     for named in (jobs, parts):
         names = {one["cell"]: one["name"] for one in named}
-        assert {"NASNet-A", "DARTS-V2-adapted", None} <= set(names.values())
+        assert {"NASNet-A", "DARTS-V2", None} <= set(names.values())
         for cell, name in names.items():
             assert name == get(started_client, f"/cells/{cell}")["name"]
