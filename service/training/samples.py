@@ -19,9 +19,17 @@ def stratified(labels: Labels, count: int, *key: str) -> Indices:
     """
     if count >= len(labels):
         return np.arange(len(labels))
-    # Deal the shuffled images out class by class: first one of each class, then a second of each.
+    return np.sort(in_turn(labels, *key)[:count])
+
+
+def in_turn(labels: Labels, *key: str) -> Indices:
+    """All images, dealt out class by class: one of each at random, then a second of each.
+
+    However many are taken from the front, classes are as even as they can be; so they are in any
+    stretch of it, as a batch, until the smallest class is used up.
+    """
     order, rank = dealt(labels, *key)
-    return np.sort(order[np.argsort(rank, kind="stable")[:count]])
+    return order[np.argsort(rank, kind="stable")]
 
 
 def dealt(labels: Labels, *key: str) -> tuple[Indices, Indices]:

@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from service.training.networks import CellNetwork
 from service.training.networks.nasbench201 import NasBench201Network
+from service.training.samples import in_turn
 
 Statistics = Literal["batch", "running"]
 """What batch normalisation normalises with: the statistics of the batch at hand, as in training, or
@@ -44,10 +45,13 @@ class Problem:
     batch: int
 
     def sample(self, count: int, seed: int) -> Problem:
-        """The same on `count` of the images, or on all where there are no more."""
-        if count >= len(self.labels):
-            return self
-        chosen = shuffled(len(self.labels), seed)[:count].to(self.labels.device)
+        """The same on `count` of the images, or on all where there are no more.
+
+        All classes alike, in every batch too. Which they are depends on the labels and the seed
+        alone, and a smaller sample is part of a larger.
+        """
+        dealt = in_turn(self.labels.cpu().numpy(), "measured", str(seed))
+        chosen = torch.from_numpy(dealt[:count]).to(self.labels.device)
         return replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
     def batches(self, statistics: Statistics) -> Iterator[tuple[Tensor, Tensor]]:

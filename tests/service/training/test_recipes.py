@@ -41,7 +41,8 @@ def test_the_benchmarks_recipes_are_as_published() -> None:
         assert (network.channels, network.cells) == (16, 5)
         assert (sgd.learning_rate, sgd.momentum, sgd.weight_decay) == (0.1, 0.9, 5e-4)
         assert sgd.nesterov
-        assert sgd.decay == "batch"
+        assert sgd.decay == "epoch"
+        assert recipe.precision == "float32"
         assert (recipe.augment.crop * 32, recipe.augment.crop * 16) == (4, 2)
         assert recipe.augment.flip
         assert recipe.augment.cutout == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from analysis.cells import parse_cell
 from service.training.images import Images, ImageSet
-from service.training.recipes import Recipe, RecipeError
+from service.training.recipes import Recipe, RecipeError, builtin
 from service.training.setting import Machine, set_up
 from service.training.trainer import DivergedError, Record, train
 from tests.service.training import made
@@ -164,6 +166,43 @@ def test_the_learning_rate_follows_the_cosine(decay: str, tmp_path: Path) -> Non
     first = fast[0] - slow[0]
     second = (fast[1] - slow[1]) - first
     assert (second @ first / (first @ first)).item() == pytest.approx(0.5, abs=0.03)
+
+
+def rates(recipe: Recipe, folder: Path) -> list[list[float]]:
+    """The learning rate of each step, by epoch, as torch's optimiser has it."""
+    steps: list[float] = []
+
+    def note(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+        steps.extend(group["lr"] for group in optimiser.param_groups)
+
+    hook = register_optimizer_step_pre_hook(note)
+    try:
+        Trained(folder, recipe)
+    finally:
+        hook.remove()
+    a_time = len(steps) // recipe.epochs
+    return [steps[start : start + a_time] for start in range(0, len(steps), a_time)]
+
+
+def test_the_benchmarks_rate_moves_once_an_epoch(tmp_path: Path) -> None:
+    """As the official code has it: 0.05 · (1 + cos(πe/T)) in every step of epoch e = 0 … T−1.
+
+    Σ over the epochs is 0.05 · (T + 1), for the cosines add up to 1.
+    """
+    recipe = builtin()["nb201-12"]
+    small = {"network": {"nasbench201": {"channels": 8, "cells": 1}}, "batch": 25}
+    taken = rates(Recipe.model_validate(recipe.model_dump() | small), tmp_path)
+    assert len(taken) == recipe.epochs
+    for epoch, steps in enumerate(taken):
+        assert steps == [pytest.approx(0.05 * (1 + math.cos(math.pi * epoch / recipe.epochs)))] * 2
+    assert sum(steps[0] for steps in taken) == pytest.approx(0.65)
+
+
+def test_a_rate_by_batch_moves_with_every_step(tmp_path: Path) -> None:
+    sgd = {"learning_rate": 0.1, "decay": "batch"}
+    taken = rates(made.recipe(epochs=3, batch=25, optimiser=sgd), tmp_path)
+    expected = [0.05 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
+    assert [rate for steps in taken for rate in steps] == pytest.approx(expected)
 
 
 def test_divergence_ends_the_run_and_keeps_its_curve(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.cells import Cell
-from service.training.measurements.problem import Statistics, layer_groups, weights_of
+from service.training.measurements.problem import (
+    Problem,
+    Statistics,
+    layer_groups,
+    weights_of,
+)
 from service.training.networks import CellNetwork, NetworkShape, build
 from tests.analysis.strategies import cells
 from tests.service.training.measurements import made
@@ -144,5 +149,35 @@ def test_a_sample_is_some_of_the_images_with_their_labels() -> None:
     assert set(found) <= known
     assert torch.equal(problem.sample(15, seed=3).images, sample.images)
     assert not torch.equal(problem.sample(15, seed=4).images, sample.images)
-    assert torch.equal(problem.sample(40, seed=3).images, problem.images)
-    assert torch.equal(problem.sample(100, seed=3).labels, problem.labels)
+    for count in (40, 100):
+        everything = problem.sample(count, seed=3)
+        assert sorted(everything.images.tolist()) == sorted(problem.images.tolist())
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=2, max_size=5),
+    share=st.floats(0.1, 1),
+    seed=st.integers(0, 2**31 - 1),
+    batch=st.integers(1, 12),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_sample_has_all_classes_alike_and_so_has_every_batch(
+    counts: list[int], share: float, seed: int, batch: int
+) -> None:
+    """Stored class by class, as folders of images are; counts by hand, none of numpy's."""
+    labels = [label for label, many in enumerate(counts) for _ in range(many)]
+    images = torch.arange(len(labels)).view(-1, 1, 1, 1)
+    network = made.network(made.SKIP, steps=0)
+    problem = Problem(network, images, torch.tensor(labels), lambda part: part, batch)
+    size = max(1, round(share * len(labels)))
+    sample = problem.sample(size, seed)
+    assert [labels[i] for i in sample.images.flatten().tolist()] == sample.labels.tolist()
+    taken = [sample.labels.tolist().count(label) for label in range(len(counts))]
+    assert sum(taken) == size
+    left = [n for n, there in zip(taken, counts, strict=True) if n < there]
+    assert not left or max(taken) <= min(left) + 1
+    whole_rounds = min(counts) * len(counts)
+    for number, (_, part) in enumerate(sample.batches("running")):
+        if (number + 1) * batch <= min(size, whole_rounds):
+            each = [part.tolist().count(label) for label in range(len(counts))]
+            assert max(each) <= min(each) + 2  # a batch may begin and end within a round
