@@ -2,9 +2,9 @@
 
 How much more a measure goes with width than with depth is (ρ_width − ρ_depth) / 2, how much less
 late than early a difference again: such sums hold coefficients of the same rows, whose errors go
-together. With ψ the covariance of √n times Pearson's coefficients under normality (Olkin and Siotani
-1976; Steiger, "Tests for comparing elements of a correlation matrix", Psychological Bulletin 87,
-1980, equation 2),
+together. With ψ the covariance of √n times Pearson's coefficients under normality (Olkin and
+Siotani 1976; Steiger, "Tests for comparing elements of a correlation matrix", Psychological
+Bulletin 87, 1980, equation 2),
 
     ψ(jk, hm) = ½ {(r_jh − r_jk r_kh)(r_km − r_kh r_hm) + (r_jm − r_jh r_hm)(r_kh − r_kj r_jh)
                  + (r_jh − r_jm r_mh)(r_km − r_kj r_jm) + (r_jm − r_jk r_km)(r_kh − r_km r_mh)},

@@ -1,15 +1,15 @@
 """One estimate from several independent sources: the random-effects mean, and what it can tell.
 
-Source i gives y_i with standard error s_i. The y_i are taken as independent and normal about effects
-that differ between the sources with variance τ²; what is estimated is the mean of these effects.
-With w_i = 1 / (s_i² + τ²),
+Source i gives y_i with standard error s_i. The y_i are taken as independent and normal about
+effects that differ between the sources with variance τ²; what is estimated is the mean of these
+effects. With w_i = 1 / (s_i² + τ²),
 
     μ = Σ w_i y_i / Σ w_i,    q = Σ w_i (y_i − μ)² / (k − 1),    se² = max(1, q) / Σ w_i,
 
-and (μ − mean) / se has a t distribution with k − 1 degrees of freedom: Hartung and Knapp, "A refined
-method for the meta-analysis of controlled clinical trials with binary outcome", Statistics in
-Medicine 20, 2001, and Sidik and Jonkman, "A simple confidence interval for meta-analysis", ibid. 21,
-2002. That q counts at least as 1 keeps the interval from being narrower than what the standard
+and (μ − mean) / se has a t distribution with k − 1 degrees of freedom: Hartung and Knapp, "A
+refined method for the meta-analysis of controlled clinical trials with binary outcome", Statistics
+in Medicine 20, 2001, and Sidik and Jonkman, "A simple confidence interval for meta-analysis", ibid.
+21, 2002. That q counts at least as 1 keeps the interval from being narrower than what the standard
 errors alone allow: Röver, Knapp and Friede, "Hartung-Knapp-Sidik-Jonkman approach and its
 modification for random-effects meta-analysis with few studies", BMC Medical Research Methodology
 15:99, 2015.
@@ -20,10 +20,10 @@ v_i = 1 / (s_i² / τ₀² + 1),
 
     τ² = Σ v_i (y_i − μ_v)² / (k − 1),    μ_v = Σ v_i y_i / Σ v_i.
 
-Estimators that may be 0, as DerSimonian and Laird's, leave everything to the one source that is much
-more precise than the others, a whole table beside a dozen trained cells, as often as the others
-can't show a difference; the interval then misses the mean up to three times in ten instead of one in
-twenty. This one is above 0 wherever the sources differ.
+Estimators that may be 0, as DerSimonian and Laird's, leave everything to the one source that is
+much more precise than the others, a whole table beside a dozen trained cells, as often as the
+others can't show a difference; the interval then misses the mean up to three times in ten instead
+of one in twenty. This one is above 0 wherever the sources differ.
 
 With one source, μ and se are its own. Where all s_i are 0 the interval is Student's.
 """
@@ -106,7 +106,7 @@ class Mean:
         return min(1.0, 2 * min(self.p_above(0), self.p_below(0)))
 
     def p_within(self, band: float) -> float:
-        """p of "the mean lies at ±``band`` or beyond", below 5 % where the 95 % interval lies within.
+        """p of "the mean lies at ±``band`` or beyond"; below 5 % where the interval lies within.
 
         Twice the larger p of the two one-sided tests (Schuirmann, Journal of Pharmacokinetics and
         Biopharmaceutics 15, 1987), so that it is read off the same interval as the other p.

@@ -9,17 +9,18 @@ from analysis import topology
 from analysis.cells import parse_cell
 from analysis.evidence.scale import Family, Scale
 from analysis.spaces.darts import Genotype
+from analysis.spaces.published import FIVE
 from analysis.spaces.variants import Kind, variants
 
-PUBLISHED = ("NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild")
+PUBLISHED = tuple(FIVE)
 """The cells of Shu, Wang and Cai 2020 (arXiv 1909.09569), figure 1."""
 
 CONVERGENCE, RATES, OPERATIONS = "convergence", "rates", "operations"
 LANDSCAPE, PLANE, GRADIENTS, HESSIAN = "landscape", "plane", "gradients", "smoothness"
 """What is studied of a family; a study's name is that and the family's cell, as :func:`named`."""
 
-ADAPTED = "adapted forms"
-"""What is studied of the published cells together."""
+TOGETHER = "published cells"
+"""In place of a family's cell: what is studied of the published cells together."""
 
 GENERALISATION = "generalisation"
 
@@ -42,8 +43,14 @@ def wirings(family: Family) -> list[str]:
     Named where they have a name, else as genotypes. All are different.
     """
     paper = [f"{family.cell}-conn{number + 1}" for number in range(family.published)]
-    first = [family.cell, f"{family.cell}-adapted", *paper]
+    adapted = [f"{family.cell}-adapted"] if family.adapted else []
+    first = [family.cell, *adapted, *paper]
     return [*first, *_drawn(family, "random-connections", family.drawn, first)]
+
+
+def random_connections(family: Family) -> list[str]:
+    """The wirings that were drawn, by the paper or here."""
+    return wirings(family)[1 + family.adapted :]
 
 
 def other_operations(family: Family) -> list[str]:
@@ -59,7 +66,6 @@ def studies(scale: Scale) -> dict[str, Body]:
     twice; and what most of the claims rest on before what they rest on less.
     """
     first, *others = scale.families
-    published = [name for cell in PUBLISHED for name in (cell, f"{cell}-adapted")]
     by_epoch = _gradients(scale, first, measured(first))
     asked: dict[str, Body] = {named(GRADIENTS, first.cell): by_epoch}
     for family in scale.families:
@@ -86,10 +92,11 @@ def studies(scale: Scale) -> dict[str, Body]:
         "sample": scale.smoothness.sample,
         "statistics": "running",
     }
-    asked[named(CONVERGENCE, ADAPTED)] = _trained(
-        scale, published, first.seeds[:1], [scale.learning_rate]
+    asked[named(CONVERGENCE, TOGETHER)] = _trained(
+        scale, list(PUBLISHED), first.seeds[:1], [scale.learning_rate]
     )
-    asked[named(LANDSCAPE, ADAPTED)] = _landscape(scale, first, published)
+    with_forms = [name for cell in PUBLISHED for name in (cell, f"{cell}-adapted")]
+    asked[named(LANDSCAPE, TOGETHER)] = _landscape(scale, first, with_forms)
     return asked
 
 
@@ -148,7 +155,7 @@ def _with_other_operations(scale: Scale, families: Iterable[Family]) -> dict[str
     return {
         named(OPERATIONS, family.cell): _trained(
             scale,
-            [*wirings(family)[2:], *other_operations(family)],
+            [*random_connections(family), *other_operations(family)],
             family.operation_seeds,
             [scale.learning_rate],
         )

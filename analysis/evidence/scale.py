@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from analysis.spaces.darts import NAMED
+from analysis.spaces.published import FIVE
 
 DEFAULT = "proxy"
 
@@ -36,6 +37,7 @@ class Family(_Settings):
     """
 
     cell: str = Field(description="one of the named cells")
+    adapted: bool = Field(default=True, description="its adapted form too")
     published: int = Field(default=0, ge=0, le=10, description="the paper's random connections")
     drawn: int = Field(default=0, ge=0, le=1000, description="further random connections")
     draw: int = Field(default=1, ge=0, description="seed of what is drawn")
@@ -51,7 +53,7 @@ class Family(_Settings):
     @property
     def wirings(self) -> int:
         """How many cells it has that differ in their connections alone."""
-        return 2 + self.published + self.drawn
+        return 1 + self.adapted + self.published + self.drawn
 
     @property
     def operations(self) -> int:
@@ -61,7 +63,8 @@ class Family(_Settings):
     @model_validator(mode="after")
     def _fits(self) -> Family:
         if self.cell not in NAMED:
-            raise ValueError(f"cell {self.cell}; allowed: {', '.join(NAMED)}")
+            known = f"{', '.join(FIVE)} or another cell with a name"
+            raise ValueError(f"cell {self.cell}; allowed: {known}")
         if self.wirings < FEWEST_WIRINGS:
             raise ValueError(f"{self.wirings} wirings; allowed: {FEWEST_WIRINGS} and more")
         if self.measured > self.wirings:

@@ -1,4 +1,4 @@
-"""Verdicts: each of the four, Holm's correction, and the error rates that docs/verdicts.md states."""
+"""Each of the four verdicts, Holm's correction, and the error rates that the docs state."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ ERRORS = {
 def simulated(
     effect: float, tau: float, errors: list[float], wrong: Callable[[Word], bool]
 ) -> float:
-    """How often any of the claims gets a verdict that is wrong; half of them share their sources."""
+    """How often any claim gets a verdict that is wrong; half of them share their sources."""
     rng = np.random.default_rng(3)
     spread = np.sqrt(np.square(errors) + tau**2)
     found = 0

@@ -9,15 +9,14 @@ import pytest
 from analysis import topology
 from analysis.cells import parse_cell
 from analysis.evidence import plan
-from analysis.evidence.scale import Scale, ScaleError, find
+from analysis.evidence.scale import Scale, ScaleError, find, names
 from analysis.spaces.darts import Genotype
+from analysis.spaces.variants import adapted_forms
 from service.studies.kinds import StudyRequest
 from service.training.recipes import builtin
 
-SCALES = ("digits", "paper", "proxy")
 
-
-@pytest.fixture(params=SCALES)
+@pytest.fixture(params=names())
 def scale(request: pytest.FixtureRequest) -> Scale:
     return find(request.param)
 
@@ -59,7 +58,10 @@ def test_a_family_differs_in_its_connections_alone(scale: Scale) -> None:
         operations = set()
         for cell in cells:
             assert isinstance(cell, Genotype)
-            nodes = [sorted(op for op, _ in cell.normal[i : i + 2]) for i in range(0, 8, 2)]
+            nodes = [
+                sorted(op for op, _ in cell.normal[i : i + 2])
+                for i in range(0, len(cell.normal), 2)
+            ]
             operations.add(str(nodes))
         assert len(operations) == 1
 
@@ -70,7 +72,7 @@ def test_what_is_measured_comes_widest_and_shallowest_first(scale: Scale) -> Non
     assert len(found) == scale.family.measured
 
 
-@pytest.mark.parametrize("name", ["proxy", "paper"])
+@pytest.mark.parametrize("name", ["evidence", "proxy", "paper"])
 def test_the_variants_span_the_widths_of_the_paper(name: str) -> None:
     scale = find(name)
     widths = {width for width, _ in shapes(plan.wirings(scale.family))}
@@ -98,7 +100,7 @@ GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
         ("about = ", "is not TOML"),
         (GOOD.replace('recipe = "proxy"\n', "", 1), "recipe Field required"),
         (GOOD.replace("learning_rate = 0.025", "learning_rate = 0.1"), "isn't among"),
-        (GOOD.replace('cell = "DARTS-V2"', 'cell = "VGG"'), "cell VGG; allowed: NASNet-A"),
+        (GOOD.replace('cell = "DARTS-V2"', 'cell = "VGG"', 1), "cell VGG; allowed: NASNet-A"),
         (GOOD.replace("points = 11", "points = 11\nsize = 3"), "landscape.size"),
         (GOOD.replace("seeds = [777]", "seeds = []", 1), "seeds"),
         (GOOD.replace("drawn = 6", "drawn = 3"), "5 wirings; allowed: 6 and more"),
@@ -124,3 +126,29 @@ def test_a_scale_of_one_s_own(tmp_path: Path) -> None:
 def test_an_unknown_scale_names_those_there_are(name: str, tmp_path: Path) -> None:
     with pytest.raises(ScaleError, match=r"allowed: digits, evidence, paper, proxy|No such file"):
         find(str(tmp_path / name) if name.endswith(".toml") else name)
+
+
+def test_the_evidence_is_as_much_as_was_laid_down() -> None:
+    """At least 40 wirings of one cell's operations, the paper's own among them."""
+    scale = find("evidence")
+    cells = plan.wirings(scale.family)
+    assert len(cells) >= 40
+    paper = {f"DARTS-V2-conn{number}" for number in range(1, 11)}
+    assert {"DARTS-V2", "DARTS-V2-adapted"} | paper <= set(cells)
+    assert len(scale.family.seeds) == len(scale.family.rate_seeds) == 3
+    assert scale.family.measured >= 30
+    assert scale.landscape.planes > 1
+    assert {family.cell for family in scale.families} == set(plan.PUBLISHED)
+    assert {f"DARTS-V2-ops{number}" for number in range(1, 11)} == set(
+        plan.other_operations(scale.family)
+    )
+    assert len(scale.generalisation.seeds) >= 3
+
+
+def test_cells_of_the_generalisation_become_wider() -> None:
+    for name in ("evidence", "paper"):
+        for cell in find(name).generalisation.cells:
+            parsed = parse_cell(cell)
+            (form,) = adapted_forms(parsed)
+            before, after = topology.columns(parsed), topology.columns(form)
+            assert (after["width"] or 0) > (before["width"] or 0)
