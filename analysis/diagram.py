@@ -26,6 +26,7 @@ COLOURS = {
     "sep_conv_7x7": "#4338ca",
     "dil_conv_3x3": "#a21caf",
     "dil_conv_5x5": "#be185d",
+    "conv_3x1_1x3": "#9f1239",
     "conv_7x1_1x7": "#854d0e",
     CONCAT: "#64748b",
 }
@@ -43,6 +44,7 @@ LABELS = {
     "sep_conv_7x7": "sep conv 7×7",
     "dil_conv_3x3": "dil conv 3×3",
     "dil_conv_5x5": "dil conv 5×5",
+    "conv_3x1_1x3": "3×1, 1×3",
     "conv_7x1_1x7": "7×1, 1×7",
     CONCAT: "concat",
 }

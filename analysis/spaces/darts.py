@@ -53,6 +53,7 @@ OPERATIONS = (
     "sep_conv_7x7",
     "dil_conv_3x3",
     "dil_conv_5x5",
+    "conv_3x1_1x3",
     "conv_7x1_1x7",
 )
 ALIASES = {"conv7x1_1x7": "conv_7x1_1x7"}

@@ -20,6 +20,7 @@ _SHORT = {
     "sep7": "sep_conv_7x7",
     "dil3": "dil_conv_3x3",
     "dil5": "dil_conv_5x5",
+    "1x3": "conv_3x1_1x3",
     "1x7": "conv_7x1_1x7",
 }
 

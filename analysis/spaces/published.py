@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from analysis.spaces import paper
+from analysis.spaces import elsewhere, paper
 from analysis.spaces.printed import Printed, pairs
 
 Kind = Literal["published", "adapted", "random-connections", "random-operations", "elsewhere"]
@@ -40,7 +40,7 @@ class Known(NamedTuple):
 FIVE = {
     "NASNet-A": Known(
         "published",
-        "Zoph et al. 2018, arXiv 1707.07012, figure 4",
+        "Zoph et al. 2018, arXiv 1707.07012",
         Printed(
             pairs("sep5@1 sep3@0 | sep5@0 sep3@0 | avg3@1 skip@0 | avg3@0 avg3@0 | sep3@1 skip@1"),
             (2, 3, 4, 5, 6),
@@ -50,7 +50,7 @@ FIVE = {
     ),
     "AmoebaNet-A": Known(
         "published",
-        "Real et al. 2019, arXiv 1802.01548, figure 5",
+        "Real et al. 2019, arXiv 1802.01548",
         Printed(
             pairs("avg3@0 max3@1 | sep3@0 sep5@2 | sep3@0 avg3@3 | sep3@1 skip@1 | skip@0 avg3@1"),
             (4, 5, 6),
@@ -60,7 +60,7 @@ FIVE = {
     ),
     "ENAS": Known(
         "published",
-        "Pham et al. 2018, arXiv 1802.03268, figure 8",
+        "Pham et al. 2018, arXiv 1802.03268",
         Printed(
             pairs("sep3@1 skip@1 | sep5@1 skip@0 | avg3@0 sep3@1 | sep3@0 avg3@1 | sep5@1 avg3@0"),
             (2, 3, 4, 5, 6),
@@ -70,7 +70,7 @@ FIVE = {
     ),
     "DARTS-V2": Known(
         "published",
-        "Liu et al. 2019, arXiv 1806.09055, second order, figures 4 and 5",
+        "Liu et al. 2019, arXiv 1806.09055, second order",
         Printed(
             pairs("sep3@0 sep3@1 | sep3@0 sep3@1 | sep3@1 skip@0 | skip@0 dil3@2"),
             (2, 3, 4, 5),
@@ -124,16 +124,7 @@ def _drawn() -> dict[str, Known]:
 
 
 ELSEWHERE = {
-    "DARTS-V1": Known(
-        "elsewhere",
-        "Liu et al. 2019, arXiv 1806.09055, first order",
-        Printed(
-            pairs("sep3@1 sep3@0 | skip@0 sep3@1 | skip@0 sep3@1 | sep3@0 skip@2"),
-            (2, 3, 4, 5),
-            pairs("max3@0 max3@1 | skip@2 max3@0 | max3@0 skip@2 | skip@2 avg3@0"),
-            (2, 3, 4, 5),
-        ),
-    ),
+    name: Known("elsewhere", source, printed) for name, (source, printed) in elsewhere.FOUND.items()
 }
 
 CELLS: dict[str, Known] = {

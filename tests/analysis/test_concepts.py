@@ -10,8 +10,9 @@ from scipy.stats import spearmanr
 
 from analysis.cells import parse_cell
 from analysis.diagram import svg
-from analysis.spaces.darts import NAMED, wiring_table
+from analysis.spaces.darts import NAMED, PARTS, wiring_table
 from analysis.spaces.nasbench201 import OPERATIONS, NasBench201Cell, all_cells, classes
+from analysis.spaces.published import ELSEWHERE
 from analysis.topology import COLUMNS, Value, columns
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -49,6 +50,36 @@ def test_tables_of_cells(table: Table) -> None:
     for row in table:
         values = columns(parse_cell(row.pop("cell")))
         assert row == {key: _shown(values[key]) for key in row}
+
+
+def test_cells_that_were_found_elsewhere() -> None:
+    table = _table("found elsewhere", "published in", "genotype in")
+    assert [row["found elsewhere"] for row in table] == list(ELSEWHERE)
+    for row in table:
+        name, paper, code = (
+            row.pop(key) for key in ("found elsewhere", "published in", "genotype in")
+        )
+        assert f"{paper}; code: {code}" == ELSEWHERE[name].source
+        values = columns(NAMED[name])
+        assert row == {key: _shown(values[key]) for key in row}
+
+
+def test_where_one_source_is_read_twice() -> None:
+    twice = {
+        (name, part, 2 + i // 2)
+        for name in ELSEWHERE
+        for part in PARTS
+        for pairs in [NAMED[name].cell(part)[0]]
+        for i in range(0, len(pairs), 2)
+        if pairs[i][1] == pairs[i + 1][1]
+    }
+    # As the text below the table says.
+    pnasnet = {("PNASNet-5", part, node) for part in PARTS for node in (2, 3, 4)}
+    assert twice == pnasnet | {
+        ("NSGANet", "normal", 2),
+        ("NSGANet", "normal", 3),
+        ("NSGANet", "reduce", 6),
+    }
 
 
 def test_shapes_of_the_benchmark() -> None:

@@ -1,4 +1,5 @@
 import ast
+import hashlib
 import json
 import random
 import re
@@ -65,7 +66,7 @@ def test_both_spellings_of_the_factorised_convolution(alias: str) -> None:
 
 
 def test_ids_do_not_change_between_releases() -> None:
-    assert {name: NAMED[name].id for name in list(NAMED)[:11]} == {
+    ids = {
         "NASNet-A": "darts-0829a8ae2d7f",
         "AmoebaNet-A": "darts-fd4e6daf23ef",
         "ENAS": "darts-d8e46962e801",
@@ -76,8 +77,28 @@ def test_ids_do_not_change_between_releases() -> None:
         "ENAS-adapted": "darts-ebc2418d11c6",
         "DARTS-V2-adapted": "darts-31ab09ac3e7d",
         "SNAS-mild-adapted": "darts-3910a7b0e2af",
+        "PNASNet-5": "darts-afeb96a30c37",
         "DARTS-V1": "darts-d7e6378cb447",
+        "NSGANet": "darts-8a422c0b51bd",
+        "SNAS-moderate": "darts-b25bd0533d90",
+        "P-DARTS": "darts-138383b1a04f",
+        "MdeNAS": "darts-da27ee2d22ff",
+        "XNAS": "darts-9960dc2b30b1",
+        "PC-DARTS-CIFAR": "darts-d478dca8e7c4",
+        "PC-DARTS-ImageNet": "darts-9f6e8c77e6d9",
+        "GDAS": "darts-f3c04995f4d9",
+        "SETN": "darts-9a95e1a46273",
+        "SGAS-1": "darts-7af69c66ae9a",
+        "SGAS-2": "darts-7c0c8540e907",
+        "NoisyDARTS": "darts-07aaa716796a",
+        "DrNAS-CIFAR": "darts-a8676df53d8a",
+        "DrNAS-ImageNet": "darts-7dff16cf09f7",
     }
+    assert {name: NAMED[name].id for name in ids} == ids
+    every = "\n".join(f"{name} {cell.id}" for name, cell in sorted(NAMED.items()))
+    assert hashlib.sha256(every.encode()).hexdigest() == (
+        "6693f4fb1796646b69de13ec8099fb5431d803e9e2ac870d255923cedd289265"
+    )
 
 
 def _as_dict(genotype: Genotype) -> dict[str, object]:

@@ -87,10 +87,12 @@ def _dilated(kernel: int) -> Callable[[int, int], nn.Module]:
     return lambda channels, stride: ReluFirst(*_separable_bn(channels, kernel, stride, dilation=2))
 
 
-def _conv_7x1_1x7(channels: int, stride: int) -> nn.Module:
-    return ReluFirst(
-        nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),
-        nn.Conv2d(channels, channels, (7, 1), (stride, 1), (3, 0), bias=False),
+def _factorised(kernel: int) -> Callable[[int, int], nn.Module]:
+    """A convolution along each row, then one along each column."""
+    reach = kernel // 2
+    return lambda channels, stride: ReluFirst(
+        nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, reach), bias=False),
+        nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (reach, 0), bias=False),
         nn.BatchNorm2d(channels),
     )
 
@@ -135,7 +137,8 @@ _BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {
     "sep_conv_7x7": _separable(7),
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
-    "conv_7x1_1x7": _conv_7x1_1x7,
+    "conv_3x1_1x3": _factorised(3),
+    "conv_7x1_1x7": _factorised(7),
 }
 
 KEEPS_ZERO = frozenset({NONE, "skip_connect", "avg_pool_3x3", "max_pool_3x3"})

@@ -71,6 +71,34 @@ def test_parameters_of_the_published_networks(
             assert params == pytest.approx(figure, abs=0.005)
 
 
+@pytest.mark.parametrize(
+    ("name", "params", "flops"),
+    [
+        # Chu et al. 2020, arXiv 1911.12126, in its published code
+        ("GDAS", 3.36, 519),
+        ("MdeNAS", 3.78, 599),
+        ("P-DARTS", 3.43, 532),
+        ("PC-DARTS-CIFAR", 3.63, 558),
+        # each in its own publication
+        ("SGAS-1", 3.80, None),
+        ("SGAS-2", 4.09, None),
+        ("NoisyDARTS", 3.25, None),
+        ("SNAS-moderate", 2.8, None),
+        ("XNAS", 3.8, None),
+    ],
+)
+def test_size_of_networks_of_cells_that_were_found_elsewhere(
+    name: str, params: float, flops: float | None
+) -> None:
+    """C = 36, 20 cells, without the auxiliary head; figures are rounded or cut."""
+    image = (3, 32, 32)
+    with torch.device("meta"):
+        found = count(build(NAMED[name], NetworkShape(36, 20, 10, image)), image)
+    assert found[0] == pytest.approx(params, abs=0.01 if params * 10 % 1 else 0.05)
+    if flops is not None:
+        assert found[1] == pytest.approx(flops, rel=0.003)
+
+
 def test_multiply_adds_of_darts_are_those_that_torch_counts_without_the_auxiliary_head() -> None:
     image = (3, 32, 32)
     shapes = [NetworkShape(36, 20, 10, image, auxiliary=auxiliary) for auxiliary in (False, True)]
