@@ -9,11 +9,12 @@ pruning: `none` edges go first, then every edge on no path from an input to the 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
 
 from analysis.cells import Cell
 from analysis.dag import NONE, Dag, Edge, live_edges, path_sums, prune, without_none
 from analysis.spaces.darts import CONCAT, Genotype, Part
-from analysis.spaces.nasbench201 import NasBench201Cell
+from analysis.spaces.nasbench201 import NasBench201Cell, live
 
 Value = int | float | None
 Columns = dict[str, Value]
@@ -35,6 +36,11 @@ COLUMNS = (
     "n_skip",
     "n_pool",
     "n_none",
+    "live_conv3x3",
+    "live_conv1x1",
+    "live_skip",
+    "live_pool",
+    "n_dead",
     "nominal_width",
     "nominal_depth",
     "reduce_width",
@@ -76,6 +82,19 @@ def edges(cell: Cell) -> list[CellEdge]:
     ]
 
 
+def operations(cell: Cell, *, live_only: bool) -> list[str]:
+    """The operations of the cell in the order in which it names them, both parts of a genotype.
+
+    With `live_only` those on live edges; else those of all edges, `none` among them. What cells of
+    one such multiset differ in is how their operations are connected.
+    """
+    return [
+        edge.operation
+        for edge in edges(cell)
+        if edge.operation != CONCAT and (edge.live or not live_only)
+    ]
+
+
 def columns(cell: Cell) -> Columns:
     """Every topology column of the cell, keyed by `COLUMNS`; None where one is undefined.
 
@@ -98,6 +117,10 @@ def columns(cell: Cell) -> Columns:
     * `n_edges`: live operations, 0..6 for NAS-Bench-201; concatenation is none.
     * `n_conv3x3`, `n_conv1x1` (NAS-Bench-201 only), `n_skip`, `n_pool`, `n_none`: operations over
       all edges, dead ones included, as these are built and cost parameters like any other.
+    * `live_conv3x3`, `live_conv1x1` (NAS-Bench-201 only), `live_skip`, `live_pool`: the same over
+      live edges; `n_dead`: operations on dead edges, `none` not counted. Together they are all
+      operations but `none`. In a disconnected cell no edge is live, so that the former are 0 and
+      `n_dead` is the number of operations: these are counts, not measures of a path.
     * `nominal_width`, `nominal_depth`: as `width` and `depth`, before dead edges are cut; `none`
       edges do not count. A dead edge is on no path to the output, so that the nominal depth always
       equals the depth; it stands beside the width for completeness.
@@ -159,13 +182,19 @@ def _path_columns(pruned: Dag) -> Columns:
 
 
 def _nasbench201_columns(cell: NasBench201Cell) -> Columns:
-    count = cell.operations.count
+    kept = tuple(compress(cell.operations, live(cell)))
+    n_none = cell.operations.count(NONE)
     return _nasbench201_shape(tuple(map(_representative, cell.operations))) | {
-        "n_conv3x3": count("nor_conv_3x3"),
-        "n_conv1x1": count("nor_conv_1x1"),
-        "n_skip": count("skip_connect"),
-        "n_pool": count("avg_pool_3x3"),
-        "n_none": count(NONE),
+        "n_conv3x3": cell.operations.count("nor_conv_3x3"),
+        "n_conv1x1": cell.operations.count("nor_conv_1x1"),
+        "n_skip": cell.operations.count("skip_connect"),
+        "n_pool": cell.operations.count("avg_pool_3x3"),
+        "n_none": n_none,
+        "live_conv3x3": kept.count("nor_conv_3x3"),
+        "live_conv1x1": kept.count("nor_conv_1x1"),
+        "live_skip": kept.count("skip_connect"),
+        "live_pool": kept.count("avg_pool_3x3"),
+        "n_dead": len(cell.operations) - n_none - len(kept),
     }
 
 
@@ -193,8 +222,11 @@ def _nasbench201_shape(representatives: tuple[str, ...]) -> Columns:
 
 
 def _genotype_columns(cell: Genotype) -> Columns:
-    operations = [operation for operation, _ in cell.normal]
-    normal = _genotype_shape(cell.dag("normal"))
+    dag = cell.dag("normal")
+    written = [edge.operation for edge in dag.edges if edge.operation != CONCAT]
+    kept = [edge.operation for edge in prune(dag).edges if edge.operation != CONCAT]
+    n_none = written.count(NONE)
+    normal = _genotype_shape(dag)
     reduce = _genotype_shape(cell.dag("reduce"))
     of_reduce = ("width", "depth", "nominal_width", "nominal_depth")
     return (
@@ -202,11 +234,18 @@ def _genotype_columns(cell: Genotype) -> Columns:
         | normal
         | {f"reduce_{key}": reduce.get(key) for key in of_reduce}
         | {
-            "n_skip": operations.count("skip_connect"),
-            "n_pool": sum("pool" in operation for operation in operations),
-            "n_none": operations.count(NONE),
+            "n_skip": written.count("skip_connect"),
+            "n_pool": _pools(written),
+            "n_none": n_none,
+            "live_skip": kept.count("skip_connect"),
+            "live_pool": _pools(kept),
+            "n_dead": len(written) - n_none - len(kept),
         }
     )
+
+
+def _pools(names: list[str]) -> int:
+    return sum("pool" in name for name in names)
 
 
 def _genotype_shape(dag: Dag) -> Columns:

@@ -13,8 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from analysis import topology
-from analysis.cells import Cell
+from analysis.cells import Cell, parse_cell
 from analysis.spaces import darts, nasbench201
+from data import schema
 from data.columns import COLUMNS, SAMENESS, STORED
 from data.store import first_row, insert
 
@@ -36,8 +37,23 @@ _SCHEMA = pa.schema(_FIELDS)
 
 def populate(cursor: duckdb.DuckDBPyConnection) -> None:
     """Fill an empty table with all of NAS-Bench-201 and the named cells."""
-    cells: list[Cell] = [*nasbench201.all_cells(), *darts.NAMED.values()]
+    cells: list[Cell] = [*nasbench201.all_cells(), *dict.fromkeys(darts.NAMED.values())]
     _insert(cursor, cells, first=0)
+
+
+def rebuild(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make the table anew from its cells' strings: with the columns, names and classes of today.
+
+    Every row keeps its number, so that runs stay with their cells. Named cells that the table
+    lacks follow; a genotype that has a row already gets its name there. An empty table stays so.
+    """
+    stored = cursor.execute("SELECT arch FROM cells ORDER BY cell").fetchall()
+    cursor.execute("DROP TABLE cells")
+    cursor.execute(schema.CELLS)
+    if stored:
+        held = [parse_cell(arch) for (arch,) in stored]
+        # Named twice or held already, a cell has one row.
+        _insert(cursor, dict.fromkeys([*held, *darts.NAMED.values()]), first=0)
 
 
 def append(cursor: duckdb.DuckDBPyConnection, cells: Sequence[darts.Genotype]) -> int:

@@ -41,6 +41,7 @@ _TENAS = "as counted by TE-NAS (arXiv 2102.11535, appendix C)"
 _CHEN = "Chen et al. 2022 (arXiv 2205.05662, definition 4.1)"
 _PATHS = "paths of the pruned cell"
 _COUNT = "operations of the cell, dead edges included"
+_LIVE = "operations of the pruned cell"
 
 _COLUMNS = (
     Column(
@@ -180,6 +181,53 @@ _COLUMNS = (
         null_when=None,
     ),
     Column(
+        "live_conv3x3",
+        "3×3 convolutions on live edges",
+        "edges",
+        "integer",
+        "operations",
+        _LIVE,
+        NASBENCH_ONLY,
+        None,
+    ),
+    Column(
+        "live_conv1x1",
+        "1×1 convolutions on live edges",
+        "edges",
+        "integer",
+        "operations",
+        _LIVE,
+        NASBENCH_ONLY,
+        None,
+    ),
+    Column(
+        "live_skip",
+        "identity edges that are live",
+        "edges",
+        "integer",
+        "operations",
+        _LIVE,
+        null_when=None,
+    ),
+    Column(
+        "live_pool",
+        "pooling edges that are live",
+        "edges",
+        "integer",
+        "operations",
+        _LIVE,
+        null_when=None,
+    ),
+    Column(
+        "n_dead",
+        "operations on dead edges, none not counted",
+        "edges",
+        "integer",
+        "operations",
+        "operations of the cell that the pruned cell lacks",
+        null_when=None,
+    ),
+    Column(
         "params_m",
         "parameters of the benchmark's network with this cell, dead edges included",
         "millions",
@@ -224,6 +272,15 @@ TEXT_FIELDS: dict[str, str] = {
     "name": "published name, for the named cells of space darts",
 }
 """Fields of a cell that are text: for ``fields=`` and sorting, not for statistics."""
+
+GROUPINGS: dict[str, str] = {
+    "live_ops": "operations on live edges",
+    "ops": "operations, those on dead edges counted",
+}
+"""What cells can be grouped by besides columns: equal multisets of these. A genotype's are those of
+its normal and its reduction cell together. Where only the connections are to differ between cells,
+it's ``live_ops`` that has to be held: an operation on a dead edge does nothing.
+"""
 
 SAMENESS: dict[str, str] = {
     "string": "every cell string on its own",

@@ -11,12 +11,10 @@ import numpy as np
 from analysis.coefficients import Method
 from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
 from data.catalogue import Resolved
-from data.columns import COLUMNS
+from data.columns import COLUMNS, GROUPINGS
 from data.errors import QueryError
 from data.frame import Floats, Mask
 from data.queries import Field, Filters, View
-
-OPERATIONS_GROUP = "ops"
 
 EPOCHS_AT_ONCE = 25
 """Columns that are correlated at a time, which bounds the memory of their ranks."""
@@ -85,9 +83,9 @@ def _labels(view: View, rows: _Rows, group_by: str | None) -> Any:
     """A label for every cell, (cells,), or None without groups."""
     if group_by is None:
         return None
-    if group_by == OPERATIONS_GROUP:
-        return view.frame.multisets
-    return rows.require(view.field(group_by))
+    if group_by in GROUPINGS:
+        return view.frame.multisets(group_by)
+    return rows.require(view.field(group_by, others=GROUPINGS))
 
 
 def _arguments(options: Options) -> dict[str, Any]:

@@ -10,14 +10,15 @@ The database remains the record: a frame is read from it once per state of the d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spaces import darts, nasbench201
+from analysis.spaces import nasbench201
+from data import operations
 from data.columns import COLUMNS, SAMENESS, STORED, TEXT_FIELDS
 
 Floats = npt.NDArray[np.float64]
@@ -60,6 +61,7 @@ class Frame:
             for row, text in enumerate(self.texts[field]):
                 if text is not None:
                     self.rows[text] = row
+        self._multisets: dict[str, Rows] = {}
         self._costs: dict[str, tuple[Floats, Floats]] = {}
         self._values: dict[tuple[str, str], list[Any]] = {}
 
@@ -67,26 +69,21 @@ class Frame:
     def operations(self) -> npt.NDArray[np.int8]:
         """Operation of each NAS-Bench-201 edge, (size, 6): index in the official order, else -1."""
         table = np.full((self.size, len(nasbench201.EDGES)), -1, dtype=np.int8)
-        table[: len(_operations())] = _operations()
+        table[: nasbench201.N_CELLS] = operations.by_edge()
         return table
 
-    @cached_property
-    def multisets(self) -> npt.NDArray[np.int64]:
-        """A code for each cell's multiset of operations, (size,).
+    def multisets(self, grouping: str) -> Rows:
+        """A code for each cell's multiset of operations, (size,); one of ``GROUPINGS``."""
+        if grouping not in self._multisets:
+            archs = [arch or "" for arch in self.texts["arch"]]
+            live_only = grouping == "live_ops"
+            self._multisets[grouping] = operations.multisets(archs, live_only=live_only)
+        return self._multisets[grouping]
 
-        NAS-Bench-201 cells share a code when they use the same operations equally often; a
-        DARTS-style cell's operations are those of its normal and reduction cell together.
-        """
-        keys: dict[Any, int] = {}
-        codes = np.empty(self.size, dtype=np.int64)
-        for row in range(self.size):
-            if self.spaces["nasbench201"][row]:
-                key: Any = tuple(sorted(self.operations[row].tolist()))
-            else:
-                cell = darts.parse(self.texts["arch"][row] or "")
-                key = tuple(sorted(operation for operation, _ in (*cell.normal, *cell.reduce)))
-            codes[row] = keys.setdefault(key, len(keys))
-        return codes
+    def multiset_name(self, grouping: str, row: int) -> str:
+        """What a cell's multiset is called."""
+        arch = self.texts["arch"][row] or ""
+        return operations.multiset_name(arch, live_only=grouping == "live_ops")
 
     def column(self, name: str, dataset: str) -> Floats:
         """A topology or cost column as float64 (size,), NaN for null; cost is by data set."""
@@ -124,16 +121,6 @@ class Frame:
                     self.column(name, dataset), whole=COLUMNS[name].group != "cost"
                 )
         return self._values[key]
-
-
-@cache
-def _operations() -> npt.NDArray[np.int8]:
-    """Of NAS-Bench-201 alone, which never changes: a frame is made anew for each new genotype."""
-    codes = {name: code for code, name in enumerate(nasbench201.OPERATIONS)}
-    return np.array(
-        [[codes[operation] for operation in cell.operations] for cell in nasbench201.all_cells()],
-        dtype=np.int8,
-    )
 
 
 def _with_convolutions(n_conv1x1: float, n_conv3x3: float) -> nasbench201.NasBench201Cell:

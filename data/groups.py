@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spaces import darts
-from analysis.spaces.nasbench201 import OPERATIONS
 from analysis.variance import Explained, explained
-from data.correlations import OPERATIONS_GROUP
+from data.columns import GROUPINGS
 from data.errors import QueryError
 from data.frame import Mask, Rows, tidy
 from data.metrics import LEVELS
@@ -33,6 +31,8 @@ MOST_GROUPS = 2000
 MOST_VALUES = 64
 """Distinct values that a column may have to be grouped by without bins."""
 
+_TEXTS = ("space", "connected")
+
 
 def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
     """A column as a key: its values, or ``bins`` intervals of about equally many cells each.
@@ -42,13 +42,12 @@ def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
     Raises:
         QueryError: unknown column; too many values to group by without bins.
     """
-    if name == OPERATIONS_GROUP:
-        kept, codes = np.unique(view.frame.multisets, return_inverse=True)
-        first = {int(code): row for row, code in reversed(list(enumerate(view.frame.multisets)))}
-        return GroupKey(
-            name, codes.astype(np.int64), [_multiset(view, first[int(code)]) for code in kept]
-        )
-    field = view.field(name, texts=name in ("space", "connected"))
+    if name in GROUPINGS:
+        multisets = view.frame.multisets(name)
+        _, first, codes = np.unique(multisets, return_index=True, return_inverse=True)
+        labels = [view.frame.multiset_name(name, row) for row in first.tolist()]
+        return GroupKey(name, codes.astype(np.int64), labels)
+    field = view.field(name, texts=name in _TEXTS, others=(*GROUPINGS, *_TEXTS))
     if field.kind in ("text", "boolean"):
         values = list(view.values(field))
         labels = sorted(set(values))
@@ -75,16 +74,6 @@ def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
     inside = known & np.isin(column, values_held)
     codes[inside] = np.searchsorted(values_held, column[inside])
     return GroupKey(name, codes, [tidy(value) for value in values_held.tolist()])
-
-
-def _multiset(view: View, row: int) -> str:
-    if view.frame.spaces["nasbench201"][row]:
-        names = sorted(OPERATIONS[code] for code in view.frame.operations[row])
-    else:
-        cell = darts.parse(view.frame.texts["arch"][row] or "")
-        names = sorted(operation for operation, _ in (*cell.normal, *cell.reduce))
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
-    return " ".join(f"{count}×{name}" for name, count in counts.items())
 
 
 def is_lower_better(field: Field) -> bool:

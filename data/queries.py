@@ -85,22 +85,22 @@ class Field:
         return COLUMNS[self.name].kind
 
 
-def parse_column(text: str) -> str | Metric:
+def parse_column(text: str, others: Iterable[str] = ()) -> str | Metric:
     """The name of a topology or cost column, or a metric.
 
     Raises:
-        QueryError: neither; names the nearest ones.
+        QueryError: neither; names the nearest ones, among ``others`` that the caller takes too.
     """
     if text in COLUMNS:
         return text
     if "@" in text or text.startswith(("epochs_to_", "half_life_of")):
         return parse_metric(text)
-    hint = nearest(text, COLUMNS)
-    raise QueryError(
-        text,
-        "no such column",
-        f"{hint} columns are {', '.join(COLUMNS)}; metrics are {GRAMMAR}".strip(),
-    )
+    more = tuple(others)
+    hint = nearest(text, (*COLUMNS, *more))
+    allowed = f"{hint} columns are {', '.join(COLUMNS)}; metrics are {GRAMMAR}".strip()
+    if more:
+        allowed += f"; or {', '.join(more)}"
+    raise QueryError(text, "no such column", allowed)
 
 
 class View:
@@ -111,8 +111,10 @@ class View:
         self.frame = snapshot.frame
         self.context = replace(context, dataset=snapshot.catalogue.dataset(context.dataset))
 
-    def field(self, text: str, *, texts: bool = False) -> Field:
+    def field(self, text: str, *, texts: bool = False, others: Iterable[str] = ()) -> Field:
         """The field called ``text``; text fields and ``connected`` only where asked for.
+
+        ``others`` are names that the caller takes besides, to be told in an error.
 
         Raises:
             QueryError: no such column, or a metric that was not recorded.
@@ -121,7 +123,7 @@ class View:
             return Field(text)
         if texts and text not in COLUMNS and "@" not in text and nearest(text, TEXT_FIELDS):
             raise QueryError(text, "no such field", nearest(text, (*TEXT_FIELDS, *COLUMNS)))
-        column = parse_column(text)
+        column = parse_column(text, others)
         if isinstance(column, str):
             return Field(column)
         return Field(str(column), self.snapshot.catalogue.resolve(column, self.context))

@@ -16,7 +16,7 @@ import duckdb
 
 from data.columns import COLUMNS, SAMENESS, STORED
 
-VERSION = 3
+VERSION = 4
 
 _COLUMN_DDL = ",\n    ".join(
     f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
@@ -53,14 +53,19 @@ CREATE TABLE study_parts (
 );
 """
 
-_TABLES = f"""
-CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+CELLS = f"""
 CREATE TABLE cells (
     cell INTEGER NOT NULL, id VARCHAR NOT NULL, space VARCHAR NOT NULL, arch VARCHAR NOT NULL,
     name VARCHAR, connected BOOLEAN NOT NULL,
     {_COLUMN_DDL},
     {_CLASS_DDL}
 );
+"""
+"""The table of cells, which holds what the registry of columns has."""
+
+_TABLES = f"""
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+{CELLS}
 CREATE TABLE sources (
     source SMALLINT NOT NULL, name VARCHAR NOT NULL, title VARCHAR NOT NULL,
     origin VARCHAR NOT NULL, licence VARCHAR NOT NULL, notes VARCHAR[] NOT NULL,
@@ -131,5 +136,16 @@ def _from_2(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_STUDIES)
 
 
-MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: _from_1, 2: _from_2}
+def _from_3(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What is counted on live edges alone, columns of every cell."""
+    from data import cells_table  # which needs the store, hence this module
+
+    cells_table.rebuild(cursor)
+
+
+MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+}
 """By version, the step to the next one."""

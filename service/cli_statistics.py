@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from data.columns import GROUPINGS
 from service.cli_query import Command
 from service.cli_tables import (
     Document,
@@ -91,7 +92,9 @@ def _say_how(body: Document) -> None:
     if context["control"]:
         told.append(f"{', '.join(context['control'])} held fixed")
     if context["group_by"] is not None:
-        told.append(f"mean within groups of equal {context['group_by']}, weighted by size")
+        group_by = context["group_by"]
+        same = GROUPINGS.get(group_by, group_by)
+        told.append(f"mean within groups of equal {same}, weighted by size")
     say("; ".join(told))
     say_context(context)
 

@@ -45,6 +45,21 @@ def operations(string: str) -> tuple[str, ...]:
     return tuple(part.split("~")[0] for part in string.split("|") if "~" in part)
 
 
+_PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+"""The ways from node 0 to node 3, by places in a cell string."""
+
+
+def live_operations(string: str) -> tuple[str, ...]:
+    """Those of the operations that lie on a path without `none`."""
+    written = operations(string)
+    live = {at for path in _PATHS if all(written[p] != "none" for p in path) for at in path}
+    return tuple(written[at] for at in sorted(live))
+
+
+MULTISETS = {"ops": operations, "live_ops": live_operations}
+"""What cells are grouped by, besides columns."""
+
+
 def key(string: str) -> str:
     """The six digits under which the pickles hold a cell."""
     return "".join(str(OPERATIONS.index(operation)) for operation in operations(string))

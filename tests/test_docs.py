@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from analysis.client import Client
 from analysis.scripts import examples, findings
-from data.columns import COLUMNS, SAMENESS
+from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from service.settings import Settings
 from tests.conftest import ROOT
 
@@ -99,7 +99,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("name", [*COLUMNS, *SAMENESS])
+@pytest.mark.parametrize("name", [*COLUMNS, *SAMENESS, *GROUPINGS])
 def test_every_column_is_explained(name: str) -> None:
     assert f"`{name}`" in (ROOT / "docs" / "concepts.md").read_text()
 

@@ -166,6 +166,7 @@ class Columns(TypedDict):
     measures: list[Record]
     metric_grammar: str
     sameness: list[Record]
+    groupings: list[Record]
     recorded: list[Record]
 
 

@@ -210,9 +210,13 @@ def _expression(cell: NasBench201Cell, *, fold_zero: bool) -> str:
     return sums[_OUTPUT]
 
 
+def live(cell: NasBench201Cell) -> tuple[bool, ...]:
+    """Tell for each edge, in the order of `EDGES`, whether it survives pruning."""
+    return _live_by_pattern(tuple(operation == NONE for operation in cell.operations))
+
+
 def _live_string(cell: NasBench201Cell) -> str:
-    live = _live_by_pattern(tuple(operation == NONE for operation in cell.operations))
-    kept = zip(cell.operations, live, strict=True)
+    kept = zip(cell.operations, live(cell), strict=True)
     return _format(tuple(operation if alive else NONE for operation, alive in kept))
 
 

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
-from data.columns import COLUMNS, SAMENESS
+from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.errors import QueryError, blame, nearest
 from data.metrics import Context
 from data.queries import Bound, Filters, parse_metric_bound
@@ -41,6 +41,9 @@ def _no_nul(text: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000), AfterValidator(_no_nul)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+
+GROUPINGS_TOLD = ", or ".join(f"`{name}` for equal {what}" for name, what in GROUPINGS.items())
+"""What cells can be grouped by besides columns, for descriptions of parameters."""
 
 
 def _some_name(text: str) -> str:

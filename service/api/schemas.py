@@ -289,6 +289,7 @@ class Columns(Answer):
     measures: list[Record]
     metric_grammar: str
     sameness: list[Record]
+    groupings: list[Record] = Field(description="what `by` and `group_by` take besides columns")
     recorded: list[Record]
 
 

@@ -126,7 +126,7 @@ def _how(method: str, context: Mapping[str, Any]) -> str:
         held = ", ".join(words.column(name, context) for name in context["control"])
         told += f", holding {held} fixed"
     if context["group_by"] is not None:
-        told += f", mean within groups of equal {context['group_by']}"
+        told += f", mean within groups of equal {words.grouping(context['group_by'], context)}"
     if context["confidence"] is not None:
         told += f", with its {100 * context['confidence']:g} % interval"
     return told

@@ -8,6 +8,8 @@ from typing import Any
 import altair as alt
 
 from analysis.diagram import LABELS
+from data.columns import GROUPINGS
+from data.operations import NOTHING
 from service.plots import words
 from service.plots.captions import Document, Drawn, Layers, Rows, first_of
 from service.plots.themes import ACCENT, INK, PAPER
@@ -53,7 +55,7 @@ def boxes(document: Document) -> Drawn:
         *first_of(len(items), len(document["items"]), "groups"),
     ]
     what = " and ".join(words.column(metric, context) for metric in metrics)
-    name = _axis(document)
+    name = words.grouping(by, context)
     chart = alt.concat(*panels, columns=_COLUMNS)
     title = words.sentence(f"{what} by {name}") if len(metrics) <= 2 else f"Metrics by {name}"
     return Drawn(chart, title, notes, {"groups": rows})
@@ -70,7 +72,7 @@ def _names(by: str, items: Rows) -> list[str]:
 
 
 def _name(by: str, key: Any, digits: int) -> str:
-    if by != "ops":
+    if by not in GROUPINGS or key == NOTHING:
         return words.tick(key, digits)
     counted = (part.split("×", 1) for part in key.split(" "))
     return ", ".join(f"{count} {LABELS[operation]}" for count, operation in counted)
@@ -82,16 +84,10 @@ def _label(row: Mapping[str, Any]) -> str:
     return f"{row['group']}\nn = {row['n']:,}\nmean {row['mean']:.4g}"
 
 
-def _axis(document: Document) -> str:
-    by = document["by"]
-    plain = {"ops": "operations", "space": "space", "connected": "connected"}
-    return plain.get(by) or words.column(by, document["context"])
-
-
 def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
     here: Sequence[Mapping[str, Any]] = [row for row in rows if row["metric"] == metric]
     by, context = document["by"], document["context"]
-    plain = by in ("ops", "space", "connected")
+    plain = by in (*GROUPINGS, "space", "connected")
     step = 68 if few else 16
     base = (
         alt.Chart(alt.NamedData("groups"))
@@ -100,7 +96,7 @@ def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
             x=alt.X(
                 "label:N",
                 sort=[row["label"] for row in here],
-                title=_axis(document) if plain else words.axis(by, context),
+                title=words.grouping(by, context) if plain else words.axis(by, context),
                 axis=alt.Axis(
                     labelAngle=0 if few else -60,
                     labelLimit=0 if few else 280,
@@ -108,7 +104,7 @@ def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
                 ),
             ),
             tooltip=[
-                alt.Tooltip("group:N", title=_axis(document)),
+                alt.Tooltip("group:N", title=words.grouping(by, context)),
                 alt.Tooltip("n:Q", format=",d"),
                 *(
                     alt.Tooltip(f"{name}:Q", title=told, format=".4~f")

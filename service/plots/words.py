@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from data.columns import COLUMNS, SAMENESS
+from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.metrics import LEVELS, MEANINGS, SUMMARIES, Metric, parse_metric
 
 if TYPE_CHECKING:  # it brings the database along
@@ -45,6 +45,11 @@ _COLUMNS = {
     "n_skip": "skip connections",
     "n_pool": "pooling operations",
     "n_none": "none operations",
+    "live_conv3x3": "live 3×3 convolutions",
+    "live_conv1x1": "live 1×1 convolutions",
+    "live_skip": "live skip connections",
+    "live_pool": "live pooling operations",
+    "n_dead": "operations on dead edges",
     "n_edges": "live edges",
     "n_paths": "paths",
 }
@@ -86,6 +91,13 @@ def _read(metric: Metric) -> str:
     if metric.measure == "epochs_to":
         return f"epochs to {metric.threshold:g} % validation accuracy, of {metric.schedule}"
     return f"{measure(metric.measure)}, of {metric.schedule}"
+
+
+def grouping(name: str, context: Context) -> str:
+    """What cells of a group have in common: ``operations on live edges``, a column, a metric."""
+    if name in GROUPINGS:
+        return GROUPINGS[name]
+    return name if name in ("space", "connected") else column(name, context)
 
 
 def axis(name: str, context: Context) -> str:

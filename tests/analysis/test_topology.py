@@ -14,7 +14,8 @@ from analysis.topology import COLUMNS, CellEdge, columns, edges, graphs
 from tests.analysis.strategies import cells, genotypes, nasbench201_cells
 
 Path = tuple[int, ...]
-COUNTS = ("n_edges", "n_conv3x3", "n_conv1x1", "n_skip", "n_pool", "n_none")
+LIVE = ("live_conv3x3", "live_conv1x1", "live_skip", "live_pool")
+COUNTS = ("n_edges", "n_conv3x3", "n_conv1x1", "n_skip", "n_pool", "n_none", *LIVE, "n_dead")
 
 
 # The oracle: list every path as numbers of edges, and read everything off the list.
@@ -79,8 +80,14 @@ def _expected_nasbench201(cell: NasBench201Cell) -> dict[str, object]:
     paths = _paths(written, {0}, 3)
     live = {number for path in paths for number in path}
     operations = Counter(cell.operations)
+    working = Counter(cell.operations[number] for number in live)
     expected: dict[str, object] = dict.fromkeys(COLUMNS) | {
         "n_edges": len(live),
+        "live_conv3x3": working["nor_conv_3x3"],
+        "live_conv1x1": working["nor_conv_1x1"],
+        "live_skip": working["skip_connect"],
+        "live_pool": working["avg_pool_3x3"],
+        "n_dead": len(_written(written) - live),
         "n_conv3x3": operations["nor_conv_3x3"],
         "n_conv1x1": operations["nor_conv_1x1"],
         "n_skip": operations["skip_connect"],
@@ -116,6 +123,9 @@ def test_genotype_columns_agree_with_listing_every_path(genotype: Genotype) -> N
     normal = [edge for edge in edges(genotype) if edge.part == "normal"]
     reduce = [edge for edge in edges(genotype) if edge.part == "reduce"]
     operations = [operation for operation, _ in genotype.normal]
+    paths = _paths(normal, {0, 1}, len(genotype.normal) // 2 + 2)
+    live = {number for path in paths for number in path}
+    working = [normal[number].operation for number in live if number < len(operations)]
     of_reduce = _expected_genotype(reduce, len(genotype.reduce) // 2 + 2)
     expected = (
         dict.fromkeys(COLUMNS)
@@ -128,6 +138,9 @@ def test_genotype_columns_agree_with_listing_every_path(genotype: Genotype) -> N
             "n_skip": operations.count("skip_connect"),
             "n_pool": operations.count("avg_pool_3x3") + operations.count("max_pool_3x3"),
             "n_none": operations.count("none"),
+            "live_skip": working.count("skip_connect"),
+            "live_pool": working.count("avg_pool_3x3") + working.count("max_pool_3x3"),
+            "n_dead": len(operations) - operations.count("none") - len(working),
         }
     )
     assert columns(genotype) == expected
@@ -151,6 +164,10 @@ def test_a_disconnected_cell_has_counts_and_nothing_else(cell: Cell) -> None:
     values = columns(cell)
     of_paths = [values[key] for key in COLUMNS if key not in COUNTS and "reduce" not in key]
     if values["n_edges"] == 0:
+        written = [edge for edge in edges(cell) if edge.part == "normal"]
+        there = sum(edge.operation not in ("none", "concat") for edge in written)
+        assert not any(values[key] for key in LIVE)
+        assert values["n_dead"] == there
         assert of_paths == [None] * len(of_paths)
         assert not any(edge.live for edge in edges(cell) if edge.part == "normal")
     else:
@@ -181,6 +198,13 @@ def test_width_and_depth_of_the_whole_benchmark() -> None:
         (3, 2): 1024,
         (3, 3): 5120,
     }
+
+
+def test_dead_operations_of_the_whole_benchmark() -> None:
+    """Counted outside of this project: 5,840 of the 15,284 connected cells have one or more."""
+    values = [columns(cell) for cell in all_cells()]
+    connected = [v for v in values if v["width"] is not None]
+    assert (len(connected), sum(v["n_dead"] != 0 for v in connected)) == (15_284, 5_840)
 
 
 def test_other_readings_of_the_whole_benchmark_stay_in_their_ranges() -> None:
@@ -256,6 +280,11 @@ def test_a_cell_worked_by_hand() -> None:
         "n_skip": 2,
         "n_pool": 1,
         "n_none": 1,
+        "live_conv3x3": 1,
+        "live_conv1x1": 1,
+        "live_skip": 2,
+        "live_pool": 1,
+        "n_dead": 0,
         "nominal_width": 2,
         "nominal_depth": 3,
     }
@@ -271,6 +300,8 @@ def test_dead_edges_are_told_and_count_in_the_nominal_width_alone() -> None:
     assert (values["width"], values["nominal_width"]) == (1, 2)
     assert (values["depth"], values["n_edges"], values["n_conv3x3"]) == (1, 1, 2)
     assert (values["effective_depth"], values["effective_width"]) == (0, None)
+    assert (values["live_conv3x3"], values["live_conv1x1"], values["live_skip"]) == (0, 0, 1)
+    assert values["n_dead"] == 3
 
 
 def test_a_pair_that_names_the_same_source_twice_counts_twice() -> None:
@@ -300,6 +331,14 @@ def test_the_longest_chain_of_the_largest_genotype() -> None:
     pairs = tuple(("skip_connect", 1 + i // 2) for i in range(24))
     values = columns(Genotype(pairs, (13,), pairs, (13,)))
     assert (values["depth"], values["n_paths"], values["width"]) == (13, 2**12, 1)
+
+
+def test_the_dead_operations_of_the_adapted_amoebanet() -> None:
+    # By hand (docs/concepts.md): nodes 2 and 3 are dead, and so are avg@0 max@1 | sep@0 sep@1.
+    values = columns(NAMED["AmoebaNet-A-adapted"])
+    assert (values["n_dead"], values["n_pool"], values["live_pool"]) == (4, 4, 2)
+    assert (values["n_skip"], values["live_skip"]) == (2, 2)
+    assert (values["live_conv3x3"], values["live_conv1x1"]) == (None, None)
 
 
 def test_edges_name_their_cell_and_include_the_concatenation() -> None:

@@ -40,7 +40,8 @@ def test_the_contract_s_columns(client: TestClient) -> None:
     contract = """
         width depth node_width node_width_with_output conv_depth n_paths mean_path min_path
         effective_width effective_depth n_conv3x3 n_conv1x1 n_skip n_pool n_none n_edges params_m
-        flops_m official_index reduce_width reduce_depth nominal_width nominal_depth
+        flops_m official_index reduce_width reduce_depth nominal_width nominal_depth live_conv3x3
+        live_conv1x1 live_skip live_pool n_dead
     """
     assert names.issuperset(contract.split())
 
@@ -49,6 +50,7 @@ def test_every_measure_and_notion(client: TestClient) -> None:
     body = get(client, "/columns")
     assert [measure["name"] for measure in body["measures"]] == list(MEANINGS)
     assert {notion["name"] for notion in body["sameness"]} == set(SAMENESS)
+    assert {grouping["name"] for grouping in body["groupings"]} == {"live_ops", "ops"}
 
 
 def test_what_is_recorded_on_the_default_table(client: TestClient) -> None:

@@ -70,6 +70,19 @@ def test_disconnected_cells_have_null_width_and_depth(client: TestClient) -> Non
     assert total(client, {"min_width": 0}) == 15_284, "null is within no bound"
 
 
+def test_filters_by_what_is_live_and_dead(client: TestClient) -> None:
+    """Counted from the strings; 5,840 of the connected cells have a dead operation."""
+    live = [raw.live_operations(string) for string in raw.strings()]
+    assert total(client, {"min_live_conv3x3": 2}) == sum(
+        names.count("nor_conv_3x3") >= 2 for names in live
+    )
+    assert total(client, {"n_dead": 0, "connected": "true"}) == 15_284 - 5_840
+    assert total(client, {"min_n_dead": 1, "connected": "true"}) == 5_840
+    cut = rows(client, {"connected": "false", "fields": "live_skip,live_pool,n_dead,n_none"})
+    assert {(row["live_skip"], row["live_pool"]) for row in cut} == {(0, 0)}
+    assert {row["n_dead"] + row["n_none"] for row in cut} == {6}
+
+
 @pytest.mark.parametrize(
     ("notion", "count"),
     [("string", 15_625), ("skip", 12_751), ("official", 6_466), ("live", 9_445)],

@@ -119,15 +119,17 @@ def test_partial_correlation_by_regression(client: TestClient, method: str) -> N
     assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(t), kept.sum() - 4), rel=1e-4)
 
 
+@pytest.mark.parametrize("group_by", raw.MULTISETS)
 @pytest.mark.parametrize("method", SCIPY)
-def test_within_groups_of_equal_operations(client: TestClient, method: str) -> None:
+def test_within_groups_of_equal_operations(client: TestClient, method: str, group_by: str) -> None:
     """The mean of the groups' coefficients, weighted by their sizes (the contract's words)."""
     found = one(
-        client, {"x": "width", "y": VALID, "group_by": "ops", "method": method, "ci": "none"}
+        client, {"x": "width", "y": VALID, "group_by": group_by, "method": method, "ci": "none"}
     )
+    multisets = map(sorted, map(raw.MULTISETS[group_by], raw.strings()))
     frame = pd.DataFrame(
         {
-            "ops": [" ".join(sorted(raw.operations(string))) for string in raw.strings()],
+            "ops": [" ".join(names) for names in multisets],
             "width": raw.columns()["width"],
             "valid": raw.means("cifar10"),
         }
@@ -140,6 +142,49 @@ def test_within_groups_of_equal_operations(client: TestClient, method: str) -> N
     assert found["coefficient"] == pytest.approx(np.average(coefficients, weights=sizes), abs=1e-9)
     assert (found["n"], found["groups"]) == (sum(sizes), len(sizes))
     assert found["n"] + sum(found["excluded"].values()) == 15_625
+
+
+@pytest.mark.parametrize(
+    ("asked", "x", "early", "late"),
+    [
+        ({"group_by": "ops"}, "width", 0.213, 0.284),
+        ({"group_by": "ops"}, "depth", -0.185, 0.056),
+        ({"group_by": "live_ops"}, "width", 0.265, 0.225),
+        ({"group_by": "live_ops"}, "depth", -0.206, -0.175),
+        ({"group_by": "ops", "n_dead": 0}, "width", 0.333, 0.254),
+        ({"group_by": "ops", "n_dead": 0}, "depth", -0.235, -0.170),
+    ],
+)
+def test_width_and_depth_with_operations_held(
+    tables_client: TestClient, asked: dict[str, Any], x: str, early: float, late: float
+) -> None:
+    """Figures computed outside of this project from the same tables (docs/concepts.md has them).
+
+    With the operations held that work, width fades a little and depth doesn't change its sign.
+    """
+    short, final = "valid_accuracy@12of12", "valid_accuracy@200of200"
+    asked = {"x": x, "y": f"{short},{final}", "ci": "none", **asked}
+    body = get(tables_client, "/correlations", asked)
+    found = {item["y"]: item["coefficient"] for item in body["items"]}
+    assert found == {
+        short: pytest.approx(early, abs=6e-4),
+        final: pytest.approx(late, abs=6e-4),
+    }
+
+
+def test_what_is_no_group_is_told_all_that_are(client: TestClient) -> None:
+    for path, asked, name in (
+        ("/correlations", {"x": "width", "y": VALID, "group_by": "op"}, "group_by"),
+        ("/correlations/by-epoch", {"x": "width", "y": "valid_accuracy", "group_by": "live"},
+         "group_by"),
+        ("/groups", {"by": "width,operations"}, "by"),
+        ("/plots/groups.svg", {"by": "live-ops"}, "by"),
+    ):  # fmt: skip
+        (error,) = refused(client, path, asked)
+        assert error["name"] == name
+        assert error["allowed"].partition("; or ")[2].startswith("live_ops, ops")
+    (error,) = refused(client, "/groups", {"by": "live_op"})
+    assert error["allowed"].startswith("did you mean live_ops")
 
 
 def test_within_groups_of_a_column(client: TestClient) -> None:
@@ -296,7 +341,7 @@ def test_by_epoch_is_the_correlation_at_that_epoch(tables_client: TestClient, me
 
 def test_by_epoch_takes_controls_and_groups(tables_client: TestClient) -> None:
     asked = {"x": "width", "source": "nb201-selected-epochs", "ci": "none"}
-    for more in ({"control": "params_m"}, {"group_by": "ops"}):
+    for more in ({"control": "params_m"}, {"group_by": "ops"}, {"group_by": "live_ops"}):
         body = get(
             tables_client, "/correlations/by-epoch", {**asked, **more, "y": "valid_accuracy"}
         )

@@ -61,6 +61,7 @@ def test_values_of_cell_284(client: TestClient) -> None:
         "width": 1, "depth": 2, "n_paths": 1, "mean_path": 2, "min_path": 2, "conv_depth": 1,
         "node_width": 1, "n_edges": 2, "effective_width": 1, "effective_depth": 1,
         "n_conv1x1": 1, "n_conv3x3": 0, "n_skip": 3, "n_pool": 0, "n_none": 2,
+        "live_conv1x1": 1, "live_conv3x3": 0, "live_skip": 1, "live_pool": 0, "n_dead": 2,
         "reduce_width": None,
     }  # fmt: skip
     assert {name: columns[name] for name in expected} == expected

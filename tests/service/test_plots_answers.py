@@ -230,7 +230,9 @@ def test_groups_are_the_groups(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("asked", "first"),
     [
-        ("by=ops", "1 avg pool 3×3, "),
+        ("by=ops", "5 none, 1 conv 1×1"),
+        ("by=live_ops&connected=true", "1 conv 1×1"),
+        ("by=live_ops&connected=false", "nothing"),
         ("by=connected", "no"),
         ("by=params_m&bins=4", "0.07331–"),
         ("by=space&space=all", "nasbench201"),

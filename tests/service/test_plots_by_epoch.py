@@ -162,6 +162,6 @@ def test_held_and_grouped_are_named() -> None:
     drawn["context"] |= {"group_by": "ops", "confidence": 0.9}
     (how, *_) = chart(drawn, "lines")["usermeta"]["caption"]["lines"]
     assert how == (
-        "Spearman's ρ, holding parameters fixed, mean within groups of equal ops, "
-        "with its 90 % interval"
+        "Spearman's ρ, holding parameters fixed, mean within groups of equal "
+        "operations, those on dead edges counted, with its 90 % interval"
     )

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from data import schema
+from analysis.spaces.darts import NAMED, Genotype
+from data import cells_table, schema
+from data.columns import SAMENESS
 from data.jobs import JobStore
 from data.library import Library
 from data.sources.base import Description
 from data.store import FILE_NAME, Store
+from tests import raw
 from tests.conftest import ROOT, client_of
 from tests.service.helpers import get
 from tests.store.sources import run
@@ -124,6 +128,87 @@ def test_jobs_of_version_2_are_as_they_were(tmp_path: Path) -> None:
         assert (job.cell, job.seed, job.epochs, job.measurement) == ("a", 7, 12, None)
 
 
+PAIRS = (("skip_connect", 0), ("sep_conv_3x3", 1))
+UNNAMED = Genotype(PAIRS, (2,), PAIRS, (2,))
+
+
+def version_3(home: Path, *, benchmark: int = 15_625) -> Path:
+    """A home of version 3: NAS-Bench-201, a genotype, and ENAS from when it had no name yet.
+
+    Cell 0 and both genotypes have a run. Columns are empty: what they hold is computed anew. Where
+    nothing is asked of it, as many cells of the ``benchmark`` as are wanted will do.
+    """
+    version_1(home, "mine")
+    ids = [f"nb201-{index:06d}" for index in range(benchmark)] + [UNNAMED.id, NAMED["ENAS"].id]
+    archs = [*raw.strings()[:benchmark], UNNAMED.arch, NAMED["ENAS"].arch]
+    held = pa.table({"cell": range(len(ids)), "id": ids, "arch": archs})
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        schema.MIGRATIONS[1](connection)
+        schema.MIGRATIONS[2](connection)
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema'")
+        connection.register("held", held)
+        connection.execute(
+            "INSERT INTO cells (cell, id, arch, space, connected, class_string, class_skip, "
+            "class_official, class_live) SELECT cell, id, arch, 'old', true, 0, 0, 0, 0 FROM held"
+        )
+        for number, cell in enumerate((benchmark, benchmark + 1), start=1):
+            connection.execute(
+                "INSERT INTO runs SELECT $run, replace(id, 'nb201-000000', $id), source, $cell, "
+                "* EXCLUDE (run, id, source, cell) FROM runs WHERE run = 0",
+                {"run": number, "id": ids[cell], "cell": cell},
+            )
+            connection.execute("INSERT INTO series VALUES (0, ?, ?, 0, [1.0, 2.0])", [cell, number])
+    return home
+
+
+def test_cells_of_version_3_keep_their_rows_and_get_columns_and_names(tmp_path: Path) -> None:
+    home = version_3(tmp_path)
+    query = "SELECT run, id, cell, seed, recipe, device FROM runs ORDER BY run"
+    with duckdb.connect(str(home / FILE_NAME), read_only=True) as connection:
+        runs = connection.execute(query).fetchall()
+        series = connection.execute("FROM series ORDER BY run").fetchall()
+    with closing(Library.open(home)) as library:
+        with library.store.read() as cursor:
+            assert cursor.execute(query).fetchall() == runs
+            assert cursor.execute("FROM series ORDER BY run").fetchall() == series
+        client = client_of(library)
+        for cell, name, number in ((UNNAMED, None, 15_625), (NAMED["ENAS"], "ENAS", 15_626)):
+            found = get(client, f"/cells/{cell.id}")
+            assert (found["name"], found["runs"][0]["seed"]) == (name, 0)
+            assert library.snapshot.frame.rows[cell.id] == number
+        frame = library.snapshot.frame
+        later = [name for name in NAMED if name != "ENAS"]
+        assert [frame.rows[name] for name in later] == [*range(15_627, frame.size)]
+        found = get(client, "/cells/284")["columns"]
+        assert (found["width"], found["live_skip"], found["n_dead"]) == (1, 1, 2)
+
+
+def test_a_table_made_anew_is_that_of_a_new_home(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    version_3(tmp_path / "old")
+    made = []
+    for name in ("old", "new"):
+        with closing(Library.open(tmp_path / name)) as library, library.store.read() as cursor:
+            # The number of a genotype's row differs, and so does its class, which is its own.
+            made.append(
+                cursor.execute(
+                    "SELECT * EXCLUDE (cell) REPLACE ("
+                    + ", ".join(f"cell - class_{one} AS class_{one}" for one in SAMENESS)
+                    + ") FROM cells WHERE id <> ? ORDER BY id",
+                    [UNNAMED.id],
+                ).fetchall()
+            )
+    assert len(made[0]) == 15_625 + len(NAMED)
+    assert made[0] == made[1]
+
+
+def test_made_anew_twice_it_is_the_same(tmp_path: Path) -> None:
+    with Store.open(version_3(tmp_path, benchmark=9)) as store, store.write() as cursor:
+        before = cursor.execute("FROM cells ORDER BY cell").fetchall()
+        cells_table.rebuild(cursor)
+        assert cursor.execute("FROM cells ORDER BY cell").fetchall() == before
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -145,6 +230,26 @@ def test_killed_in_the_middle_it_is_as_it_was(tmp_path: Path) -> None:
     assert (tables(tmp_path), version(tmp_path)) == (before, [("1",)])
     with closing(Library.open(tmp_path)) as library:
         assert len(library.snapshot.sources) == 2
+
+
+KILLED_AFTER = """
+import os, signal, sys
+from pathlib import Path
+from data.store import Store
+Store.open(Path(sys.argv[1]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_when_it_is_done_it_is_of_this_version(tmp_path: Path) -> None:
+    """The file's log holds the change until it is folded in: it has to be readable from there."""
+    home = version_3(tmp_path, benchmark=9)
+    command = [sys.executable, "-c", KILLED_AFTER, str(home)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert version(home) == [(str(schema.VERSION),)]
+    with Store.open(home) as store, store.read() as cursor:
+        query = "SELECT cell, name, live_skip FROM cells WHERE cell IN (9, 10) ORDER BY cell"
+        assert cursor.execute(query).fetchall() == [(9, None, 1), (10, "ENAS", 2)]
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from data.catalogue import ranges
-from data.columns import COLUMNS, SAMENESS, TEXT_FIELDS
+from data.columns import COLUMNS, GROUPINGS, SAMENESS, TEXT_FIELDS
 from data.library import Snapshot
 from data.metrics import GRAMMAR, MEANINGS, SUMMARIES, WHOLE, Context
 from data.store import first_row
@@ -94,6 +94,9 @@ def columns(request: Request) -> Response:
             ],
             "metric_grammar": GRAMMAR,
             "sameness": [{"name": name, "meaning": meaning} for name, meaning in SAMENESS.items()],
+            "groupings": [
+                {"name": name, "meaning": meaning} for name, meaning in GROUPINGS.items()
+            ],
             "recorded": _recorded(snapshot),
         }
     )

@@ -7,13 +7,22 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
-from data.correlations import OPERATIONS_GROUP, Options, Result, by_epoch, correlations
+from data.columns import GROUPINGS
+from data.correlations import Options, Result, by_epoch, correlations
 from data.errors import blame
-from data.queries import Field
+from data.queries import Field, View
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
-from service.api.params import CellFilters, Format, Name, Names, read, split_names
+from service.api.params import (
+    GROUPINGS_TOLD,
+    CellFilters,
+    Format,
+    Name,
+    Names,
+    read,
+    split_names,
+)
 
 router = APIRouter(tags=["statistics"])
 
@@ -36,8 +45,8 @@ class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
     group_by: Name | None = Parameter(
         None,
         description="mean of the coefficients inside groups of equal value, weighted by their "
-        f"size: any column, or `{OPERATIONS_GROUP}` for the same multiset of operations",
-        examples=["ops"],
+        f"size: any column, or {GROUPINGS_TOLD}",
+        examples=["live_ops"],
     )
     ci: Literal["fisher", "bootstrap", "none"] = Parameter(
         "fisher", description="confidence interval"
@@ -128,6 +137,14 @@ def describe(result: Result) -> dict[str, Any]:
     return described | {name: reason for name, reason in reasons.items() if reason is not None}
 
 
+def _group_fields(view: View, query: _CorrelationBase) -> list[Field]:
+    """The column that cells are grouped by, if it is one."""
+    if query.group_by is None or query.group_by in GROUPINGS:
+        return []
+    with blame("group_by"):
+        return [view.field(query.group_by, others=GROUPINGS)]
+
+
 def _context(query: _CorrelationBase) -> dict[str, Any]:
     return {
         "control": split_names(query.control),
@@ -151,14 +168,10 @@ def correlate(request: Request) -> Response:
     with blame("y"):
         ys = split_names(query.y, MOST_COLUMNS)
     fields: list[Field] = []
-    for parameter, names in (
-        ("x", xs),
-        ("y", ys),
-        ("control", split_names(query.control)),
-        ("group_by", [] if query.group_by in (None, OPERATIONS_GROUP) else [query.group_by]),
-    ):
+    for parameter, names in (("x", xs), ("y", ys), ("control", split_names(query.control))):
         with blame(parameter):
             fields += [view.field(name) for name in names]
+    fields += _group_fields(view, query)
     results = correlations(view, filters, xs, ys, query.options())
     context = deps.describe_context(view, fields, filters) | _context(query)
     return collection(
@@ -188,9 +201,7 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
         fields += [view.field(name) for name in xs]
     with blame("control"):
         fields += [view.field(name) for name in split_names(query.control)]
-    with blame("group_by"):
-        if query.group_by not in (None, OPERATIONS_GROUP):
-            fields.append(view.field(query.group_by))
+    fields += _group_fields(view, query)
     with blame("y"):
         resolved = view.snapshot.catalogue.resolve_curve(query.y, query.schedule, view.context)
     records = [

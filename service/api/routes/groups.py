@@ -15,6 +15,7 @@ from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, asked_format, collection, columns_of, json_response, stream
 from service.api.params import (
+    GROUPINGS_TOLD,
     CellFilters,
     ContextQuery,
     Format,
@@ -35,8 +36,7 @@ class GroupsQuery(CellFilters):  # type: ignore[misc,valid-type]
     by: Names = Parameter(
         ("width", "depth"),
         max_length=MOST_KEYS,
-        description="comma-separated columns, metrics, `space`, `connected`, or `ops` for the "
-        "multiset of operations",
+        description=f"comma-separated columns, metrics, `space`, `connected`, {GROUPINGS_TOLD}",
         examples=[["width,depth"]],
     )
     bins: Annotated[int, Parameter(ge=1, le=100)] | None = Parameter(

@@ -18,6 +18,7 @@ from data.queries import resolve_cell
 from data.ranks import ranks
 from service.api import deps
 from service.api.params import (
+    GROUPINGS_TOLD,
     CellFilters,
     ContextQuery,
     Name,
@@ -85,8 +86,7 @@ class GroupsPicture(CellFilters, Pictured):  # type: ignore[misc,valid-type]
 
     by: Name = Parameter(
         "width",
-        description="a column or metric, `space`, `connected`, or `ops` for the multiset of "
-        "operations",
+        description=f"a column or metric, `space`, `connected`, {GROUPINGS_TOLD}",
         examples=["depth"],
     )
     bins: Annotated[int, Parameter(ge=1, le=100)] | None = Parameter(
