@@ -13,7 +13,7 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from tests import raw
-from tests.conftest import TABLES, need
+from tests.conftest import ROOT, TABLES, need
 from tests.service.helpers import Parameters, get, refused
 
 VALID = "valid_accuracy@final"
@@ -170,6 +170,8 @@ def test_width_and_depth_with_operations_held(
         short: pytest.approx(early, abs=6e-4),
         final: pytest.approx(late, abs=6e-4),
     }
+    shown = " | ".join(f"{value:+.3f}".replace("-", "−") for value in (early, late))
+    assert shown in (ROOT / "docs" / "concepts.md").read_text()
 
 
 def test_what_is_no_group_is_told_all_that_are(client: TestClient) -> None:
