@@ -224,6 +224,30 @@ def test_a_factorized_skip_reads_even_and_odd_positions() -> None:
     assert (even[1, 2], odd[1, 1]) == (1, 2)
 
 
+@pytest.mark.parametrize("channels", [2, 4, 8])
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_factorized_skip_is_two_convolutions_of_stride_2(channels: int, side: int) -> None:
+    """Forward and backward, against double precision, which oneDNN has no part in."""
+    layer = operation("skip_connect", channels, 2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # lacks it
+    halves = list(layer.parameters())[:2]
+    x = torch.randn(4, channels, side, side).contiguous(memory_format=torch.channels_last)
+    exact_x = x.double().requires_grad_()
+    exact = [half.detach().double().requires_grad_() for half in halves]
+    shifted = functional.pad(exact_x.relu(), (0, side % 2, 0, side % 2))[:, :, 1:, 1:]
+    parts = (
+        functional.conv2d(exact_x.relu(), exact[0], stride=2),
+        functional.conv2d(shifted, exact[1], stride=2),
+    )
+    wanted = functional.batch_norm(torch.cat(parts, 1), None, None, training=True)
+    found = layer(x.requires_grad_())
+    weights = torch.randn_like(found)
+    torch.testing.assert_close(found, wanted.float(), rtol=1e-4, atol=1e-5)
+    grads = torch.autograd.grad((found * weights).sum(), [x, *halves])
+    exact_grads = torch.autograd.grad((wanted * weights).sum(), [exact_x, *exact])
+    for grad, other in zip(grads, exact_grads, strict=True):
+        torch.testing.assert_close(grad, other.float(), rtol=1e-3, atol=1e-4)
+
+
 # networks
 
 
