@@ -1,8 +1,10 @@
 """Where cells stand in their space: "among the widest and shallowest", made exact.
 
 A NAS-Bench-201 cell is ranked among all connected cells of its space; a DARTS-style cell, by the
-wiring of its normal and of its reduction cell, among all wirings of as many nodes with two distinct
-sources each (Shu, Wang, Cai 2020, arXiv 1909.09569), which are enumerated.
+wiring of its normal and of its reduction cell, among those of as many nodes that a sampler gives
+(Shu, Wang, Cai 2020, arXiv 1909.09569): all with two distinct sources each, or the draws of the
+paper's own sampler, which lets sources repeat. Both are enumerated (:mod:`analysis.spaces.wirings`)
+and concatenate every node, whatever the cell concatenates.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ import numpy.typing as npt
 
 from analysis import topology
 from analysis.cells import Cell
-from analysis.spaces.darts import Genotype
-from analysis.spaces.wirings import wiring_table
+from analysis.spaces.darts import Genotype, Part
+from analysis.spaces.wirings import Sampler, drawn_shapes, wiring_table
 from data.frame import Floats, Frame
 from data.groups import is_lower_better
 from data.queries import Field, View, named_cell
@@ -38,6 +40,7 @@ class Rank:
         positions: how many distinct values there are.
         of: how many it is ranked among (``among`` says which).
         percentile: percent of these that stand behind it, half of the equal ones counted.
+        member: whether it is itself one of these.
     """
 
     value: float | None
@@ -48,6 +51,7 @@ class Rank:
     positions: int | None = None
     of: int | None = None
     percentile: float | None = None
+    member: bool | None = None
     reason: str | None = None
 
 
@@ -59,15 +63,27 @@ class CellRanks:
     ranks: dict[str, Rank]
 
 
-def rank_among(value: float | None, population: npt.ArrayLike, order: str, among: str) -> Rank:
-    """``value`` among ``population`` (n,) without NaN; the value need not be one of them."""
+def rank_among(
+    value: float | None,
+    population: npt.ArrayLike,
+    order: str,
+    among: str,
+    *,
+    member: bool = True,
+    counts: npt.ArrayLike | None = None,
+) -> Rank:
+    """``value`` among ``population`` (n,) without NaN; the value need not be one of them.
+
+    ``counts`` (n,) says how often each of these is there, once by default.
+    """
     if value is None:
         return Rank(None, order, among, reason="the cell has no value")
     values = np.asarray(population, dtype=np.float64)
+    times = np.ones(len(values), dtype=np.int64) if counts is None else np.asarray(counts)
     ahead = values > value if order == WIDE_FIRST else values < value
-    before = int(np.count_nonzero(ahead))
-    equal = int(np.count_nonzero(values == value))
-    size = len(values)
+    before = int(times[ahead].sum())
+    equal = int(times[values == value].sum())
+    size = int(times.sum())
     return Rank(
         value,
         order,
@@ -77,11 +93,14 @@ def rank_among(value: float | None, population: npt.ArrayLike, order: str, among
         positions=len(np.unique(values)),
         of=size,
         percentile=100 * (size - before - equal / 2) / size if size else None,
+        member=member,
     )
 
 
-def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[CellRanks]:
-    """The ranks of ``cells`` by width, depth and each metric.
+def ranks(
+    view: View, cells: Sequence[str], metrics: Sequence[str], sampler: Sampler = "distinct"
+) -> list[CellRanks]:
+    """The ranks of ``cells`` by width, depth and each metric; genotypes among a sampler's wirings.
 
     Raises:
         QueryError: not a cell, or a metric that was not recorded.
@@ -90,16 +109,16 @@ def ranks(view: View, cells: Sequence[str], metrics: Sequence[str]) -> list[Cell
     found = []
     for text in cells:
         row, cell = named_cell(view.snapshot, text)
-        shape = shape_ranks(view.frame, cell)
+        shape = shape_ranks(view.frame, cell, sampler)
         by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
         found.append(CellRanks(cell, shape | by_metric))
     return found
 
 
-def shape_ranks(frame: Frame, cell: Cell) -> dict[str, Rank]:
+def shape_ranks(frame: Frame, cell: Cell, sampler: Sampler = "distinct") -> dict[str, Rank]:
     """The ranks of one cell, loaded or not, by width and depth; a genotype's reduction cell too."""
     if isinstance(cell, Genotype):
-        return _wiring_ranks(cell)
+        return _wiring_ranks(cell, sampler)
     return _space_ranks(frame, frame.rows.get(cell.id))
 
 
@@ -113,25 +132,42 @@ def _space_ranks(frame: Frame, row: int | None) -> dict[str, Rank]:
     return result
 
 
-def _wiring_ranks(cell: Genotype) -> dict[str, Rank]:
+def _wiring_ranks(cell: Genotype, sampler: Sampler) -> dict[str, Rank]:
     values = topology.columns(cell)
     result = {}
-    for part, prefix in (("normal", ""), ("reduce", "reduce_")):
-        nodes = len(cell.normal if part == "normal" else cell.reduce) // 2
-        result[f"{prefix}width"] = _wiring_rank(values[f"{prefix}width"], nodes, 0, WIDE_FIRST)
-        result[f"{prefix}depth"] = _wiring_rank(values[f"{prefix}depth"], nodes, 1, SHALLOW_FIRST)
+    prefixes: dict[Part, str] = {"normal": "", "reduce": "reduce_"}
+    for part, prefix in prefixes.items():
+        nodes = len(cell.cell(part)[0]) // 2
+        member = _is_drawn(cell, part, sampler)
+        for name, place, order in (("width", 0, WIDE_FIRST), ("depth", 1, SHALLOW_FIRST)):
+            rank = _wiring_rank(values[prefix + name], nodes, place, order, sampler, member)
+            result[prefix + name] = rank
     return result
 
 
+def _is_drawn(cell: Genotype, part: Part, sampler: Sampler) -> bool:
+    """Whether the wiring is one of the sampler's: all nodes concatenated, and distinct sources."""
+    pairs, concat = cell.cell(part)
+    sources = [source for _, source in pairs]
+    repeated = any(one == two for one, two in zip(sources[::2], sources[1::2], strict=True))
+    return len(concat) == len(pairs) // 2 and not (repeated and sampler == "distinct")
+
+
 @lru_cache(maxsize=1024)
-def _wiring_rank(value: float | None, nodes: int, place: int, order: str) -> Rank:
+def _wiring_rank(
+    value: float | None, nodes: int, place: int, order: str, sampler: Sampler, member: bool
+) -> Rank:
     """Kept, since the many variants of a cell have few different widths and depths."""
     try:
+        if sampler == "paper":
+            *shapes, counts = drawn_shapes(nodes)
+            among = f"{counts.sum():,} equally likely draws of {nodes} nodes' sources with repeats"
+            return rank_among(value, shapes[place], order, among, member=member, counts=counts)
         population = wiring_table(nodes)[place]
     except ValueError as error:
         return Rank(value, order, f"wirings of {nodes} nodes", reason=str(error))
     among = f"{len(population):,} wirings of {nodes} nodes with two distinct sources"
-    return rank_among(value, population, order, among)
+    return rank_among(value, population, order, among, member=member)
 
 
 def _metric_rank(view: View, field: Field, space: str, row: int | None) -> Rank:

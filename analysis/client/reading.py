@@ -180,15 +180,24 @@ class Reading(Calls):
         return Table(self, "/groups", pairs(asked))
 
     def ranks(
-        self, cell: CellName | Iterable[CellName], *, metric: Value = None, **context: Value
+        self,
+        cell: CellName | Iterable[CellName],
+        *,
+        metric: Value = None,
+        sampler: Literal["distinct", "paper"] | None = None,
+        **context: Value,
     ) -> Table[CellRanks]:
         """Where cells stand in their space; a data frame has a row a cell and column.
 
         >>> (darts,) = client.ranks("DARTS-V2")
         >>> darts["ranks"]["width"]["rank"], darts["ranks"]["width"]["of"]
         (2, 180)
+        >>> (darts,) = client.ranks("DARTS-V2", sampler="paper")
+        >>> darts["ranks"]["width"]["of"]
+        14400
         """
-        return Table(self, "/ranks", pairs({"cell": cell, "metric": metric, **context}))
+        asked = {"cell": cell, "metric": metric, "sampler": sampler, **context}
+        return Table(self, "/ranks", pairs(asked))
 
     def variants(
         self,

@@ -66,6 +66,7 @@ class Rank(TypedDict):
     positions: int | None
     of: int | None
     percentile: float | None
+    member: bool | None
     reason: str | None
 
 

@@ -17,7 +17,7 @@ from analysis.errors import CellError
 from analysis.spaces import paper, published
 from analysis.spaces.genotype_text import CellText, read_genotype
 from analysis.spaces.printed import Pair, Pairs, Printed
-from analysis.spaces.wirings import wiring_table, wirings
+from analysis.spaces.wirings import drawn_shapes, wiring_table, wirings
 
 __all__ = [
     "ALIASES",
@@ -33,6 +33,7 @@ __all__ = [
     "Pairs",
     "Part",
     "adapted",
+    "drawn_shapes",
     "known",
     "name_of",
     "named",

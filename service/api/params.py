@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
+from analysis.spaces.wirings import Sampler
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.errors import QueryError, blame, nearest
 from data.metrics import Context
@@ -31,6 +32,18 @@ from service.api.errors import UNKNOWN, ParameterError, ParameterProblem
 Model = TypeVar("Model", bound="Query")
 
 Format = Literal["json", "csv", "ndjson", "parquet", "arrow"]
+
+
+Reference = Annotated[
+    Sampler,
+    Field(
+        description="the wirings that genotypes are ranked among: `distinct`, all with two "
+        "different sources a node; `paper`, as the code of Shu et al. (2020) draws them, where "
+        "sources repeat",
+        examples=["paper"],
+    ),
+]
+"""By which sampler genotypes are ranked."""
 
 
 def _no_nul(text: str) -> str:

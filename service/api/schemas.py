@@ -262,6 +262,7 @@ class RankOf(Answer):
     positions: int | None = Field(description="how many distinct values there are")
     of: int | None
     percentile: float | None
+    member: bool | None = Field(description="whether the cell is itself one of those it is among")
     reason: str | None
 
 

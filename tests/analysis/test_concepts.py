@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import percentileofscore, spearmanr
 
 from analysis.cells import parse_cell
 from analysis.diagram import svg
-from analysis.spaces.darts import NAMED, PARTS, wiring_table
+from analysis.spaces.darts import NAMED, PARTS, drawn_shapes, wiring_table
 from analysis.spaces.nasbench201 import OPERATIONS, NasBench201Cell, all_cells, classes
 from analysis.spaces.published import ELSEWHERE
 from analysis.topology import COLUMNS, Value, columns
@@ -132,6 +132,33 @@ def test_ranks() -> None:
         assert _count(row["as wide"]) == np.sum(width == own_width)
         assert _count(row["shallower"]) == np.sum(depth < own_depth)
         assert _count(row["as shallow"]) == np.sum(depth == own_depth)
+
+
+def test_draws_of_the_paper_s_sampler() -> None:
+    for row in _table("nodes", "draws"):
+        width, depth, ways = drawn_shapes(int(row["nodes"]))
+        assert _count(row["draws"]) == ways.sum()
+        assert row["mean width"] == f"{np.average(width, weights=ways):.2f}"
+        assert row["mean depth"] == f"{np.average(depth, weights=ways):.2f}"
+        pearson = np.corrcoef(np.repeat(width, ways), np.repeat(depth, ways))[0, 1]
+        assert row["Pearson(width, depth)"] == f"{pearson:.2f}".replace("-", "−")
+
+
+def test_percentiles_by_either_sampler() -> None:
+    for row in _table("percentile of", "width, paper"):
+        cell = NAMED[row.pop("percentile of")]
+        nodes = len(cell.normal) // 2
+        *drawn, ways = drawn_shapes(nodes)
+        populations = {
+            "distinct": wiring_table(nodes),
+            "paper": [np.repeat(shape, ways) for shape in drawn],
+        }
+        for key, shown in row.items():
+            name, sampler = key.split(", ")
+            population = populations[sampler][0 if name == "width" else 1]
+            own = columns(cell)[name]
+            kind = percentileofscore(population, own, kind="mean")
+            assert shown == f"{kind if name == 'width' else 100 - kind:.1f}"
 
 
 def test_classes_of_sameness() -> None:

@@ -1,9 +1,12 @@
 import ast
 import hashlib
 import json
+import math
 import random
 import re
+from collections import Counter
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +15,16 @@ from hypothesis import strategies as st
 
 from analysis.errors import CellError
 from analysis.spaces import darts
-from analysis.spaces.darts import NAMED, Genotype, Pairs, adapted, parse, wiring_table, wirings
+from analysis.spaces.darts import (
+    NAMED,
+    Genotype,
+    Pairs,
+    adapted,
+    drawn_shapes,
+    parse,
+    wiring_table,
+    wirings,
+)
 from tests.analysis.strategies import blanks, genotypes
 
 DARTS_V2 = """
@@ -292,9 +304,43 @@ def test_the_wiring_table_is_shared_and_cannot_be_written() -> None:
             array[0] = 0
 
 
+@pytest.mark.parametrize("n_nodes", [1, 2, 3, 4])
+def test_shapes_of_the_paper_s_sampler_agree_with_every_one_of_its_draws(n_nodes: int) -> None:
+    counted: Counter[tuple[float, int]] = Counter()
+    for sources in product(*(range(2 + i // 2) for i in range(2 * n_nodes))):
+        far = [0, 0]
+        for a, b in zip(sources[::2], sources[1::2], strict=True):
+            far.append(1 + max(far[a], far[b]))
+        counted[sum(source < 2 for source in sources) / 2, max(far) + 1] += 1
+    found = [tuple(one) for one in zip(*map(list, drawn_shapes(n_nodes)), strict=True)]
+    assert found == [(*shape, n) for shape, n in sorted(counted.items())]
+
+
+@pytest.mark.parametrize(
+    ("n_nodes", "ways"), [(4, 14_400), (5, 518_400), (6, math.factorial(7) ** 2)]
+)
+def test_the_paper_s_sampler_has_so_many_ways(n_nodes: int, ways: int) -> None:
+    widths, depths, counts = drawn_shapes(n_nodes)
+    assert counts.sum() == ways
+    # Each of node v's two sources is an input with probability 2/v.
+    assert (widths * counts).sum() / ways == pytest.approx(
+        sum(2 / v for v in range(2, n_nodes + 2))
+    )
+    # Nodes that read inputs alone have 2² ways each; of a chain, v² − (v − 1)² from the third on.
+    assert counts[depths == 2].sum() == 4**n_nodes
+    deepest = 4 * math.prod(2 * v - 1 for v in range(3, n_nodes + 2))
+    assert counts[depths == n_nodes + 1].sum() == deepest
+
+
+def test_the_shapes_of_the_paper_s_sampler_cannot_be_written() -> None:
+    for array in drawn_shapes(3):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
 @pytest.mark.parametrize("n_nodes", [-1, 0, 7, 100])
 def test_more_nodes_than_can_be_enumerated_are_refused(n_nodes: int) -> None:
-    for function in (wirings, wiring_table):
+    for function in (wirings, wiring_table, drawn_shapes):
         with pytest.raises(ValueError, match=r"allowed are 1\.\.6"):
             function(n_nodes)
 

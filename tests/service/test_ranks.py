@@ -73,6 +73,78 @@ def test_published_cells(
         )
 
 
+def draws(nodes: int) -> tuple[list[float], list[int]]:
+    """Width and depth of every ordered choice of two sources a node, repeats allowed."""
+    shapes: list[tuple[float, tuple[int, ...]]] = [(0.0, (0, 0))]
+    for node in range(2, nodes + 2):
+        shapes = [
+            (width + ((a < 2) + (b < 2)) / 2, (*far, 1 + max(far[a], far[b])))
+            for width, far in shapes
+            for a, b in product(range(node), repeat=2)
+        ]
+    return [width for width, _ in shapes], [max(far) + 1 for _, far in shapes]
+
+
+@pytest.mark.parametrize("part", ["", "reduce_"])
+@pytest.mark.parametrize("cell", ["DARTS-V2", "SNAS-mild"])
+def test_among_the_draws_of_the_paper_s_sampler(client: TestClient, cell: str, part: str) -> None:
+    found = ranks(client, cell, sampler="paper")
+    widths, depths = map(np.array, draws(4))
+    for name, population, sign in (("width", widths, -1), ("depth", depths, 1)):
+        rank = found[part + name]
+        before = int((sign * population < sign * rank["value"]).sum())
+        equal = int((population == rank["value"]).sum())
+        assert (rank["rank"], rank["of"]) == (before + 1, 14400)
+        assert rank["positions"] == len(np.unique(population))
+        assert rank["percentile"] == pytest.approx(100 * (14400 - before - equal / 2) / 14400)
+        assert rank["among"] == "14,400 equally likely draws of 4 nodes' sources with repeats"
+        assert rank["member"] is True
+
+
+@pytest.mark.parametrize(
+    ("cell", "distinct", "paper"),
+    [
+        # Nodes of these normal cells read one source twice.
+        ("NASNet-A", False, True),
+        ("ENAS", False, True),
+        ("AmoebaNet-A", False, False),  # and not all of its nodes are concatenated
+        ("DARTS-V2", True, True),
+        ("SNAS-mild", True, True),
+    ],
+)
+def test_which_cells_are_among_what_they_are_ranked_among(
+    client: TestClient, cell: str, distinct: bool, paper: bool
+) -> None:
+    for sampler, member in (("distinct", distinct), ("paper", paper)):
+        found = ranks(client, cell, sampler=sampler)
+        assert found["width"]["member"] is found["depth"]["member"] is member
+        assert (
+            found["width"]["of"]
+            == {
+                ("distinct", 4): 180,
+                ("distinct", 5): 2700,
+                ("paper", 4): 14_400,
+                ("paper", 5): 518_400,
+            }[sampler, 4 if cell in ("DARTS-V2", "SNAS-mild") else 5]
+        )
+
+
+def test_a_sampler_that_there_is_not(client: TestClient) -> None:
+    (error,) = refused(client, "/ranks", {"cell": "ENAS", "sampler": "uniform"})
+    assert error["name"] == "sampler"
+    assert "distinct" in error["allowed"]
+
+
+def test_cells_of_the_benchmark_are_among_all_connected_ones(client: TestClient) -> None:
+    found = ranks(client, "6111", sampler="paper", metric=VALID)
+    assert found == ranks(client, "6111", metric=VALID)
+    assert {name: rank["member"] for name, rank in found.items()} == {
+        "width": True,
+        "depth": True,
+        VALID: True,
+    }
+
+
 def test_amoebanet_is_about_the_median_in_depth(client: TestClient) -> None:
     assert 35 < ranks(client, "AmoebaNet-A")["depth"]["percentile"] < 65
 

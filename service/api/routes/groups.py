@@ -20,6 +20,7 @@ from service.api.params import (
     ContextQuery,
     Format,
     Names,
+    Reference,
     Text,
     read,
     split_names,
@@ -100,6 +101,7 @@ class RanksQuery(ContextQuery):
         examples=[["NASNet-A", "DARTS-V2"]],
     )
     metric: Names = Parameter((), description="also rank by these (repeatable)")
+    sampler: Reference = "distinct"
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
@@ -113,7 +115,7 @@ def rank(request: Request) -> Response:
         metrics = split_names(query.metric)
         fields = [view.field(name) for name in metrics]
     with blame("cell"):
-        found = ranks(view, query.cell, metrics)
+        found = ranks(view, query.cell, metrics, query.sampler)
     context = deps.describe_context(view, fields)
     form = asked_format(request, query.format)
     if form == "json":

@@ -24,6 +24,7 @@ from service.api.params import (
     Name,
     Names,
     Query,
+    Reference,
     Text,
     read,
     split_names,
@@ -243,6 +244,7 @@ class RanksPicture(ContextQuery, Pictured):
     metric: Names = Parameter(
         (), max_length=MOST_METRICS, description="also by these metrics or columns (repeatable)"
     )
+    sampler: Reference = "distinct"
 
 
 def _ranks(request: Request, query: Any) -> Document:
@@ -252,7 +254,7 @@ def _ranks(request: Request, query: Any) -> Document:
         metrics = split_names(query.metric, MOST_METRICS)
         fields = [view.field(name) for name in metrics]
     with blame("cell"):
-        found = ranks(view, query.cell, metrics)
+        found = ranks(view, query.cell, metrics, query.sampler)
     return {
         "kind": views.RANKS,
         "items": [

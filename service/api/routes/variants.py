@@ -65,7 +65,7 @@ class VariantsQuery(Query):
         "uniform",
         description="`uniform`: `count` different variants from one seed; `paper`: one variant a "
         "seed from `seed` on, by the code of Shu et al. (2020); its own are those of seeds 1 to 10",
-        examples=["paper"],
+        examples=["uniform"],
     )
     seed: Annotated[int, Parameter(ge=0, le=2**62)] | None = Parameter(
         None, description="of the draws, 0 by default; the first of `sampler=paper`, 1 by default"
