@@ -157,8 +157,9 @@ def test_percentiles_by_either_sampler() -> None:
             name, sampler = key.split(", ")
             population = populations[sampler][0 if name == "width" else 1]
             own = columns(cell)[name]
-            kind = percentileofscore(population, own, kind="mean")
-            assert shown == f"{kind if name == 'width' else 100 - kind:.1f}"
+            assert own is not None
+            behind = percentileofscore(population, own, kind="mean")
+            assert shown == f"{behind if name == 'width' else 100 - behind:.1f}"
 
 
 def test_classes_of_sameness() -> None:
