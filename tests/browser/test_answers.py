@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched
-from tests.browser.test_explore import PROXY, first, rows
+from tests.browser.test_explore import PROXY, first, lines_of, rows
 from tests.service.processes import Server
 
 PROXY_CELL = "recipe=proxy&images=jpeg&dataset=cifar10-valid"
@@ -37,19 +37,21 @@ def test_the_board_has_the_coefficient_that_is_chosen(
     watched: Watched, server: Server, chosen: str
 ) -> None:
     page = watched.open(f"#/?{PROXY}&early=8&min_width=1&{chosen}")
-    (row,) = (
-        row
-        for row in rows(page, "Correlation of width")
-        if row[0].startswith("proxy, ") and "\nvalidation accuracy on cifar10-valid, " in row[0]
-    )
-    given = f"dataset=cifar10-valid&recipe=proxy&images=jpeg&min_width=1&{chosen}"
+    board = rows(page, "Correlation of width")
+    given = "dataset=cifar10-valid&recipe=proxy&images=jpeg&min_width=1"
+    held = chosen if "group_by" in chosen else f"{chosen}&group_by=live_ops"
     columns = [(x, epoch) for x in ("width", "depth") for epoch in (8, 12)]
-    for place, (x, epoch) in enumerate(columns, 1):
-        call = f"/correlations?x={x}&y=valid_accuracy@{epoch}of12&{given}"
-        (answer,) = server.get(call)["items"]
-        shown = f"{signed(answer['coefficient'])} {interval(answer['ci'])}"
-        assert row[place].startswith(shown), (row[place], shown)
-        assert f"n = {answer['n']:,}" in row[place]
+    for line, more in zip(
+        lines_of(board, "proxy, ", "\nvalidation accuracy on cifar10-valid, "),
+        ("" if "group_by" in chosen else chosen, held),
+        strict=True,
+    ):
+        for place, (x, epoch) in enumerate(columns, 1):
+            call = f"/correlations?x={x}&y=valid_accuracy@{epoch}of12&{given}&{more}"
+            (answer,) = server.get(call)["items"]
+            shown = f"{signed(answer['coefficient'])} {interval(answer['ci'])}"
+            assert line[place].startswith(shown), (line[place], shown)
+            assert f"n = {answer['n']:,}" in line[place]
 
 
 def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:

@@ -27,6 +27,19 @@ def rows(page: Page, caption: str) -> list[list[str]]:
     return found
 
 
+def lines_of(board: list[list[str]], training: str, measure: str) -> tuple[list[str], list[str]]:
+    """Of a measure of a training: all cells as they are, and cells alike in what is held.
+
+    What the training is called stands before both.
+    """
+    (place,) = (
+        place
+        for place, row in enumerate(board)
+        if row[0].startswith(training) and measure in row[0]
+    )
+    return board[place][1:], board[place + 1]
+
+
 def first(text: str) -> float:
     """The first number of a table's cell: "91.61 ± 0.17" is 91.61."""
     found = re.match(r"[+−-]?[\d,.]+", text)
@@ -62,23 +75,26 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
         ("proxy", "valid", 8, 12),
         ("proxy", "test", 8, 12),
     ):
-        (row,) = (
-            row
-            for row in board
-            if row[0].startswith(f"{recipe}, ") and f"\n{measures[measure]} on cifar10" in row[0]
-        )
+        of = f"{recipe}, ", f"\n{measures[measure]} on cifar10"
         images = "&images=jpeg" if recipe == "proxy" else ""
-        for column, x, epoch in ((1, "width", early), (2, "width", last), (4, "depth", last)):
-            if epoch is None:
-                assert row[column] == "no early epoch recorded"
-                continue
-            y = f"{measure}_accuracy@{epoch}of{last}"
-            answer = server.get(
-                f"/correlations?x={x}&y={y}&dataset=cifar10-valid&recipe={recipe}{images}"
-            )["items"][0]
-            assert first(row[column]) == pytest.approx(answer["coefficient"], abs=0.005)
-            assert f"n = {answer['n']:,}" in row[column]
-            assert f"epoch {epoch} of {last}" in row[column]
+        for line, told, more in zip(
+            lines_of(board, *of),
+            ("as they are", "of the same live operations"),
+            ("", "&group_by=live_ops"),
+            strict=True,
+        ):
+            assert line[0] == told
+            for column, x, epoch in ((1, "width", early), (2, "width", last), (4, "depth", last)):
+                if epoch is None:
+                    assert line[column] == "no early epoch recorded"
+                    continue
+                y = f"{measure}_accuracy@{epoch}of{last}"
+                answer = server.get(
+                    f"/correlations?x={x}&y={y}&dataset=cifar10-valid&recipe={recipe}{images}{more}"
+                )["items"][0]
+                assert first(line[column]) == pytest.approx(answer["coefficient"], abs=0.005)
+                assert f"n = {answer['n']:,}" in line[column]
+                assert f"epoch {epoch} of {last}" in line[column]
 
 
 def test_the_best_cell_of_width_1_on_cifar100(watched: Watched, server: Server) -> None:

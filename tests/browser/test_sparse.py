@@ -49,16 +49,16 @@ def lab(browser: Browser, sparse: Server) -> Iterator[Watched]:
 def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Server) -> None:
     page = lab.open("#/?dataset=cifar100")
     metrics = ("valid_accuracy@8of200", "valid_accuracy@200of200")
-    (row,) = rows(page, "Correlation of width")
-    assert f"n = {EARLY}" in row[1]
-    assert "n = 15,284" in row[2]
+    row, _ = rows(page, "Correlation of width")
+    assert f"n = {EARLY}" in row[2]
+    assert "n = 15,284" in row[3]
     expect(page.locator("section[aria-labelledby=board]")).to_contain_text("of different cells")
     page.get_by_role("button", name="Compare the same cells").click()
     expect(page).to_have_url(f"{sparse.url}/#/?dataset=cifar100&same=true")
     lab.settled()
-    (row,) = rows(page, "Correlation of width")
+    row, _ = rows(page, "Correlation of width")
     both = "&".join(f"min_metric={metric}:0" for metric in metrics)
-    for shown, metric in zip(row[1:3], metrics, strict=True):
+    for shown, metric in zip(row[2:4], metrics, strict=True):
         call = f"/correlations?x=width&y={metric}&dataset=cifar100&recipe=nb201-200&{both}"
         (found,) = sparse.get(call)["items"]
         assert found["n"] == EARLY
@@ -68,7 +68,7 @@ def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Serv
     expect(page.get_by_text("of 15,625 cells")).to_be_visible()
     page.get_by_role("button", name="Each of all cells that have it").click()
     lab.settled()
-    assert "n = 15,284" in rows(page, "Correlation of width")[0][2]
+    assert "n = 15,284" in rows(page, "Correlation of width")[0][3]
 
 
 def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Server) -> None:

@@ -5,9 +5,10 @@ import { count, fill, h, many, refill, signed, table } from "./dom.js";
 import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainingName } from "./recorded.js";
 import { GROUPING, here, link, set } from "./route.js";
-import { measureName, METHODS, seedName, setName, who } from "./say.js";
+import { alike, measureName, METHODS, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
+const HELD = "live_ops";
 const MOST = 10;
 
 const MEANING =
@@ -35,30 +36,50 @@ export function board() {
     const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
-    const within = here().parameters.get("group_by");
-    const groups = within
-      ? ` Within groups of equal ${within === "ops" ? "operations" : within}: their mean, weighted by size.`
-      : "";
-    fill(about, `${method} with its 95 % interval: ${MEANING}${groups}`);
+    const compared = comparisons(given);
+    fill(about, `${method} with its 95 % interval: ${MEANING} ${within(compared[1].held)}`);
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
     const all = there.flatMap((training) => measured(registry, choice, training));
     const shown = all.slice(0, MOST);
     const same = here().parameters.has("same");
-    const asked = (one) => (same ? [...given, ...both(one)] : given);
-    const answers = await Promise.all(shown.map((one) => ask(one, asked(one), signal)));
+    const asked = (one, how) => (same ? [...how.given, ...both(one)] : how.given);
+    const told = await Promise.all(
+      shown.map(async (one) => ({
+        one,
+        lines: await Promise.all(
+          compared.map(async (how) => ({ how, ...(await ask(one, asked(one, how), signal)) })),
+        ),
+      })),
+    );
     if (signal.aborted) return;
     refill(
       body,
       shown.length
-        ? rows(choice, shown, answers, given, all.length - shown.length)
+        ? rows(choice, told, given, all.length - shown.length)
         : h("p", { class: "empty" }, "No accuracy is recorded for this data set yet."),
     );
     element.setAttribute("aria-busy", "false");
   }
 
   return { element, update, end: runs.end };
+}
+
+/** Cells as they are, and within groups of what is held: live operations, unless another is chosen. */
+function comparisons(given) {
+  const plain = given.filter(([name]) => name !== "group_by");
+  const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
+  return [
+    { name: "as they are", given: plain },
+    { name: alike(held), held, given: [...plain, ["group_by", held]] },
+  ];
+}
+
+function within(held) {
+  const why =
+    held === HELD ? " Such cells differ in how the operations that work are connected." : "";
+  return `Below, the same among cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size.${why}`;
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */
@@ -101,17 +122,17 @@ async function ask(one, given, signal) {
   }
 }
 
-function rows(choice, shown, answers, given, more) {
-  const told = shown.map((one, place) => ({ one, ...answers[place] }));
-  const some = told.filter(
-    (entry) => entry.problem || entry.items.some((item) => item.coefficient !== null),
+function rows(choice, told, given, more) {
+  const some = told.filter(({ lines }) =>
+    lines.some(({ problem, items }) => problem || items.some((item) => item.coefficient !== null)),
   );
   const head = [
     "training",
+    "cells",
     ...TOPOLOGY.flatMap((x) => [`${x}, early`, `${x}, at the end`]),
     "call",
   ];
-  const lines = some.map(({ one, call, items, problem }) => {
+  const lines = some.flatMap(({ one, lines }) => {
     const name = h(
       "a",
       { href: link("explore", null, [...one.parameters, ...kept()]) },
@@ -124,20 +145,15 @@ function rows(choice, shown, answers, given, more) {
     );
     const first = h(
       "th",
-      { scope: "row", "aria-current": isChosen(one, choice) ? "true" : null },
+      {
+        scope: "row",
+        rowspan: lines.length,
+        "aria-current": isChosen(one, choice) ? "true" : null,
+      },
       name,
       on,
     );
-    if (problem)
-      return [first, h("td", { colspan: 2 * TOPOLOGY.length + 1, class: "error" }, problem)];
-    const called = address("/correlations", call);
-    return [
-      first,
-      ...TOPOLOGY.flatMap((x) =>
-        [one.early, one.last].map((epoch) => coefficient(one, items, x, epoch)),
-      ),
-      h("a", { href: called, "data-file": true, title: `GET ${called}` }, h("code", {}, "GET")),
-    ];
+    return lines.map((line, place) => [...(place ? [] : [first]), ...coefficients(one, line)]);
   });
   const left = told.length - some.length;
   return [
@@ -178,7 +194,9 @@ function toggle(text, value) {
 function said(some) {
   const body = h("dl", {});
   const names = new Set(
-    some.flatMap(({ sets }) => Object.values(sets ?? {}).flatMap((one) => one.sources)),
+    some.flatMap(({ lines: [{ sets }] }) =>
+      Object.values(sets ?? {}).flatMap((one) => one.sources),
+    ),
   );
   let known = false;
   async function read() {
@@ -206,8 +224,8 @@ function filtered(given) {
   return given.some(([name]) => name !== "space" && !GROUPING.includes(name));
 }
 
-/** Whether the numbers of a row are of different cells. */
-function differs({ items }) {
+/** Whether what is early and what is at the end are of different cells. */
+function differs({ lines: [{ items }] }) {
   return items && new Set(items.map((item) => item.n)).size > 1;
 }
 
@@ -228,6 +246,21 @@ function isChosen(one, choice) {
 function kept() {
   const own = ["dataset", "recipe", "images", "schedule", "measure", "early", "seed", "x", "sort"];
   return [...here().parameters].filter(([name]) => !own.includes(name));
+}
+
+/** What stands behind the training in a line. */
+function coefficients(one, { how, call, items, problem }) {
+  const which = h("td", { class: "which" }, how.name);
+  if (problem)
+    return [which, h("td", { colspan: 2 * TOPOLOGY.length + 1, class: "error" }, problem)];
+  const called = address("/correlations", call);
+  return [
+    which,
+    ...TOPOLOGY.flatMap((x) =>
+      [one.early, one.last].map((epoch) => coefficient(one, items, x, epoch)),
+    ),
+    h("a", { href: called, "data-file": true, title: `GET ${called}` }, h("code", {}, "GET")),
+  ];
 }
 
 function coefficient(one, items, x, epoch) {

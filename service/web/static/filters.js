@@ -3,7 +3,7 @@
 import { h, fill, labelled, quietly, select } from "./dom.js";
 import { resultControls } from "./results.js";
 import { change, GROUPING, here, set } from "./route.js";
-import { METHODS } from "./say.js";
+import { ALIKE, METHODS } from "./say.js";
 
 /** Parameters that say what is shown rather than which cells. */
 const OF_THE_VIEW = [
@@ -147,12 +147,10 @@ export function filterForm(registry, choice, datasets, another) {
         "group_by",
         [
           ["", "all cells"],
-          ["ops", "cells of the same operations"],
-          ["n_conv3x3", "cells with as many 3×3 convolutions"],
-          ["depth", "cells of the same depth"],
+          ...Object.entries(ALIKE).map(([name, text]) => [name, `cells ${text}`]),
         ],
         "Compare",
-        "Within groups: the mean of the coefficients in each, weighted by their size.",
+        "Within groups: the mean of the coefficients in each, weighted by their size. The first table has all cells and cells of the same live operations, or of what is chosen here.",
       ),
     ),
   );

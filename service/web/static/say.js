@@ -23,6 +23,19 @@ export const METHODS = {
   pearson: "Pearson's r",
 };
 
+/** What cells are alike in that are compared with each other, by the name that `group_by` takes. */
+export const ALIKE = {
+  live_ops: "of the same live operations",
+  ops: "of the same operations, dead ones counted",
+  n_conv3x3: "with as many 3×3 convolutions",
+  depth: "of the same depth",
+};
+
+/** Cells of a group in plain words. */
+export function alike(name) {
+  return ALIKE[name] ?? `of equal ${name}`;
+}
+
 /** A set of images in plain words. */
 export function setName(set) {
   return SETS[set] ?? set;
