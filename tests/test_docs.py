@@ -155,7 +155,11 @@ def test_the_findings_are_what_the_tables_say(tables_client: TestClient) -> None
 
     server = Client(transport=tables_client._transport)
     text = (ROOT / "docs" / "findings.md").read_text()
-    for part in (*findings.shape_against_accuracy(server), *findings.named_cells(server)):
+    for part in (
+        *findings.shape_against_accuracy(server),
+        *findings.within_operations(server),
+        *findings.named_cells(server),
+    ):
         for line in part.splitlines():
             assert line in text
 

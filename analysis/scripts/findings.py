@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,9 @@ from analysis.report.text import markdown, shown
 EARLY = ("valid_accuracy@3of200", "valid_accuracy@8of200", "valid_accuracy@23of200")
 SHORT = "valid_accuracy@12of12"
 FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
+
+HELD = ("group_by", "live_ops")
+"""What is held where cells of the same operations are compared."""
 
 Row = dict[str, Any]
 
@@ -93,14 +96,33 @@ def shape_against_accuracy(server: Client) -> Iterable[str]:
 
 
 def within_operations(server: Client) -> Iterable[str]:
-    """The same among cells of equal operations."""
-    ys = [*EARLY, SHORT, *FINAL]
-    answer = correlations(server, ("width", "depth"), ys, ("group_by", "ops"))
+    """The same among cells of equal operations, by either meaning of that."""
     yield "\n## Among cells of the same operations\n"
-    yield (
-        "The mean of the coefficients inside groups with the same multiset of operations, so that "
-        "only how they are connected differs:\n"
-    )
+    for about, asked in (
+        (
+            "The mean of the coefficients inside groups with the same multiset of operations on "
+            "*live* edges, so that only how those that work are connected differs "
+            "([why these](concepts.md#the-same-operations-those-that-work)):",
+            [HELD],
+        ),
+        (
+            "With operations on dead edges counted too, so that cells of a group differ in how "
+            "many of theirs work:",
+            [("group_by", "ops")],
+        ),
+        (
+            "The same among cells without a dead operation, where both mean the same:",
+            [("group_by", "ops"), ("n_dead", "0")],
+        ),
+    ):
+        yield from early_and_late(server, about, asked)
+
+
+def early_and_late(server: Client, about: str, asked: Sequence[tuple[str, str]]) -> Iterable[str]:
+    """Width and depth along training, with the two ends of both schedules compared."""
+    ys = [*EARLY, SHORT, *FINAL]
+    answer = correlations(server, ("width", "depth"), ys, *asked)
+    yield f"\n{about}\n"
     yield answer.table(("width", "depth"), ys)
     yield ""
     for x in ("width", "depth"):
@@ -118,9 +140,11 @@ def other_datasets(server: Client) -> Iterable[str]:
             "valid_accuracy@200of200",
             "test_accuracy@200of200",
         ]
-        answer = correlations(server, ("width", "depth"), ys, ("dataset", dataset))
-        yield f"\n{dataset} (at epochs 3, 8 and 23 validation and test images together):\n"
-        yield answer.table(("width", "depth"), ys)
+        told = f"{dataset} (at epochs 3, 8 and 23 validation and test images together)"
+        for about, asked in ((told, []), (f"{dataset}, the same operations on live edges", [HELD])):
+            answer = correlations(server, ("width", "depth"), ys, ("dataset", dataset), *asked)
+            yield f"\n{about}:\n"
+            yield answer.table(("width", "depth"), ys)
 
 
 def early_against_final(server: Client) -> Iterable[str]:
@@ -140,8 +164,8 @@ def early_against_final(server: Client) -> Iterable[str]:
         ],
     )
     yield f"\n`{plain.call}`\n"
-    within = correlations(server, xs, FINAL[:1], ("group_by", "ops"))
-    yield "\nAmong cells of the same operations:\n"
+    within = correlations(server, xs, FINAL[:1], HELD, ("connected", "true"))
+    yield "\nAmong connected cells of the same operations on live edges:\n"
     yield markdown(
         ["", f"`{FINAL[0]}`", "n"],
         [
