@@ -92,7 +92,7 @@ class Components:
 
 def spread(cells: Cells) -> Spread:
     """The variance components of one kind of variants. Raises ValueError on NaN and infinities."""
-    return _spread(_of_cells(cells))
+    return spread_of(_of_cells(cells))
 
 
 def components(
@@ -119,7 +119,7 @@ def components(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     kinds = [_of_cells(random_connections), _of_cells(random_operations)]
-    by_connections, by_operations = (_spread(kind) for kind in kinds)
+    by_connections, by_operations = (spread_of(kind) for kind in kinds)
     connections, operations = by_connections.between, by_operations.between
     shares = ratio = interval = f = p = None
     reasons: dict[str, str] = {}
@@ -176,7 +176,8 @@ def _of_cells(cells: Cells) -> Groups:
     return Groups.of(values, labels, "cell")
 
 
-def _spread(cells: Groups) -> Spread:
+def spread_of(cells: Groups) -> Spread:
+    """The same of cells whose numbers of seeds, means and squares are known."""
     f, p, reasons = cells.test()
     within = between = unclipped = intraclass = None
     if cells.degrees_within:
@@ -216,9 +217,15 @@ def _between(sizes: FloatArray, means: FloatArray, squares: FloatArray) -> Float
     a, total = sizes.shape[-1], sizes.sum(axis=-1)
     between = squares_between(sizes, means) / (a - 1)
     within = squares.sum(axis=-1) / np.maximum(total - a, 1)
-    n_0 = (total - np.vecdot(sizes, sizes) / total) / (a - 1)
-    component: FloatArray = (between - within) / n_0
+    component: FloatArray = (between - within) / effective_size(sizes)
     return component
+
+
+def effective_size(sizes: FloatArray) -> FloatArray:
+    """n_0 of a ≥ 2 cells with `sizes` (..., a) seeds, (...): their number where it is equal."""
+    total = sizes.sum(axis=-1)
+    size: FloatArray = (total - np.vecdot(sizes, sizes) / total) / (sizes.shape[-1] - 1)
+    return size
 
 
 def _ratio_interval(

@@ -132,7 +132,8 @@ def _curves(home: Path) -> tuple[Floats, Floats]:
         resolved = library.snapshot.catalogue.resolve_curve("valid_accuracy", 200, view.context)
         if len(resolved.epochs) != 200:
             raise BenchmarkError(f"{home} holds {len(resolved.epochs)} epochs, 200 expected")
-        x, curves = view.numbers(view.field("width")), library.snapshot.vectors.curves(resolved)
+        x = view.numbers(view.field("width"))
+        curves = library.snapshot.vectors.curves(resolved).mean
         # The default table holds the last epoch only: cells without their whole curve are out.
         kept = view.frame.spaces["nasbench201"] & ~np.isnan(x) & ~np.isnan(curves).any(axis=1)
         return x[kept], np.ascontiguousarray(curves[kept])

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.divergence import diverged_at
 from data.sources.base import Batch, SourceError
 
 
@@ -21,8 +22,9 @@ def lists(batch: pa.RecordBatch, name: str) -> pa.ListArray[Any]:
 def check_series(batch: Batch) -> None:
     """Do nothing where every curve can be taken.
 
-    Accuracies lie in 0..100, losses are not negative (NaN stands for a diverged epoch), there are
-    as many values as epochs, and epochs are increasing within 1..schedule.
+    Accuracies lie in 0..100, losses are not negative (NaN stands for a diverged epoch, of an
+    accuracy only where the run says that it diverged), there are as many values as epochs, and
+    epochs are increasing within 1..schedule.
 
     Raises:
         SourceError: names the cell, the measure and the value.
@@ -36,8 +38,10 @@ def check_series(batch: Batch) -> None:
         raise SourceError("a curve has another number of values than of epochs")
     accuracy = np.array([name == "accuracy" for name in series.column("measure").to_pylist()])
     accuracy = accuracy[owner]
-    bad = np.where(accuracy, ~((values >= 0) & (values <= 100)), values < 0) | np.isinf(values)
     runs = series.column("run").to_numpy()
+    lost = np.array([diverged_at(text) is not None for text in _details(batch)], np.bool_)
+    bad = np.where(accuracy, ~((values >= 0) & (values <= 100)), values < 0) | np.isinf(values)
+    bad &= ~(np.isnan(values) & lost[runs][owner])
     schedules = batch.runs.column("schedule").to_numpy()[runs][owner]
     bad_epoch = (epochs < 1) | (epochs > schedules)
     bad_epoch[1:] |= (np.diff(epochs) <= 0) & (np.diff(owner) == 0)
@@ -54,3 +58,8 @@ def check_series(batch: Batch) -> None:
                 f"{series.column('measure')[row].as_py()}: {values[point]} at epoch "
                 f"{epochs[point]}; allowed: {allowed}"
             )
+
+
+def _details(batch: Batch) -> list[str | None]:
+    texts: list[str | None] = batch.runs.column("details").to_pylist()
+    return texts

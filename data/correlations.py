@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from analysis.censoring import beyond
 from analysis.coefficients import Method
-from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
-from data.catalogue import Resolved
+from analysis.correlation import Correlation, Interval, correlate
+from data import evidence
 from data.columns import COLUMNS, GROUPINGS
 from data.errors import QueryError
+from data.evidence import Evidence
 from data.frame import Floats, Mask
 from data.queries import Field, Filters, View
-
-EPOCHS_AT_ONCE = 25
-"""Columns that are correlated at a time, which bounds the memory of their ranks."""
+from data.standing import reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ class Result:
     y: Field
     correlation: Correlation
     excluded: dict[str, int]
+    evidence: Evidence
 
 
-class _Rows:
+class CompleteRows:
     """The rows that are complete in every column so far, and why the others are not."""
 
     def __init__(self, view: View, mask: Mask) -> None:
@@ -51,44 +52,54 @@ class _Rows:
         self.kept = mask.copy()
         self.excluded: dict[str, int] = {}
 
-    def require(self, field: Field) -> Floats:
-        """Drop the rows that lack ``field``, counting them; returns the whole column."""
-        values = self.view.numbers(field)
+    def require(self, field: Field, *, placed: bool = True) -> Floats:
+        """Drop the rows that lack ``field``, counting them; returns the whole column.
+
+        A cell that is too slow for a metric, or diverged, has a place behind the others; without
+        ``placed`` it lacks the field.
+        """
+        view = self.view
+        values = beyond(view.places(field)) if placed else view.numbers(field)
         missing = self.kept & np.isnan(values)
         if missing.any():
             column = COLUMNS.get(field.name)
-            cut = missing & ~self.view.frame.connected
+            cut = missing & ~view.frame.connected
             if column is not None and column.group == "topology" and cut.any():
-                self._count("disconnected", cut)
+                self.leave_out("disconnected", cut)
                 missing &= ~cut
-            if column is None:
-                self._count(f"no {field.name}", missing)
-            else:
-                for space, inside in self.view.frame.spaces.items():
+            codes = view.codes(field)
+            if codes is not None:
+                for reason, rows in reasons(field.name, codes, missing):
+                    self.leave_out(reason, rows)
+            elif column is not None:
+                for space, inside in view.frame.spaces.items():
                     why = column.null_when if space in column.spaces else f"not defined in {space}"
-                    self._count(f"no {field.name}: {why}", missing & inside)
+                    self.leave_out(f"no {field.name}: {why}", missing & inside)
         return values
 
-    def _count(self, reason: str, rows: Mask) -> None:
+    def leave_out(self, reason: str, rows: Mask) -> None:
+        """Drop rows, counting them under a reason."""
         if rows.any():
             self.excluded[reason] = self.excluded.get(reason, 0) + int(np.count_nonzero(rows))
             self.kept &= ~rows
 
 
-def _controls(view: View, options: Options) -> list[Field]:
+def controls_of(view: View, options: Options) -> list[Field]:
+    """The columns that are held fixed."""
     return [view.field(name) for name in options.controls]
 
 
-def _labels(view: View, rows: _Rows, group_by: str | None) -> Any:
+def labels_of(view: View, rows: CompleteRows, group_by: str | None) -> Any:
     """A label for every cell, (cells,), or None without groups."""
     if group_by is None:
         return None
     if group_by in GROUPINGS:
         return view.frame.multisets(group_by)
-    return rows.require(view.field(group_by, others=GROUPINGS))
+    return rows.require(view.field(group_by, others=GROUPINGS), placed=False)
 
 
-def _arguments(options: Options) -> dict[str, Any]:
+def arguments(options: Options) -> dict[str, Any]:
+    """Of :func:`analysis.correlation.correlate`."""
     return {
         "method": options.method,
         "ci": options.ci,
@@ -140,67 +151,26 @@ def correlations(
     results = []
     for x in map(view.field, xs):
         for y in map(view.field, ys):
-            rows = _Rows(view, mask)
+            rows = CompleteRows(view, mask)
             x_values, y_values = rows.require(x), rows.require(y)
-            controls = [rows.require(field) for field in _controls(view, options)]
-            labels = _labels(view, rows, options.group_by)
+            fixed = controls_of(view, options)
+            controls = [rows.require(field) for field in fixed]
+            labels = labels_of(view, rows, options.group_by)
             kept = rows.kept
-            found = correlate(
-                x_values[kept],
-                y_values[kept],
-                controls=[column[kept] for column in controls],
-                groups=None if labels is None else labels[kept],
-                **_arguments(options),
-            )
-            results.append(Result(x, y, found, rows.excluded | dict(found.excluded)))
-    return results
-
-
-@dataclass(frozen=True, slots=True)
-class EpochResult:
-    """One coefficient of a correlation by epoch."""
-
-    epoch: int
-    result: Result
-
-
-def by_epoch(
-    view: View,
-    filters: Filters,
-    x: str,
-    curve: Resolved,
-    options: Options,
-) -> list[EpochResult]:
-    """x with the mean over seeds at every recorded epoch of ``curve``.
-
-    Raises:
-        QueryError: as :func:`correlations`.
-    """
-    check_cost(options, len(curve.epochs))
-    means = view.snapshot.vectors.curves(curve)
-    rows = _Rows(view, view.mask(filters))
-    field = view.field(x)
-    x_values = rows.require(field)
-    controls = [rows.require(control) for control in _controls(view, options)]
-    labels = _labels(view, rows, options.group_by)
-    kept = rows.kept
-    found: list[Correlation] = []
-    for first in range(0, means.shape[1], EPOCHS_AT_ONCE):
-        found += correlate_columns(
-            x_values[kept],
-            means[kept, first : first + EPOCHS_AT_ONCE],
-            controls=[column[kept] for column in controls],
-            groups=None if labels is None else labels[kept],
-            **_arguments(options),
-        )
-    results = []
-    for epoch, correlation in zip(curve.epochs, found, strict=True):
-        name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
-        left_out = {
-            f"no {name}" if reason == NOT_RECORDED else reason: count
-            for reason, count in correlation.excluded.items()
-        }
-        results.append(
-            EpochResult(epoch, Result(field, Field(name), correlation, rows.excluded | left_out))
-        )
+            censored, diverged = evidence.last(view, (x, y, *fixed), kept)
+            if options.method == "pearson" and (censored or diverged):
+                n = int(np.count_nonzero(kept))
+                found = evidence.no_number(options, n, censored, diverged)
+            else:
+                found = correlate(
+                    x_values[kept],
+                    y_values[kept],
+                    controls=[column[kept] for column in controls],
+                    groups=None if labels is None else labels[kept],
+                    **arguments(options),
+                )
+            both = evidence.of_field(view, x, kept), evidence.of_field(view, y, kept)
+            truer, why_not = evidence.without_noise(view, (x, y.resolved), both, found, options)
+            told = Evidence(censored, diverged, *both, truer, why_not)
+            results.append(Result(x, y, found, rows.excluded | dict(found.excluded), told))
     return results

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from analysis import convergence
 from data.catalogue import Resolved
 from data.frame import Floats
-from data.metrics import LEVELS, Aspect
+from data.metrics import LEVELS, Numeric
 from data.store import Pinned
 
 _MEAN = 2  # the tier of means over an unknown number of seeds
@@ -34,7 +34,7 @@ class CurveRows:
         cell: cell number, (rows,).
         seed: the seed; for an unnamed one, a number that tells it apart, (rows,).
         tier: 0 for named seeds, 1 for unnamed ones, 2 for means over an unknown number, (rows,).
-        values: (rows, epochs), NaN where not recorded.
+        values: (rows, epochs), NaN where not recorded, inf where the training had diverged.
     """
 
     cell: npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ class Vector:
     std: Floats
     n_seeds: Floats
 
-    def aspect(self, aspect: Aspect) -> Floats:
+    def aspect(self, aspect: Numeric) -> Floats:
         """The array that ``:std``, ``:n_seeds`` or nothing behind a metric asks for."""
         return {"value": self.value, "std": self.std, "n_seeds": self.n_seeds}[aspect]
 
@@ -114,7 +114,7 @@ class CurveReader:
                 # the first answer after a start need not wait for.
                 found = cursor.execute(_ONE, parameters).fetchnumpy()
                 cell, tier, seed = (np.asarray(found[n], np.int64) for n in _KEYS)
-                values = np.asarray(found["picked"], np.float64)[:, None]
+                values = _lost(np.asarray(found["picked"], np.float64)[:, None])
             else:
                 table = cursor.sql(_MANY, params=parameters).to_arrow_table()
                 cell, tier, seed = (table[n].to_numpy().astype(np.int64) for n in _KEYS)
@@ -124,7 +124,7 @@ class CurveReader:
     def _matrix(self, table: Any, epochs: tuple[int, ...]) -> Floats:
         """Lists on differing grids as one (rows, epochs) matrix, NaN where not recorded."""
         column = table["picked"].combine_chunks()
-        flat = column.flatten().to_numpy(zero_copy_only=False)
+        flat = _lost(column.flatten().to_numpy(zero_copy_only=False))
         lengths = column.value_lengths().to_numpy()
         starts = np.cumsum(lengths) - lengths
         grids = table["grid"].to_numpy()
@@ -137,6 +137,11 @@ class CurveReader:
             rows = np.flatnonzero(grids == grid)
             matrix[rows[:, None], target] = flat[starts[rows][:, None] + source]
         return matrix
+
+
+def _lost(values: Floats) -> Floats:
+    """Values as they are kept, NaN where no number came out, with infinities for these."""
+    return np.where(np.isnan(values), np.inf, values)
 
 
 def _merge_sources(rows: CurveRows) -> CurveRows:
@@ -163,7 +168,7 @@ def measure_runs(resolved: Resolved, values: Floats) -> Floats:
     metric = resolved.metric
     upto = len(resolved.epochs)
     if metric.measure in LEVELS or metric.measure == "sotl_e":
-        return values[:, -1]
+        return np.where(np.isinf(values[:, -1]), np.nan, values[:, -1])
     if metric.measure == "epochs_to":
         return convergence.epochs_to(values, metric.threshold or 0.0).epochs
     if metric.measure == "half_life":

@@ -14,7 +14,7 @@ from analysis.variance import Explained, explained
 from data.columns import GROUPINGS
 from data.errors import QueryError
 from data.frame import Mask, Rows, tidy
-from data.metrics import LEVELS
+from data.metrics import lower_is_better
 from data.queries import Field, Filters, View
 
 
@@ -78,12 +78,7 @@ def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
 
 def is_lower_better(field: Field) -> bool:
     """Whether the best cell is the one with the smallest value."""
-    if field.resolved is None:
-        return False
-    measure = field.resolved.metric.measure
-    if measure in LEVELS:
-        return measure.endswith("_loss")
-    return measure != "aulc"
+    return field.resolved is not None and lower_is_better(field.resolved.metric)
 
 
 @dataclass(frozen=True, slots=True)

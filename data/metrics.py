@@ -2,8 +2,9 @@
 
 A metric is ``<measure>@<epoch>of<schedule>`` (``valid_accuracy@12of200``), ``<measure>@final``,
 ``epochs_to_<threshold>of<schedule>`` or ``half_life_of<schedule>``; ``:std`` or ``:n_seeds`` behind
-it asks for the spread over seeds or their number. What it means depends on the *context* (data set,
-seed, source, recipe, images), and what can be answered on the *catalogue* of what is loaded.
+it asks for the spread over seeds or their number, ``:state`` for why there is no value. What it
+means depends on the *context* (data set, seed, source, recipe, images), and what can be answered on
+the *catalogue* of what is loaded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Literal
 
 from data.errors import QueryError, nearest
 
-Aspect = Literal["value", "std", "n_seeds"]
+Numeric = Literal["value", "std", "n_seeds"]
+Aspect = Numeric | Literal["state"]
 
 SPLITS = ("train", "valid", "test", "valtest")
 LEVELS = tuple(f"{split}_{measure}" for split in SPLITS for measure in ("accuracy", "loss"))
@@ -52,13 +54,14 @@ GRAMMAR = (
     "<measure>@<epoch>of<schedule> or <measure>@final, measures: "
     + ", ".join((*LEVELS, *SUMMARIES))
     + "; epochs_to_<accuracy>of<schedule>; half_life_of<schedule>;"
-    " each also with :std or :n_seeds behind"
+    " each also with :std, :n_seeds or :state behind"
 )
 
 _AT = re.compile(r"([a-z_]+)@(?:(\d{1,5})of(\d{1,5})|final)", re.ASCII)
 _EPOCHS_TO = re.compile(r"epochs_to_(\d{1,3}(?:\.\d{1,6})?)of(\d{1,5})", re.ASCII)
 _HALF_LIFE = re.compile(r"half_life_of(\d{1,5})", re.ASCII)
-_ASPECT = re.compile(r"(.*?):(std|n_seeds)")
+_ASPECT = re.compile(r"(.*?):(std|n_seeds|state)")
+_ASPECTS: dict[str, Aspect] = {"std": "std", "n_seeds": "n_seeds", "state": "state"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,13 @@ class Metric:
         return name if self.aspect == "value" else f"{name}:{self.aspect}"
 
 
+def lower_is_better(metric: Metric) -> bool:
+    """Whether the best cell is the one with the smallest value."""
+    if metric.measure in LEVELS:
+        return metric.measure.endswith("_loss")
+    return metric.measure != "aulc"
+
+
 def parse_metric(text: str) -> Metric:
     """``text`` as a :class:`Metric`.
 
@@ -106,7 +116,7 @@ def parse_metric(text: str) -> Metric:
     body = text
     if found := _ASPECT.fullmatch(text):
         body = found[1]
-        aspect = "std" if found[2] == "std" else "n_seeds"
+        aspect = _ASPECTS[found[2]]
     if found := _AT.fullmatch(body):
         if found[1] not in LEVELS and found[1] not in SUMMARIES:
             raise QueryError(

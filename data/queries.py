@@ -18,13 +18,15 @@ from typing import Any, Literal
 import numpy as np
 
 from analysis.cells import Cell, CellError, parse_cell
+from analysis.censoring import Codes
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from data.catalogue import Resolved
 from data.columns import COLUMNS, TEXT_FIELDS
 from data.errors import QueryError, UnknownCellError, blame, nearest
 from data.frame import Floats, Mask, Rows
 from data.library import Snapshot
-from data.metrics import GRAMMAR, Context, Metric, parse_metric
+from data.metrics import GRAMMAR, WHOLE, Aspect, Context, Metric, parse_metric
+from data.standing import never
 
 Comparison = Literal[">=", "<=", "="]
 Space = Literal["nasbench201", "darts", "all"]
@@ -66,6 +68,9 @@ class Filters:
     bounds: tuple[Bound, ...] = ()
 
 
+_KINDS: dict[str, Literal["text", "integer"]] = {"state": "text", "n_seeds": "integer"}
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A resolved column: a text field, a topology or cost column, or a metric."""
@@ -81,7 +86,7 @@ class Field:
         if self.name == "connected":
             return "boolean"
         if self.resolved is not None:
-            return "integer" if self.resolved.metric.aspect == "n_seeds" else "number"
+            return _KINDS.get(self.resolved.metric.aspect, "number")
         return COLUMNS[self.name].kind
 
 
@@ -112,7 +117,7 @@ class View:
         self.context = replace(context, dataset=snapshot.catalogue.dataset(context.dataset))
 
     def field(self, text: str, *, texts: bool = False, others: Iterable[str] = ()) -> Field:
-        """The field called ``text``; text fields and ``connected`` only where asked for.
+        """The field called ``text``; what is no number only where ``texts`` are asked for.
 
         ``others`` are names that the caller takes besides, to be told in an error.
 
@@ -126,14 +131,37 @@ class View:
         column = parse_column(text, others)
         if isinstance(column, str):
             return Field(column)
+        if column.aspect == "state" and not texts:
+            raise QueryError(text, "a state is no number", str(replace(column, aspect="value")))
         return Field(str(column), self.snapshot.catalogue.resolve(column, self.context))
 
     def numbers(self, field: Field) -> Floats:
         """float64 (cells,), NaN for null."""
-        if field.resolved is not None:
-            vector = self.snapshot.vectors.metric(field.resolved)
-            return vector.aspect(field.resolved.metric.aspect)
-        return self.frame.column(field.name, self.context.dataset)
+        if field.resolved is None:
+            return self.frame.column(field.name, self.context.dataset)
+        aspect = field.resolved.metric.aspect
+        if aspect == "state":
+            raise TypeError(f"{field.name} is no number")
+        return self.snapshot.vectors.metric(field.resolved).aspect(aspect)
+
+    def places(self, field: Field) -> Floats:
+        """The same where cells are ranked: see :mod:`data.standing`; infinite where diverged."""
+        if field.resolved is None or field.resolved.metric.aspect != "value":
+            return self.numbers(field)
+        return self.snapshot.vectors.metric(field.resolved).place
+
+    def codes(self, field: Field) -> Codes | None:
+        """The standing of every cell, (cells,), None for what isn't a metric."""
+        if field.resolved is None:
+            return None
+        return self.snapshot.vectors.metric(field.resolved).codes
+
+    def never(self, field: Field) -> Mask:
+        """The cells that would need more epochs than there are, (cells,)."""
+        codes = self.codes(field)
+        if codes is None or field.resolved is None:
+            return np.zeros(self.frame.size, dtype=np.bool_)
+        return never(field.resolved.metric, codes)
 
     def values(self, field: Field) -> Sequence[Any]:
         """Python values of all cells, None for null."""
@@ -142,19 +170,21 @@ class View:
         return self.frame.values(field.name, self.context.dataset)
 
     def with_spread(self, fields: Iterable[Field]) -> list[Field]:
-        """The fields, each metric followed by its number of seeds and std, for the mean."""
+        """The fields, each metric followed by its number of seeds and std, for the mean.
+
+        One that a cell can be too slow for is followed by its state, too.
+        """
         result = []
         for field in fields:
             result.append(field)
-            if (
-                field.resolved is not None
-                and self.context.seed is None
-                and field.resolved.metric.aspect == "value"
-            ):
-                for aspect in ("n_seeds", "std"):
-                    name = f"{field.name}:{aspect}"
-                    metric = replace(field.resolved.metric, aspect=aspect)
-                    result.append(Field(name, replace(field.resolved, metric=metric)))
+            if field.resolved is None or field.resolved.metric.aspect != "value":
+                continue
+            aspects: list[Aspect] = ["n_seeds", "std"] if self.context.seed is None else []
+            aspects += ["state"] if field.resolved.metric.measure in WHOLE else []
+            for aspect in aspects:
+                name = f"{field.name}:{aspect}"
+                metric = replace(field.resolved.metric, aspect=aspect)
+                result.append(Field(name, replace(field.resolved, metric=metric)))
         # One of these may have been asked for by name too; a table has each column once.
         return list({field.name: field for field in result}.values())
 
@@ -181,10 +211,12 @@ class View:
             mask &= frame.operations[:, EDGES.index(edge)] == OPERATIONS.index(operation)
         for bound in filters.bounds:
             with blame("min_metric" if bound.comparison == ">=" else "max_metric"):
-                values = self.numbers(self.field(bound.name))
-            # Comparisons with NaN are false: a cell without a value is never within a bound.
+                field = self.field(bound.name)
+                values = self.numbers(field)
+            # Comparisons with NaN are false: a cell without a value is never within a bound, but
+            # for one that takes more epochs than there are.
             if bound.comparison == ">=":
-                mask &= values >= bound.value
+                mask &= (values >= bound.value) | self.never(field)
             elif bound.comparison == "<=":
                 mask &= values <= bound.value
             else:
@@ -194,7 +226,7 @@ class View:
     def order(self, keys: Sequence[str]) -> Rows:
         """All cells in the order of ``keys`` (``-`` in front for falling), then by row.
 
-        Null comes last in either direction.
+        A metric goes by places; what is not recorded comes last in either direction.
 
         Raises:
             QueryError: an unknown column.
@@ -217,7 +249,7 @@ class View:
                 column = np.unique(texts, return_inverse=True)[1].astype(np.float64)
                 column[[value is None for value in values]] = np.nan
             else:
-                column = self.numbers(field)
+                column = self.places(field)
             levels.append(-column if falling else column)
         # lexsort is stable and puts NaN last, the last level first.
         return np.lexsort(levels).astype(np.int64)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from analysis.cells import Cell
 from data.catalogue import Resolved, ranges
-from data.curve_rows import by_cell
+from data.epochs import curves_by_cell
 from data.frame import python_values
 from data.library import Snapshot
 from data.store import first_row
@@ -215,11 +215,14 @@ def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
 
 
 def mean_curve(snapshot: Snapshot, row: int, resolved: Resolved) -> dict[str, Any] | None:
-    """The cell's mean over seeds by epoch, with std and number of seeds; None without a run."""
+    """The cell's mean over seeds by epoch, with std and number of seeds; None without a run.
+
+    An epoch at which a seed had diverged has no mean.
+    """
     rows = snapshot.reader.read(resolved, row, row + 1)
     if not len(rows.cell):
         return None
-    _, statistics = by_cell(rows, rows.values)
+    _, statistics = curves_by_cell(rows, np.nan)
     held = ~np.isnan(statistics.value[0])
     epochs = np.array(resolved.epochs)[held]
     curves = seed_curves(snapshot, row, resolved)

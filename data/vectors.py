@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from analysis.censoring import Standing
 from data.catalogue import Resolved
-from data.curve_rows import CurveReader, Vector, by_cell, measure_runs
-from data.frame import Floats, Rows, python_values
+from data.curve_rows import CurveReader
+from data.epochs import EpochStatistics
+from data.frame import Rows, python_values
 from data.metrics import Aspect
+from data.standing import STATES, Placed, placed_by_cell
 
 CELLS_AT_ONCE = 4096
 """Cells whose whole curves are read at a time, which bounds the memory of a read."""
-
-ASPECTS: tuple[Aspect, ...] = ("value", "std", "n_seeds")
 
 
 class NotResidentError(Exception):
@@ -77,9 +78,9 @@ class Vectors:
             if entry.curves.isdisjoint(changed) and not (added and key[0] == "order"):
                 self._keep(key, _Kept(_longer(entry.made, added), entry.curves))
 
-    def metric(self, resolved: Resolved) -> Vector:
+    def metric(self, resolved: Resolved) -> Placed:
         """The metric of all cells."""
-        vector: Vector = self._get(
+        vector: Placed = self._get(
             ("metric", *_key(resolved)), [resolved], lambda: self._metric(resolved)
         )
         return vector
@@ -89,7 +90,7 @@ class Vectors:
         values: list[Any] = self._get(
             (aspect, *_key(resolved)),
             [resolved],
-            lambda: python_values(self.metric(resolved).aspect(aspect), whole=aspect == "n_seeds"),
+            lambda: _python(self.metric(resolved), aspect),
         )
         return values
 
@@ -99,30 +100,27 @@ class Vectors:
         order: Rows = self._get(("order", key), read, make)
         return order
 
-    def curves(self, resolved: Resolved) -> Floats:
-        """Mean over seeds by cell and epoch, (cells, epochs), NaN where not recorded."""
-        mean: Floats = self._get(
+    def curves(self, resolved: Resolved) -> EpochStatistics:
+        """Every epoch of all cells."""
+        found: EpochStatistics = self._get(
             ("curves", *_key(resolved)), [resolved], lambda: self._curves(resolved)
         )
-        return mean
+        return found
 
-    def _metric(self, resolved: Resolved) -> Vector:
-        vector = Vector(*(np.full(self._size, np.nan) for _ in range(3)))
+    def _metric(self, resolved: Resolved) -> Placed:
+        vector = Placed.empty(self._size)
         step = self._size if len(resolved.epochs) == 1 else CELLS_AT_ONCE
         for low in range(0, self._size, step):
             rows = self._reader.read(resolved, low, low + step)
-            cells, part = by_cell(rows, measure_runs(resolved, rows.values)[:, None])
-            for aspect in ASPECTS:
-                vector.aspect(aspect)[cells] = part.aspect(aspect)[:, 0]
+            vector.put(*placed_by_cell(resolved, rows))
         return vector
 
-    def _curves(self, resolved: Resolved) -> Floats:
-        mean = np.full((self._size, len(resolved.epochs)), np.nan)
+    def _curves(self, resolved: Resolved) -> EpochStatistics:
+        found = EpochStatistics.empty(self._size, len(resolved.epochs))
         for low in range(0, self._size, CELLS_AT_ONCE):
             rows = self._reader.read(resolved, low, low + CELLS_AT_ONCE)
-            cells, statistics = by_cell(rows, rows.values)
-            mean[cells] = statistics.value
-        return mean
+            found.put(resolved, rows)
+        return found
 
     def _get(self, key: Any, read: Sequence[Resolved], make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -156,9 +154,16 @@ def _longer(made: Any, added: int) -> Any:
         return made
     if isinstance(made, list):
         return [*made, *[None] * added]
-    if isinstance(made, Vector):
-        return Vector(*(_longer(part, added) for part in (made.value, made.std, made.n_seeds)))
+    if isinstance(made, Placed | EpochStatistics):
+        return made.longer(added)
     return np.concatenate([made, np.full((added, *made.shape[1:]), np.nan)])
+
+
+def _python(vector: Placed, aspect: Aspect) -> list[Any]:
+    if aspect == "state":
+        names = [STATES[standing] for standing in Standing]  # codes count from 0
+        return [names[code] for code in vector.codes.tolist()]
+    return python_values(vector.aspect(aspect), whole=aspect == "n_seeds")
 
 
 def _key(resolved: Resolved) -> tuple[Any, ...]:
@@ -176,8 +181,8 @@ def _key(resolved: Resolved) -> tuple[Any, ...]:
 def _size(kept: Any) -> int:
     if isinstance(kept, np.ndarray):
         return int(kept.nbytes)
-    if isinstance(kept, Vector):
-        return sum(_size(part) for part in (kept.value, kept.std, kept.n_seeds))
+    if isinstance(kept, Placed | EpochStatistics):
+        return kept.nbytes
     if isinstance(kept, list):
         return 32 * len(kept)
     raise TypeError(type(kept).__name__)

@@ -45,8 +45,8 @@ def view(request: Request, query: ContextQuery) -> View:
         return View(state, query.context())
 
 
-def describe_set(resolved: Resolved) -> dict[str, Any]:
-    """What a metric was read from."""
+def describe_set(resolved: Resolved, seeds: list[int] | None) -> dict[str, Any]:
+    """What a metric was read from, and of how few and how many seeds a cell."""
     curve = resolved.curve
     return {
         "metric": str(resolved.metric),
@@ -57,6 +57,7 @@ def describe_set(resolved: Resolved) -> dict[str, Any]:
         "recipe": curve.recipe,
         "images": curve.images,
         "sources": list(resolved.sources),
+        "n_seeds": seeds,
     }
 
 
@@ -77,6 +78,8 @@ def describe_context(
         fields += [seen.field(bound.name) for bound in filters.bounds]
         described["space"] = filters.space or ("all" if filters.cells else "nasbench201")
     described["sets"] = {
-        field.name: describe_set(field.resolved) for field in fields if field.resolved is not None
+        field.name: describe_set(field.resolved, seen.snapshot.vectors.metric(field.resolved).seeds)
+        for field in fields
+        if field.resolved is not None
     }
     return described

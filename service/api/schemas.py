@@ -32,6 +32,9 @@ class SetOf(Answer):
     recipe: str
     images: str
     sources: list[str]
+    n_seeds: tuple[int, int] | None = Field(
+        default=None, description="fewest and most seeds of a cell; null where that isn't known"
+    )
 
 
 class ContextOf(Answer):
@@ -193,6 +196,26 @@ class RunDocument(RunOf):
     links: dict[str, str]
 
 
+class ReliabilityOf(Answer):
+    """How much of a metric's spread over the cells is of the cells and not of seeds."""
+
+    icc: float | None = Field(
+        description="intraclass correlation of the values at hand: ICC(1, k) of means over seeds, "
+        "ICC(1) where one seed was asked for"
+    )
+    icc_single: float | None = Field(description="ICC(1), of a single seed")
+    seeds: float | None = Field(description="seeds a cell; n_0 where numbers differ")
+    n: int = Field(description="cells whose number of seeds is known")
+    reason: str | None = Field(description="why there is none, as `one seed`")
+
+
+class ReliabilitiesOf(Answer):
+    """Of both columns; null for one that no training has to do with."""
+
+    x: ReliabilityOf | None
+    y: ReliabilityOf | None
+
+
 class CorrelationOf(Answer):
     """One coefficient with its evidence."""
 
@@ -204,11 +227,18 @@ class CorrelationOf(Answer):
     ci: tuple[float, float] | None
     ci_method: Literal["fisher", "bootstrap", "none"]
     n: int = Field(description="cells that the coefficient rests on")
+    censored: int = Field(description="of the complete cells, those ranked last as too slow")
+    diverged: int = Field(description="of the complete cells, those ranked last as diverged")
     excluded: dict[str, int] = Field(description="cells left out, by reason")
     reason: str | None = Field(description="why the coefficient is undefined")
     groups: int | None = None
     p_reason: str | None = None
     ci_reason: str | None = None
+    reliability: ReliabilitiesOf | None = Field(default=None, description="of metrics")
+    disattenuated: float | None = Field(
+        default=None, description="the coefficient without the noise of seeds"
+    )
+    disattenuated_reason: str | None = None
 
 
 class Correlations(Answer):
@@ -224,11 +254,17 @@ class EpochCorrelation(CorrelationOf):
     epoch: int
 
 
+class ByEpochContext(CorrelationContext):
+    """The context, and whether all coefficients are over the same cells."""
+
+    same_cells: bool
+
+
 class CorrelationsByEpoch(Answer):
     """Every x at every recorded epoch."""
 
     items: list[EpochCorrelation]
-    context: CorrelationContext
+    context: ByEpochContext
 
 
 class ExplainedOf(Answer):

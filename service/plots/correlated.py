@@ -48,7 +48,7 @@ def by_epoch(document: Document) -> Drawn:
     # The curve comes last: before it are what x, the controls and the filters were read from.
     *_, (measure, curve) = context["sets"].items()
     method = METHODS[items[0]["method"]]
-    notes = [_how(method, context), *_what(curve, document, [item["n"] for item in sound])]
+    notes = [_how(method, context), *_what(curve, document, sound)]
     if len(sound) < len(defined):
         few = words.counted(len(defined) - len(sound), "coefficient")
         notes.append(f"not shown, of too few cells for an interval: {few}")
@@ -132,11 +132,14 @@ def _how(method: str, context: Mapping[str, Any]) -> str:
     return told
 
 
-def _what(curve: Mapping[str, Any], document: Document, counts: list[int]) -> list[str]:
+def _what(curve: Mapping[str, Any], document: Document, items: Rows) -> list[str]:
     context = document["context"]
-    fewest, most = min(counts), max(counts)
+    fewest, most = (choose(item["n"] for item in items) for choose in (min, max))
     count = f"{fewest:,}" if fewest == most else f"{fewest:,}–{most:,}"
-    return [
-        f"{words.source(curve)}; {words.seeds(context)}",
-        words.cells(count, context, document["filters"]),
-    ]
+    cells = words.cells(count, context, document["filters"])
+    if len({item["epoch"] for item in items}) > 1:
+        same = (
+            "the same at each epoch" if context["same_cells"] else "other ones from epoch to epoch"
+        )
+        cells += f", {same}"
+    return [f"{words.source(curve)}; {words.seeds(context, curve)}", cells, *words.noise(items)]

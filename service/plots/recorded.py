@@ -67,7 +67,7 @@ def of_cells(document: Document) -> Drawn:
     of_each = words.counted(lines, "training") if each else f"{_seeds(points)} each"
     notes = [
         f"{shown}; n = {words.counted(len(names), 'cell')}, {of_each}",
-        f"{words.source(held)}; {words.seeds(context)}",
+        f"{words.source(held)}; {words.seeds(context, held)}",
         *([f"nothing recorded of {', '.join(absent)}"] if absent else []),
     ]
     title = words.sentence(f"{what} by epoch")

@@ -54,7 +54,11 @@ def scatter(document: Document) -> Drawn:
         told(found) + ("; in brackets: 95 % interval" if found["ci"] else ""),
         words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),
+        *words.noise([found]),
     ]
+    behind = [f"{found[what]:,} {what}" for what in ("censored", "diverged") if found[what]]
+    if behind:
+        notes[0] += f"; ranked last, without a point: cells {' and '.join(behind)}"
     bare = sum(row["colour"] is None for row in rows)
     if bare:
         notes[0] += f"; grey: {bare:,} cells without {words.column(names['colour'], context)}"

@@ -125,10 +125,25 @@ def tick(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
-def seeds(context: Context) -> str:
-    """Which seeds an answer is of."""
+def seeds(context: Context, held: Mapping[str, Any]) -> str:
+    """Which seeds what was read of one curve is of, and how many."""
     seed = context["seed"]
+    if seed == "mean" and (counts := held.get("n_seeds")):
+        fewest, most = counts
+        if most == 1:
+            return "one seed"
+        return f"mean over {most if fewest == most else f'{fewest}–{most}'} seeds"
     return {"mean": "mean over seeds", "all": "all seeds"}.get(seed, f"seed {seed}")
+
+
+def noise(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How reliable y is, where that is known."""
+    found = [item["reliability"]["y"] for item in items if item.get("reliability")]
+    known = sorted(one["icc"] for one in found if one is not None and one["icc"] is not None)
+    if not known:
+        return []
+    ends = dict.fromkeys(f"{value:z.2f}" for value in (known[0], known[-1]))
+    return [f"reliability of y (intraclass correlation): {'–'.join(ends)}"]
 
 
 def sources(context: Context) -> list[str]:
@@ -137,10 +152,10 @@ def sources(context: Context) -> list[str]:
         return [f"data set: {context['dataset']}"]
     told: dict[str, list[str]] = {}
     for name, held in context["sets"].items():
-        told.setdefault(source(held), []).append(name)
+        told.setdefault(f"{source(held)}; {seeds(context, held)}", []).append(name)
     if len(told) == 1:
-        return [f"{next(iter(told))}; {seeds(context)}"]
-    return [f"{', '.join(names)}: {text}; {seeds(context)}" for text, names in told.items()]
+        return list(told)
+    return [f"{', '.join(names)}: {text}" for text, names in told.items()]
 
 
 def source(held: Mapping[str, Any]) -> str:

@@ -295,7 +295,7 @@ def test_by_epoch_on_the_selected_epochs(tables_client: TestClient, method: str)
         tables_client,
         "/correlations/by-epoch",
         {"x": "width", "y": "valid_accuracy", "source": "nb201-selected-epochs",
-         "schedule": 200, "method": method, "ci": "none"},
+         "schedule": 200, "method": method, "ci": "none", "same_cells": "false"},
     )  # fmt: skip
     table = pd.read_parquet(need(TABLES / "nb201-200-epochs-selected-epochs-seed888.parquet"))
     table = table[(table["dataset"] == "cifar10-valid") & (table["eval_set"] == "x-valid")]
@@ -315,8 +315,9 @@ def test_by_epoch_on_whole_curves(tables_client: TestClient) -> None:
     body = get(
         tables_client,
         "/correlations/by-epoch",
-        {"x": "depth", "y": "test_accuracy", "source": "nb201-cifar10-curves", "ci": "none"},
-    )
+        {"x": "depth", "y": "test_accuracy", "source": "nb201-cifar10-curves", "ci": "none",
+         "same_cells": "false"},
+    )  # fmt: skip
     table = pd.read_parquet(need(TABLES / "nb201-200-epochs-cifar10-curves.parquet"))
     grouped = table.groupby(["epoch", "arch_index"])["ori-test_accuracy"]
     means = grouped.agg(mean).reset_index()
@@ -333,7 +334,8 @@ def test_by_epoch_on_whole_curves(tables_client: TestClient) -> None:
 @pytest.mark.parametrize("measure", ["valid_accuracy", "test_accuracy", "train_accuracy"])
 def test_by_epoch_is_the_correlation_at_that_epoch(tables_client: TestClient, measure: str) -> None:
     """Also where tables hold different epochs of a cell, with seeds named, unnamed and averaged."""
-    body = get(tables_client, "/correlations/by-epoch", {"x": "width", "y": measure, "ci": "none"})
+    asked = {"x": "width", "y": measure, "ci": "none", "same_cells": "false"}
+    body = get(tables_client, "/correlations/by-epoch", asked)
     held = {item["epoch"]: item for item in body["items"]}
     for epoch in (3, 8, 23, 67, 200):
         found = one(tables_client, {"x": "width", "y": f"{measure}@{epoch}of200", "ci": "none"})
@@ -344,10 +346,8 @@ def test_by_epoch_is_the_correlation_at_that_epoch(tables_client: TestClient, me
 def test_by_epoch_takes_controls_and_groups(tables_client: TestClient) -> None:
     asked = {"x": "width", "source": "nb201-selected-epochs", "ci": "none"}
     for more in ({"control": "params_m"}, {"group_by": "ops"}, {"group_by": "live_ops"}):
-        body = get(
-            tables_client, "/correlations/by-epoch", {**asked, **more, "y": "valid_accuracy"}
-        )
-        item = body["items"][1]
+        shown = {"y": "valid_accuracy", "min_epoch": 8, "max_epoch": 8}
+        (item,) = get(tables_client, "/correlations/by-epoch", {**asked, **more, **shown})["items"]
         found = one(tables_client, {**asked, **more, "y": "valid_accuracy@8of200"})
         assert item["coefficient"] == pytest.approx(found["coefficient"], rel=1e-9)
         assert item["n"] == found["n"]

@@ -46,6 +46,7 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
         "control": ["params_m"],
         "group_by": None,
         "confidence": 0.95,
+        "same_cells": False,
     }
     return {
         "kind": "correlations-by-epoch",

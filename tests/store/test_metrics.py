@@ -173,9 +173,12 @@ def test_measures_of_curves(
         found, seeds, _ = spread(
             records_client, f"epochs_to_{threshold}of{schedule}", cell, **context
         )
-        # Never reached is censored, not the length of the schedule.
-        assert found == (pytest.approx(mean(reached)) if reached else None)
-        assert seeds == (len(reached) or None)
+        # Never reached is censored, not the length of the schedule: then there is no mean.
+        whole = len(reached) == len(first)
+        assert found == (pytest.approx(mean(reached)) if whole else None)
+        assert seeds == len(first)
+        name = f"epochs_to_{threshold}of{schedule}:state"
+        assert value(records_client, name, cell, **context) == ("observed" if whole else "censored")
     half = [
         next(e for e, v in enumerate(curve, 1) if v - curve[0] >= (curve[-1] - curve[0]) / 2)
         for curve in accuracies
@@ -366,8 +369,8 @@ def test_a_diverged_loss_is_null_not_nan(fresh: Library, tmp_path: Path) -> None
     assert value(client, "valid_loss@12of12", 1) == 2.0
     for path in ("/cells/0", "/cells/0/curves?metric=valid_loss&seed=all", "/runs"):
         get(client, path)
-    body = get(client, "/correlations", {"x": "width", "y": "valid_loss@12of12"})
-    assert body["items"][0]["n"] == 1
+    (item,) = get(client, "/correlations", {"x": "n_skip", "y": "valid_loss@12of12"})["items"]
+    assert (item["n"], item["diverged"]) == (2, 1)
 
 
 @pytest.mark.parametrize("seed", [0, 2**62])
@@ -388,7 +391,7 @@ LEVELS = st.sampled_from(["valid_accuracy", "train_loss", "aulc", "sotl", "sotl_
     LEVELS,
     st.integers(1, 99_999),
     st.integers(1, 99_999),
-    st.sampled_from(["value", "std", "n_seeds"]),
+    st.sampled_from(["value", "std", "n_seeds", "state"]),
 )
 def test_names_are_read_back(measure: str, epoch: int, schedule: int, aspect: Any) -> None:
     metric = Metric(measure, min(epoch, schedule), max(epoch, schedule), aspect=aspect)

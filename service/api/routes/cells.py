@@ -355,9 +355,11 @@ def recorded(
             else:
                 curves = runs.seed_curves(view.snapshot, row, resolved)
             records += [about | curve for curve in curves]
-    context = deps.describe_context(view, [field for field, _ in fields]) | {"seed": seed}
+    context = deps.describe_context(view, []) | {"seed": seed}
+    # Each curve says of how many seeds it is.
+    context["sets"] = {field.name: deps.describe_set(of, None) for field, of in fields}
     for described in context["sets"].values():
-        del described["epoch"], described["metric"]
+        del described["epoch"], described["metric"], described["n_seeds"]
     return records, context
 
 

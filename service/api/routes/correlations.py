@@ -7,10 +7,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
+from analysis.reliability import Reliability
+from data.by_epoch import Epochs, by_epoch
 from data.columns import GROUPINGS
-from data.correlations import Options, Result, by_epoch, correlations
+from data.correlations import Options, Result, correlations
 from data.errors import blame
+from data.evidence import icc
 from data.queries import Field, View
+from data.standing import fewest_and_most
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
@@ -108,6 +112,21 @@ class ByEpoch(_CorrelationBase):
     schedule: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
         None, description="planned epochs; the longest recorded by default", examples=[200]
     )
+    same_cells: bool = Parameter(
+        True,
+        description="over the cells that have all of these epochs; false: over those that each "
+        "epoch has, other ones from epoch to epoch",
+    )
+    min_epoch: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
+        None, description="the first epoch that is shown", examples=[3]
+    )
+    max_epoch: Annotated[int, Parameter(ge=1, le=99_999)] | None = Parameter(
+        None, description="the last one"
+    )
+
+    def epochs(self) -> Epochs:
+        """As the data layer takes them."""
+        return Epochs(self.min_epoch, self.max_epoch, self.same_cells)
 
 
 class ByEpochQuery(ByEpoch):
@@ -116,10 +135,10 @@ class ByEpochQuery(ByEpoch):
     format: Format | None = Parameter(None, description="instead of the Accept header")
 
 
-def describe(result: Result) -> dict[str, Any]:
+def describe(view: View, result: Result) -> dict[str, Any]:
     """One coefficient as the contract shows it."""
-    found = result.correlation
-    described = {
+    found, told = result.correlation, result.evidence
+    described: dict[str, Any] = {
         "x": result.x.name,
         "y": result.y.name,
         "method": found.method,
@@ -128,12 +147,21 @@ def describe(result: Result) -> dict[str, Any]:
         "ci": list(found.ci) if found.ci is not None else None,
         "ci_method": found.ci_method,
         "n": found.n,
+        "censored": told.censored,
+        "diverged": told.diverged,
         "excluded": result.excluded,
         "reason": found.reason,
     }
     if found.n_groups is not None:
         described["groups"] = found.n_groups
     reasons = {"p_reason": found.p_reason, "ci_reason": found.ci_reason}
+    if told.of_metrics:
+        described["reliability"] = {
+            "x": _reliability(view, told.x),
+            "y": _reliability(view, told.y),
+        }
+        described["disattenuated"] = told.disattenuated
+        reasons["disattenuated_reason"] = told.why_not
     return described | {name: reason for name, reason in reasons.items() if reason is not None}
 
 
@@ -143,6 +171,18 @@ def _group_fields(view: View, query: _CorrelationBase) -> list[Field]:
         return []
     with blame("group_by"):
         return [view.field(query.group_by, others=GROUPINGS)]
+
+
+def _reliability(view: View, found: Reliability | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "icc": icc(view, found),
+        "icc_single": found.single,
+        "seeds": found.seeds,
+        "n": found.n,
+        "reason": found.reason,
+    }
 
 
 def _context(query: _CorrelationBase) -> dict[str, Any]:
@@ -175,7 +215,11 @@ def correlate(request: Request) -> Response:
     results = correlations(view, filters, xs, ys, query.options())
     context = deps.describe_context(view, fields, filters) | _context(query)
     return collection(
-        request, query.format, [describe(result) for result in results], context, "correlations"
+        request,
+        query.format,
+        [describe(view, result) for result in results],
+        context,
+        "correlations",
     )
 
 
@@ -204,13 +248,16 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
     fields += _group_fields(view, query)
     with blame("y"):
         resolved = view.snapshot.catalogue.resolve_curve(query.y, query.schedule, view.context)
+    epochs = query.epochs()
     records = [
-        {"epoch": entry.epoch, **describe(entry.result)}
+        {"epoch": entry.epoch, **describe(view, entry.result)}
         for x in xs
-        for entry in by_epoch(view, filters, x, resolved, query.options())
+        for entry in by_epoch(view, filters, x, resolved, query.options(), epochs)
     ]
     context = deps.describe_context(view, fields, filters) | _context(query)
-    curve = deps.describe_set(resolved)
+    context["same_cells"] = query.same_cells
+    seeds = view.snapshot.vectors.curves(resolved).seeds
+    curve = deps.describe_set(resolved, fewest_and_most(seeds[seeds > 0]))
     del curve["epoch"], curve["metric"]
     context["sets"][query.y] = curve
     return records, context

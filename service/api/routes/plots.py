@@ -170,7 +170,7 @@ def _scatter(request: Request, query: Any) -> Document:
         "kind": views.SCATTER,
         **{name: field.name for name, field in fields.items()},
         "columns": columns,
-        "correlation": correlated.describe(found),
+        "correlation": correlated.describe(view, found),
         "context": deps.describe_context(view, fields.values(), filters),
         "filters": words.filters(filters),
     }

@@ -1,0 +1,141 @@
+"""Correlations epoch by epoch: over the same cells at each, or over those that each has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.censoring import beyond
+from analysis.correlation import NOT_RECORDED, Correlation, correlate_columns
+from data import evidence
+from data.catalogue import Resolved, ranges
+from data.correlations import (
+    CompleteRows,
+    Options,
+    Result,
+    arguments,
+    check_cost,
+    controls_of,
+    labels_of,
+)
+from data.errors import QueryError
+from data.evidence import Evidence
+from data.queries import Field, Filters, View
+
+EPOCHS_AT_ONCE = 25
+"""Columns that are correlated at a time, which bounds the memory of their ranks."""
+
+NOT_AT_EVERY_EPOCH = "not recorded at every epoch shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """Which epochs are shown, and whether all coefficients are over the same cells."""
+
+    first: int | None = None
+    last: int | None = None
+    same_cells: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EpochResult:
+    """One coefficient of a correlation by epoch."""
+
+    epoch: int
+    result: Result
+
+
+def places_of(curve: Resolved, epochs: Epochs) -> list[int]:
+    """Where the epochs that are to be shown stand among those of ``curve``.
+
+    Raises:
+        QueryError: none is recorded.
+    """
+    low, high = epochs.first or 1, epochs.last or curve.curve.schedule
+    shown = [place for place, epoch in enumerate(curve.epochs) if low <= epoch <= high]
+    if not shown:
+        raise QueryError(
+            f"{low}..{high}",
+            "no epoch is recorded there",
+            f"an interval with any of {ranges(curve.epochs)}",
+            "min_epoch" if epochs.first is not None else "max_epoch",
+        )
+    return shown
+
+
+def by_epoch(
+    view: View,
+    filters: Filters,
+    x: str,
+    curve: Resolved,
+    options: Options,
+    epochs: Epochs = Epochs(),
+) -> list[EpochResult]:
+    """x with the mean over seeds at the recorded epochs of ``curve``.
+
+    Over the cells that have all of these epochs, unless ``epochs.same_cells`` is false: then over
+    those that each epoch has.
+
+    Raises:
+        QueryError: as :func:`correlations` and :func:`places_of`.
+    """
+    shown = places_of(curve, epochs)
+    check_cost(options, len(shown))
+    curves = view.snapshot.vectors.curves(curve)
+    of_seeds = evidence.all_seeds(view, curve)
+    rows = CompleteRows(view, view.mask(filters))
+    field = view.field(x)
+    x_values = rows.require(field)
+    fixed = controls_of(view, options)
+    controls = [rows.require(control) for control in fixed]
+    labels = labels_of(view, rows, options.group_by)
+    if epochs.same_cells:
+        everywhere = ~np.isnan(curves.mean[:, shown]).any(axis=1)
+        rows.leave_out(NOT_AT_EVERY_EPOCH, rows.kept & ~everywhere)
+    kept = rows.kept
+    found: list[Correlation] = []
+    for first in range(0, len(shown), EPOCHS_AT_ONCE):
+        columns = curves.mean[:, shown[first : first + EPOCHS_AT_ONCE]][kept]
+        found += correlate_columns(
+            x_values[kept],
+            np.apply_along_axis(beyond, 0, columns) if np.isinf(columns).any() else columns,
+            controls=[column[kept] for column in controls],
+            groups=None if labels is None else labels[kept],
+            **arguments(options),
+        )
+    results = []
+    for place, correlation in zip(shown, found, strict=True):
+        epoch = curve.epochs[place]
+        name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
+        here = kept & ~np.isnan(curves.mean[:, place])
+        lost = here & np.isinf(curves.mean[:, place])
+        censored, diverged = evidence.last(view, (field, *fixed), here & ~lost)
+        diverged += int(np.count_nonzero(lost))
+        n = int(np.count_nonzero(here))
+        if options.method == "pearson" and (censored or diverged):
+            correlation = evidence.no_number(options, n, censored, diverged)
+        elif epochs.same_cells and n < 3 and len(shown) > 1:
+            correlation = replace(correlation, reason=_too_few(n, len(shown)))
+        left_out = {
+            f"no {name}" if reason == NOT_RECORDED else reason: count
+            for reason, count in correlation.excluded.items()
+        }
+        both = evidence.of_field(view, field, here), evidence.of_epoch(of_seeds, place, here)
+        told = Evidence(
+            censored,
+            diverged,
+            *both,
+            *evidence.without_noise(view, (field, curve), both, correlation, options),
+        )
+        result = Result(field, Field(name), correlation, rows.excluded | left_out, told)
+        results.append(EpochResult(epoch, result))
+    return results
+
+
+def _too_few(n: int, epochs: int) -> str:
+    """Why there is nothing over the same cells, and what to do."""
+    return (
+        f"{n or 'no'} cell{'' if n == 1 else 's'} recorded at each of these {epochs} epochs: fewer "
+        "epochs (min_epoch, max_epoch), or same_cells=false for other cells at each"
+    )

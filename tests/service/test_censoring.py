@@ -1,0 +1,181 @@
+"""Cells that are too slow for a threshold, or diverged: ranked last and counted, never left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from data.library import Library
+from tests import raw
+from tests.conftest import client_of
+from tests.service.helpers import get, refused
+from tests.store.sources import Made, run
+
+EPOCHS = "epochs_to_50of4"
+PROXY = {"dataset": "cifar10-valid", "recipe": "proxy", "images": "jpeg", "source": "local-bundle"}
+
+CURVES: dict[int, list[list[float]]] = {
+    6111: [[50, 60, 70, 80]],  # 1
+    9930: [[30, 50, 55, 60], [30, 40, 40, 60]],  # 2 and 4
+    284: [[20, 30, 40, 45]],  # never
+    11: [[20, 30, 40, 45], [60, 60, 60, 60]],  # never and 1: at least (5 + 1) / 2
+    1: [[10, 20]],  # stopped after two epochs
+    2: [[10, 20, math.nan, math.nan]],  # diverged
+}
+"""By official index, a curve for each seed; all these cells are connected."""
+
+
+@pytest.fixture
+def made(fresh: Library, tmp_path: Path) -> Iterator[TestClient]:
+    runs = [
+        replace(
+            run(index, dict(enumerate(curve, 1)), seed=seed, schedule=4, recipe="r"),
+            details='{"diverged_at": 3}' if index == 2 else None,
+        )
+        for index, curves in CURVES.items()
+        for seed, curve in enumerate(curves)
+    ]
+    fresh.import_source(Made(tmp_path, [runs]))
+    with client_of(fresh) as client:
+        yield client
+
+
+CONTEXT = {"recipe": "r"}
+NAMES = {index: f"nb201-{index:06}" for index in CURVES}
+
+
+def one(client: TestClient, **asked: Any) -> dict[str, Any]:
+    (item,) = get(client, "/correlations", {**CONTEXT, "ci": "none", **asked})["items"]
+    return dict(item)
+
+
+@pytest.mark.parametrize("method", ["spearman", "kendall"])
+def test_slow_cells_are_ranked_last_and_counted(made: TestClient, method: str) -> None:
+    """By hand: 1, 3, last (5), and for cell 11 the least that its mean can be, 3."""
+    found = one(made, x="params_m", y=EPOCHS, method=method)
+    cells = [6111, 9930, 284, 11, 2]
+    params = raw.costs("cifar10")[0].round(6)[cells]
+    expected = {"spearman": stats.spearmanr, "kendall": stats.kendalltau}[method](
+        params, [1, 3, 5, 3, 5]
+    )
+    assert found["coefficient"] == pytest.approx(expected.statistic)
+    assert (found["n"], found["censored"], found["diverged"]) == (5, 2, 1)
+    reasons = {name: n for name, n in found["excluded"].items() if "stopped" in name}
+    assert reasons == {f"no {EPOCHS}: stopped before it got there": 1}
+    assert found["n"] + sum(found["excluded"].values()) == 15_625
+
+
+def test_a_method_of_numbers_says_why_not(made: TestClient) -> None:
+    found = one(made, x="params_m", y=EPOCHS, method="pearson")
+    assert (found["coefficient"], found["n"], found["censored"], found["diverged"]) == (
+        None,
+        5,
+        2,
+        1,
+    )
+    assert found["reason"].startswith("cells without a number (2 never got there, 1 diverged)")
+    # Those that got there, by name of the filter.
+    asked = {"x": "params_m", "y": EPOCHS, "method": "pearson", "max_metric": f"{EPOCHS}:4"}
+    found = one(made, **asked)
+    assert (found["n"], found["censored"], found["reason"][:10]) == (2, 0, "fewer than")
+
+
+@pytest.mark.parametrize("what", ["x", "control"])
+def test_wherever_the_metric_stands(made: TestClient, what: str) -> None:
+    other = {"x": "n_skip"} if what == "control" else {}
+    found = one(made, **({what: EPOCHS, "y": "params_m"} | other))
+    assert (found["n"], found["censored"], found["diverged"]) == (5, 2, 1)
+
+
+def test_a_group_is_of_values(made: TestClient) -> None:
+    found = one(made, x="width", y="depth", group_by=EPOCHS)
+    assert found["excluded"][f"no {EPOCHS}: never got there in the whole schedule"] == 2
+    assert found["excluded"][f"no {EPOCHS}: diverged"] == 1
+
+
+STATES = {6111: "observed", 9930: "observed", 284: "censored", 11: "censored", 1: "stopped",
+          2: "diverged"}  # fmt: skip
+
+
+def test_cells_say_why_they_have_no_value(made: TestClient) -> None:
+    body = get(made, "/cells", {**CONTEXT, "fields": f"id,{EPOCHS}", "sort": EPOCHS, "limit": 7})
+    rows = {row["id"]: row for row in body["items"]}
+    for index, state in STATES.items():
+        row = rows[NAMES[index]]
+        assert row[f"{EPOCHS}:state"] == state
+        assert (row[EPOCHS] is None) == (state != "observed")
+    order = [row["id"] for row in body["items"]]
+    # Cells 11 (at least 3) and 9930 (3) tie; the diverged one never got there either.
+    expected = [6111, *sorted((11, 9930)), *sorted((284, 2))]
+    assert order[:5] == [NAMES[index] for index in expected]
+    assert {rows[name][f"{EPOCHS}:state"] for name in order[5:]} == {"stopped", "not recorded"}
+    falling = get(made, "/cells", {**CONTEXT, "fields": "id", "sort": f"-{EPOCHS}", "limit": 2})
+    assert {row["id"] for row in falling["items"]} == {NAMES[284], NAMES[2]}
+
+
+def test_filters(made: TestClient) -> None:
+    """A slow cell takes more than any number of epochs, and is never within an upper bound."""
+    for name, bound, expected in (
+        ("min_metric", 3, {9930, 284, 11, 2}),
+        ("min_metric", 99, {284, 11, 2}),
+        ("max_metric", 99, {6111, 9930}),
+    ):
+        body = get(made, "/cells", {**CONTEXT, "fields": "id", name: f"{EPOCHS}:{bound}"})
+        assert {row["id"] for row in body["items"]} == {NAMES[index] for index in expected}
+
+
+def test_a_state_is_for_reading(made: TestClient) -> None:
+    (error,) = refused(made, "/correlations", {**CONTEXT, "x": f"{EPOCHS}:state", "y": "width"})
+    assert (error["name"], error["allowed"]) == ("x", EPOCHS)
+    body = get(made, "/cells", {**CONTEXT, "fields": "id,valid_accuracy@4of4:state", "cell": "2"})
+    assert body["items"][0]["valid_accuracy@4of4:state"] == "diverged"
+
+
+def test_a_diverged_accuracy_is_the_last_from_its_epoch_on(made: TestClient) -> None:
+    """The curves without the stopped one: cells 6111, 9930, 284, 11 and 2."""
+    body = get(made, "/correlations/by-epoch", {**CONTEXT, "x": "params_m", "y": "valid_accuracy",
+                                                "ci": "none"})  # fmt: skip
+    params = raw.costs("cifar10")[0].round(6)[[6111, 9930, 284, 11, 2]]
+    means = [[50, 60, 70, 80], [30, 45, 47.5, 60], [20, 30, 40, 45], [40, 45, 50, 52.5]]
+    curves = np.array([*means, [10, 20, -1, -1]])
+    for item, values, diverged in zip(body["items"], curves.T, [0, 0, 1, 1], strict=True):
+        assert (item["n"], item["diverged"], item["censored"]) == (5, diverged, 0)
+        expected = stats.spearmanr(params, values).statistic
+        assert item["coefficient"] == pytest.approx(expected)
+    for measure, n in (("valid_accuracy@2of4", 6), ("valid_accuracy@3of4", 5), ("aulc@3of4", 5)):
+        found = one(made, x="params_m", y=measure)
+        assert (found["n"], found["diverged"]) == (n, int(n == 5))
+    item = one(made, x="params_m", y="valid_accuracy@3of4", method="pearson")
+    assert (item["coefficient"], item["diverged"]) == (None, 1)
+
+
+def test_losses_that_diverged_are_the_largest(fresh: Library, tmp_path: Path) -> None:
+    losses = {6111: 0.5, 9930: 0.7, 284: 1.5, 11: math.nan}
+    runs = [run(index, {4: loss}, measure="loss", schedule=4, recipe="r")
+            for index, loss in losses.items()]  # fmt: skip
+    fresh.import_source(Made(tmp_path, [runs]))
+    found = one(client_of(fresh), x="params_m", y="valid_loss@4of4")
+    params = raw.costs("cifar10")[0].round(6)[list(losses)]
+    assert found["coefficient"] == pytest.approx(stats.spearmanr(params, [1, 2, 3, 4]).statistic)
+    assert found["diverged"] == 1
+
+
+def test_the_shipped_sample_at_45_percent(started_client: TestClient) -> None:
+    """Computed apart: −0.30 over the 400 cells of the sample, −0.15 over those that got there."""
+    asked = {**PROXY, "x": "width", "y": "epochs_to_45of12"}
+    (found,) = get(started_client, "/correlations", asked)["items"]
+    assert found["n"] == 400
+    assert found["coefficient"] == pytest.approx(-0.30, abs=0.005)
+    reached = {**asked, "max_metric": "epochs_to_45of12:12"}
+    (among,) = get(started_client, "/correlations", reached)["items"]
+    assert among["coefficient"] == pytest.approx(-0.15, abs=0.01)
+    assert among["censored"] == 0
+    assert found["n"] - found["censored"] == among["n"]
