@@ -75,7 +75,7 @@ class Vectors:
         with older._lock:
             kept = list(older._kept.items())
         for key, entry in kept:
-            if entry.curves.isdisjoint(changed) and not (added and key[0] == "order"):
+            if entry.curves.isdisjoint(changed) and not (added and key[0] in ("order", "state")):
                 self._keep(key, _Kept(_longer(entry.made, added), entry.curves))
 
     def metric(self, resolved: Resolved) -> Placed:

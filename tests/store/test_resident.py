@@ -9,6 +9,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import astuple
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +33,13 @@ RESIDENT: dict[str, Callable[[View], Any]] = {
     "values": lambda view: view.values(view.field(METRIC)),
     "spread": lambda view: view.values(view.field(f"{METRIC}:std")),
     "summary": lambda view: view.numbers(view.field("aulc@3of3")),
-    "curves": lambda view: view.snapshot.vectors.curves(
-        view.snapshot.catalogue.resolve_curve("valid_accuracy", None, view.context)
+    "curves": lambda view: astuple(
+        view.snapshot.vectors.curves(
+            view.snapshot.catalogue.resolve_curve("valid_accuracy", None, view.context)
+        )
     ),
+    "places": lambda view: view.places(view.field("epochs_to_99of3")),
+    "states": lambda view: view.values(view.field(f"{METRIC}:state", texts=True)),
     "order": lambda view: view.order([f"-{METRIC}", "width"]),
     "order of columns": lambda view: view.order(["-width", "id"]),
 }
@@ -71,13 +76,13 @@ def test_what_can_t_have_changed_stays_resident(
     last = trained(2, 90.0, seed=3, cell=genotype(3) if grows else None)
     fresh.add_run(last, source=LOCAL)
     assert fresh.snapshot.frame.size == states[0].frame.size + grows
-    orders = set() if grows else {"order", "order of columns"}
+    orders = set() if grows else {"order", "order of columns", "states"}
     assert {what for what, asked in RESIDENT.items() if is_resident(asked, view(fresh))} == (
-        orders - {"order"}
+        orders - {"order", "states"}
     )
     assert {
         what for what, asked in RESIDENT.items() if is_resident(asked, view(fresh, "long"))
-    } == {"metric", "values", "spread", "summary", "curves"} | orders
+    } == {"metric", "values", "spread", "summary", "curves", "places"} | orders
     home = Path(shutil.copytree(empty_home, tmp_path / "cold"))
     with closing(Library.open(home)) as cold:
         for one in (*made, last):
