@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis.censoring import Codes, Standing
 from analysis.variance import Explained, explained
 from data.columns import GROUPINGS
 from data.errors import QueryError
 from data.frame import Mask, Rows, tidy
 from data.metrics import lower_is_better
 from data.queries import Field, Filters, View
+from data.standing import reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,14 @@ class GroupKey:
     name: str
     codes: npt.NDArray[np.int64]
     labels: list[Any]
+    standing: Codes | None = None
+
+    def reasons(self, missing: Mask) -> Iterator[tuple[str, Mask]]:
+        """Why the ``missing`` cells have no key, and which of them."""
+        if self.standing is None:
+            yield f"no {self.name}", missing
+        else:
+            yield from reasons(self.name, self.standing, missing)
 
 
 MOST_GROUPS = 2000
@@ -62,7 +72,12 @@ def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
         if len(edges) > 1:
             inner = np.searchsorted(edges, column[known], side="right") - 1
             codes[known] = np.clip(inner, 0, len(edges) - 2)
-            return GroupKey(name, codes, [[low, high] for low, high in pairwise(edges.tolist())])
+            return GroupKey(
+                name,
+                codes,
+                [[low, high] for low, high in pairwise(edges.tolist())],
+                view.codes(field),
+            )
         bins = None
     values_held = np.unique(held)
     if len(values_held) > MOST_VALUES and bins is None:
@@ -73,7 +88,7 @@ def group_key(view: View, name: str, mask: Mask, bins: int | None) -> GroupKey:
         )
     inside = known & np.isin(column, values_held)
     codes[inside] = np.searchsorted(values_held, column[inside])
-    return GroupKey(name, codes, [tidy(value) for value in values_held.tolist()])
+    return GroupKey(name, codes, [tidy(value) for value in values_held.tolist()], view.codes(field))
 
 
 def is_lower_better(field: Field) -> bool:
@@ -109,7 +124,7 @@ def groups(
         missing = kept & (key.codes < 0)
         if missing.any():
             cut = missing & ~view.frame.connected
-            for reason, left_out in (("disconnected", cut), (f"no {key.name}", missing & ~cut)):
+            for reason, left_out in (("disconnected", cut), *key.reasons(missing & ~cut)):
                 if left_out.any():
                     excluded[reason] = excluded.get(reason, 0) + int(np.count_nonzero(left_out))
             kept &= ~missing
@@ -132,30 +147,76 @@ def groups(
                 {field.name: _distribution(view, field, inside) for field in fields},
             )
         )
-    explains = {
-        field.name: explained(values[held], member.ravel()[held])
-        for field in fields
-        for values in [view.numbers(field)[rows]]
-        for held in [np.isfinite(values)]
-    }
+    explains = {field.name: _explained(view, field, rows, member.ravel()) for field in fields}
     return found, explains, excluded
 
 
+def _explained(view: View, field: Field, rows: Rows, member: npt.NDArray[np.int64]) -> Explained:
+    values = view.numbers(field)[rows]
+    held = np.isfinite(values)
+    found = explained(values[held], member[held])
+    if any(_without_number(view, field, rows)):
+        names = ("eta_squared", "omega_squared", "f", "p")
+        why = dict.fromkeys(names, "cells without a number")
+        return Explained(None, None, None, None, found.n, found.groups, why)
+    return found
+
+
+def _without_number(view: View, field: Field, rows: Rows) -> tuple[int, int]:
+    """How many of the rows are censored, and how many diverged."""
+    codes = view.codes(field)
+    if codes is None or field.resolved is None or field.resolved.metric.aspect != "value":
+        return 0, 0
+    censored, diverged = (
+        int(np.count_nonzero(codes[rows] == standing))
+        for standing in (Standing.CENSORED, Standing.DIVERGED)
+    )
+    return censored, diverged
+
+
+_FAR = 1e9
+"""Behind every value of a metric."""
+
+QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
+
+
 def _distribution(view: View, field: Field, rows: Rows) -> dict[str, Any]:
+    """Of the cells that have a value or, for what is known of them too, a place."""
     values = view.numbers(field)[rows]
     held = values[~np.isnan(values)]
-    if not held.size:
-        return dict.fromkeys(("mean", "std", "min", "q1", "median", "q3", "max", "best")) | {"n": 0}
-    q0, q1, q2, q3, q4 = np.quantile(held, [0, 0.25, 0.5, 0.75, 1]).tolist()
-    best = np.nanargmin(values) if is_lower_better(field) else np.nanargmax(values)
+    censored, diverged = _without_number(view, field, rows)
+    counts: dict[str, Any] = {"n": int(held.size)}
+    reason = None
+    if censored or diverged:
+        reason = "cells without a number: no mean, and quantiles only where they lie before these"
+    counts |= {"censored": censored, "diverged": diverged, "reason": reason}
+    best = None
+    if held.size:
+        place = np.nanargmin(values) if is_lower_better(field) else np.nanargmax(values)
+        best = view.frame.texts["id"][int(rows[place])]
     return {
-        "n": int(held.size),
-        "mean": float(held.mean()),
-        "std": float(held.std(ddof=1)) if held.size > 1 else None,
-        "min": q0,
-        "q1": q1,
-        "median": q2,
-        "q3": q3,
-        "max": q4,
-        "best": view.frame.texts["id"][int(rows[best])],
+        **counts,
+        "mean": float(held.mean()) if held.size and reason is None else None,
+        "std": float(held.std(ddof=1)) if held.size > 1 and reason is None else None,
+        **dict(zip(QUANTILES, _quantiles(view, field, rows), strict=True)),
+        "best": best,
     }
+
+
+def _quantiles(view: View, field: Field, rows: Rows) -> list[float | None]:
+    """Those that come out alike whatever the numbers are of the cells that have none."""
+    places = view.places(field)[rows]
+    never = view.never(field)[rows][~np.isnan(places)]
+    places = places[~np.isnan(places)]
+    if not places.size:
+        return [None] * len(QUANTILES)
+    # A slow cell may have any number from its place on, one that diverged any behind the others.
+    least, most = (
+        np.where(np.isinf(places), np.sign(places) * far, places) for far in (_FAR, 2 * _FAR)
+    )
+    most[never] = _FAR
+    low, high = (np.quantile(column, list(QUANTILES.values())) for column in (least, most))
+    return [
+        value if value == other else None
+        for value, other in zip(low.tolist(), high.tolist(), strict=True)
+    ]

@@ -10,7 +10,7 @@ and concatenate every node, whatever the cell concatenates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,7 @@ from analysis import topology
 from analysis.cells import Cell
 from analysis.spaces.darts import Genotype, Part
 from analysis.spaces.wirings import Sampler, drawn_shapes, wiring_table
+from data.evidence import last
 from data.frame import Floats, Frame
 from data.groups import is_lower_better
 from data.queries import Field, View, named_cell
@@ -33,7 +34,8 @@ class Rank:
     """Where one value stands.
 
     Attributes:
-        value: the cell's own value, or None with a ``reason``.
+        value: the cell's own value, or None with a ``reason``; one that is too slow for a metric,
+            or diverged, has a rank all the same.
         order: ``falling`` where the largest value is first, ``rising`` where the smallest is.
         rank: 1 + how many stand strictly before it.
         position: the same counted in distinct values: 2 is the second-highest width there is.
@@ -171,12 +173,21 @@ def _wiring_rank(
 
 
 def _metric_rank(view: View, field: Field, space: str, row: int | None) -> Rank:
-    column = view.numbers(field)
-    population = column[view.frame.spaces[space] & ~np.isnan(column)]
-    order = SHALLOW_FIRST if is_lower_better(field) else WIDE_FIRST
-    return rank_among(
-        _value(column, row), population, order, f"{len(population):,} cells of {space} with a value"
+    """Among the cells that have a place: the slow and the diverged are last, without a value."""
+    places, inside = view.places(field), view.frame.spaces[space]
+    population = places[inside & ~np.isnan(places)]
+    told = "".join(
+        f", {count:,} {what}"
+        for count, what in zip(last(view, [field], inside), ("censored", "diverged"), strict=True)
+        if count
     )
+    among = f"{len(population):,} cells of {space} with a value{told}"
+    order = SHALLOW_FIRST if is_lower_better(field) else WIDE_FIRST
+    found = rank_among(_value(places, row), population, order, among)
+    value = _value(view.numbers(field), row)
+    if found.value is None or value is not None:
+        return found
+    return replace(found, value=None, reason="no value, ranked among the last")
 
 
 def _value(column: Floats, row: int | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,11 @@ from tests.store.sources import Made, run
 
 EPOCHS = "epochs_to_50of4"
 PROXY = {"dataset": "cifar10-valid", "recipe": "proxy", "images": "jpeg", "source": "local-bundle"}
+
+SCIPY: dict[str, Callable[..., Any]] = {
+    "spearman": stats.spearmanr,
+    "kendall": stats.kendalltau,
+}
 
 CURVES: dict[int, list[list[float]]] = {
     6111: [[50, 60, 70, 80]],  # 1
@@ -57,15 +62,14 @@ def one(client: TestClient, **asked: Any) -> dict[str, Any]:
     return dict(item)
 
 
-@pytest.mark.parametrize("method", ["spearman", "kendall"])
+@pytest.mark.parametrize("method", SCIPY)
 def test_slow_cells_are_ranked_last_and_counted(made: TestClient, method: str) -> None:
     """By hand: 1, 3, last (5), and for cell 11 the least that its mean can be, 3."""
     found = one(made, x="params_m", y=EPOCHS, method=method)
     cells = [6111, 9930, 284, 11, 2]
     params = raw.costs("cifar10")[0].round(6)[cells]
-    expected = {"spearman": stats.spearmanr, "kendall": stats.kendalltau}[method](
-        params, [1, 3, 5, 3, 5]
-    )
+    places = [1, 3, 5, 3, 5]
+    expected = SCIPY[method](params, places)
     assert found["coefficient"] == pytest.approx(expected.statistic)
     assert (found["n"], found["censored"], found["diverged"]) == (5, 2, 1)
     reasons = {name: n for name, n in found["excluded"].items() if "stopped" in name}
@@ -179,3 +183,46 @@ def test_the_shipped_sample_at_45_percent(started_client: TestClient) -> None:
     assert among["coefficient"] == pytest.approx(-0.15, abs=0.01)
     assert among["censored"] == 0
     assert found["n"] - found["censored"] == among["n"]
+
+
+def test_groups_count_them_and_say_what_they_can(made: TestClient) -> None:
+    """Of five cells 1, 3, at least 3, never and never (diverged): a median, of which more is not
+    known than that it is 3 or later; q1 is 3 in any case."""
+    body = get(made, "/groups", {**CONTEXT, "by": "space", "metric": EPOCHS})
+    (item,) = body["items"]
+    found = item["metrics"][EPOCHS]
+    counts = {"n": 2, "censored": 2, "diverged": 1, "mean": None, "std": None}
+    quantiles = {"min": 1, "q1": 3, "median": None, "q3": None, "max": None}
+    expected = {**counts, **quantiles, "best": NAMES[6111]}
+    assert {name: found[name] for name in expected} == expected
+    assert found["reason"].startswith("cells without a number")
+    assert body["explained"][EPOCHS]["eta_squared"] is None
+    by = get(made, "/groups", {**CONTEXT, "by": EPOCHS, "metric": "params_m"})
+    assert by["context"]["excluded"][f"no {EPOCHS}: diverged"] == 1
+
+
+def test_ranks_have_a_last_place(made: TestClient) -> None:
+    asked = {**CONTEXT, "metric": EPOCHS}
+    body = get(made, "/ranks", [*asked.items(), *(("cell", index) for index in CURVES)])
+    found = {item["id"]: item["ranks"][EPOCHS] for item in body["items"]}
+    assert {index: found[NAMES[index]]["rank"] for index in CURVES} == {
+        6111: 1, 9930: 2, 11: 2, 284: 4, 2: 4, 1: None,
+    }  # fmt: skip
+    assert found[NAMES[284]]["value"] is None
+    assert found[NAMES[284]]["reason"] == "no value, ranked among the last"
+    assert found[NAMES[284]]["among"].endswith("2 censored, 1 diverged")
+    assert found[NAMES[1]]["reason"] == "the cell has no value"
+
+
+def test_half_lives_of_curves_that_do_not_rise(fresh: Library, tmp_path: Path) -> None:
+    curves = {6111: [10.0, 30.0, 50.0], 284: [10.0, 30.0, 10.0]}
+    runs = [run(index, dict(enumerate(curve, 1)), schedule=3, recipe="r")
+            for index, curve in curves.items()]  # fmt: skip
+    fresh.import_source(Made(tmp_path, [runs]))
+    asked = [*CONTEXT.items(), ("cell", 6111), ("cell", 284)]
+    asked += [("fields", "half_life_of3"), ("sort", "half_life_of3")]
+    body = get(client_of(fresh), "/cells", asked)
+    assert [(row["half_life_of3"], row["half_life_of3:state"]) for row in body["items"]] == [
+        (2, "observed"),
+        (None, "censored"),
+    ]

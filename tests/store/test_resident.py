@@ -9,9 +9,8 @@ import shutil
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import astuple
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
