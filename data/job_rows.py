@@ -7,13 +7,14 @@ with what belongs to it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from data.store import first_row, insert, next_number
@@ -295,14 +296,22 @@ def write_texts(
 ) -> None:
     """Insert records of jobs that have none yet, as :func:`texts` tells them."""
     table, column = RECORDS[kind]
-    rows = [
-        {"job": number, column: place, "record": text}
-        for number, told in records.items()
-        for place, text in enumerate(told, 1)
-    ]
-    types = {"job": pa.int32(), column: pa.int32(), "record": pa.string()}
-    schema = pa.schema([pa.field(name, kind) for name, kind in types.items()])
-    insert(cursor, table, pa.Table.from_pylist(rows, schema))
+    lengths = [len(told) for told in records.values()]
+    columns = {
+        "job": pa.array(np.repeat(list(records), lengths), pa.int32()),
+        column: pa.array([at for length in lengths for at in range(1, length + 1)], pa.int32()),
+        "record": pa.array([text for told in records.values() for text in told], pa.string()),
+    }
+    insert(cursor, table, pa.table(columns))
+
+
+def remove(cursor: duckdb.DuckDBPyConnection, numbers: Collection[int]) -> None:
+    """Take out jobs with their records."""
+    for table in ("jobs", *(table for table, _ in RECORDS.values())):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE job IN (SELECT unnest(?::INTEGER[]))",  # noqa: S608
+            [list(numbers)],
+        )
 
 
 def _now() -> datetime:

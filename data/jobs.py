@@ -7,7 +7,7 @@ Times are UTC.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Unpack
 
@@ -152,11 +152,13 @@ class JobStore:
             )
         return row[0] if row else None
 
-    def recipes(self) -> dict[str, str]:
-        """The same of every recipe that there is a job of, by name."""
+    def recipes(self, besides: Collection[int] = ()) -> dict[str, str]:
+        """The same of every recipe that there is a job of besides these, by name."""
         with self._read() as cursor:
             found = cursor.execute(
-                "SELECT recipe, arg_max(settings, job) FROM jobs GROUP BY recipe"
+                "SELECT recipe, arg_max(settings, job) FROM jobs "
+                "WHERE job NOT IN (SELECT unnest(?::INTEGER[])) GROUP BY recipe",
+                [list(besides)],
             ).fetchall()
         return dict(found)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,16 +18,10 @@ from data.vectors import Vectors
 
 if TYPE_CHECKING:
     from data.importer import Outcome
+    from data.shipped import LeftOut
     from data.sources.base import Description, Run, Source
+    from data.sources.bundle import Shipped
     from data.study_transfer import Check, Imported
-
-
-_PACKAGED, _STUDIES = "hpo-bench", "reproduction-studies"
-DEFAULTS = {_PACKAGED: "default table"} | {
-    name: f"default {name}" for name in ("local-bundle", "reproduction", _STUDIES)
-}
-"""What every home starts with, and the note under which it remembers that: tables, and studies,
-which are made of runs of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,33 +181,46 @@ class Library:
             self._snapshot = Snapshot(self.store, self._snapshot)
 
     def load_default(
-        self, report: Report = silent, checker: Callable[[Library], Check] | None = None
-    ) -> list[Outcome | Imported]:
-        """Import what comes with Cellwise, once in the life of a home: who removes it means it.
+        self,
+        report: Report = silent,
+        checker: Callable[[Library, Collection[int]], Check] | None = None,
+        shipped: Sequence[Shipped] | None = None,
+    ) -> list[Outcome | Imported | LeftOut]:
+        """Take what comes with Cellwise and is new to this home; see :mod:`data.shipped`.
 
-        Studies of runs that were removed before they could be loaded are left out, and so are
-        those by a recipe that has other settings here. ``checker`` makes the check of studies.
+        Args:
+            report: hears how far it is.
+            checker: makes the check of studies, given the library and which jobs these replace.
+            shipped: what comes with Cellwise, if not with this version.
+
+        Returns:
+            What was taken and what was left out; nothing where nothing is new.
 
         Raises:
-            SourceError: a file is missing or damaged; those before it are loaded.
+            SourceError: a file is missing or damaged; nothing of its kind, tables or studies, was
+                taken.
         """
-        missing = {name: note for name, note in DEFAULTS.items() if self.store.note(note) is None}
-        if not missing:
-            return []
-        from data.sources import bundled_studies, bundled_table, packaged_table, recognise
-        from data.study_transfer import RecipeConflictError, UnknownTrainingError
+        from data import shipped as taking
+        from data.sources import bundle
 
-        outcomes: list[Outcome | Imported] = []
-        for name, note in missing.items():
-            if name == _STUDIES:
-                check = None if checker is None else checker(self)
-                with suppress(UnknownTrainingError, RecipeConflictError):
-                    outcomes.append(self.import_studies(bundled_studies(name), check))
-            else:
-                packaged = name == _PACKAGED
-                table = recognise(packaged_table()) if packaged else bundled_table(name)
-                outcomes.append(self.import_source(table, report))
-            self.store.set_note(note, name)
+        new = taking.unseen(self.store, bundle.shipped() if shipped is None else shipped)
+        if not new:
+            return []
+        tables = {one: content for one, content in new.items() if one.is_table}
+        outcomes: list[Outcome | Imported | LeftOut] = []
+        with self._lock:
+            outcomes += taking.take_tables(self.store, tables, report)
+            if outcomes:
+                self._snapshot = Snapshot(self.store, self._snapshot)
+            for one in (one for one in new if not one.is_table):
+                older = taking.came(self.store, one)
+                check = None if checker is None else checker(self, older.jobs)
+                outcomes.append(
+                    taking.take_studies(
+                        self.store, self.snapshot, one, new[one], older, check, report
+                    )
+                )
+        self.store.checkpoint()
         return outcomes
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-Stage = Literal["checking", "importing", "exporting"]
+Stage = Literal["checking", "importing", "studies", "exporting"]
 Report = Callable[[Stage, int, int], None]
 """Called as ``report(stage, done, total)``."""
 

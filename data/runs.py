@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analysis.cells import Cell
 from data.catalogue import Resolved, ranges
 from data.epochs import curves_by_cell
 from data.frame import python_values
-from data.library import Snapshot
 from data.store import first_row
+
+if TYPE_CHECKING:
+    from data.library import Snapshot
 
 FIELDS: dict[str, str] = {
     "id": "runs.id",
@@ -164,25 +166,37 @@ def existing(snapshot: Snapshot, run_ids: Sequence[str]) -> frozenset[str]:
 
 
 def known(
-    snapshot: Snapshot, cells: Sequence[Cell], dataset: str, recipe: str
+    snapshot: Snapshot, cells: Collection[str], dataset: str, recipe: str
 ) -> dict[tuple[str, int], str]:
-    """Runs of these cells by (cell string, seed): their ids, of the source that wins.
+    """Runs of these cells (canonical strings) by (cell, seed): their ids, of the source that wins.
 
     On whatever rendering of the images: an official run answers for the data set.
     """
-    rows = {
-        snapshot.frame.rows[cell.arch]: cell.arch
-        for cell in cells
-        if cell.arch in snapshot.frame.rows
-    }
+    rows = {snapshot.frame.rows[cell]: cell for cell in cells if cell in snapshot.frame.rows}
     with snapshot.state.read() as cursor:
-        found = cursor.execute(
-            "SELECT cell, seed, runs.id FROM runs JOIN sources USING (source) "
-            "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
-            "AND cell IN (SELECT unnest($rows::INTEGER[])) "
-            "ORDER BY sources.official, sources.source DESC",
-            {"dataset": dataset, "recipe": recipe, "rows": list(rows)},
-        ).fetchall()
+        return _known(cursor, rows, dataset, recipe)
+
+
+def of_cells(
+    cursor: duckdb.DuckDBPyConnection, cells: Collection[str], dataset: str, recipe: str
+) -> dict[tuple[str, int], str]:
+    """The same as :func:`known`, as a transaction sees it that still writes."""
+    found = cursor.execute(
+        "SELECT cell, arch FROM cells WHERE arch IN (SELECT unnest(?::VARCHAR[]))", [list(cells)]
+    ).fetchall()
+    return _known(cursor, dict(found), dataset, recipe)
+
+
+def _known(
+    cursor: duckdb.DuckDBPyConnection, rows: Mapping[int, str], dataset: str, recipe: str
+) -> dict[tuple[str, int], str]:
+    found = cursor.execute(
+        "SELECT cell, seed, runs.id FROM runs JOIN sources USING (source) "
+        "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
+        "AND cell IN (SELECT unnest($rows::INTEGER[])) "
+        "ORDER BY sources.official, sources.source DESC",
+        {"dataset": dataset, "recipe": recipe, "rows": list(rows)},
+    ).fetchall()
     return {(rows[row], seed): run for row, seed, run in found}
 
 

@@ -71,6 +71,18 @@ def insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Non
     cursor.from_arrow(rows).insert_into(table)
 
 
+def read_note(cursor: duckdb.DuckDBPyConnection, key: str) -> str | None:
+    """A fact about the home that :func:`write_note` kept."""
+    row = first_row(cursor, "SELECT value FROM meta WHERE key = ?", [key])
+    return row[0] if row else None
+
+
+def write_note(cursor: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
+    """Keep a fact about the home, in place of what was known under ``key``."""
+    cursor.execute("DELETE FROM meta WHERE key = ?", [key])
+    cursor.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+
+
 class Pinned:
     """One committed state: what is written later is not seen. Threads take turns."""
 
@@ -209,14 +221,12 @@ class Store:
     def note(self, key: str) -> str | None:
         """What :meth:`set_note` kept under ``key``."""
         with self.read() as cursor:
-            row = first_row(cursor, "SELECT value FROM meta WHERE key = ?", [key])
-        return row[0] if row else None
+            return read_note(cursor, key)
 
     def set_note(self, key: str, value: str) -> None:
         """Keep a fact about this home."""
         with self.write() as cursor:
-            cursor.execute("DELETE FROM meta WHERE key = ?", [key])
-            cursor.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+            write_note(cursor, key, value)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, so that the next start is quick."""

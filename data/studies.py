@@ -7,13 +7,14 @@ part in one that somebody else began. Times are UTC.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 
 import duckdb
+import pyarrow as pa
 
-from data.store import Store, next_number
+from data.store import Store, insert, next_number
 
 
 class UnknownStudyError(LookupError):
@@ -57,8 +58,23 @@ class Study:
     created_at: datetime
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Part))
-_MARKS = ", ".join("?" * (len(fields(Part)) + 2))
+_MAY_BE_NULL = ("job", "run")
+_TYPES: dict[str, pa.DataType] = {
+    "learning_rate": pa.float64(),
+    "seed": pa.int64(),
+    "job": pa.int32(),
+}
+SCHEMA = pa.schema(
+    [
+        pa.field(
+            field.name, _TYPES.get(field.name, pa.string()), nullable=field.name in _MAY_BE_NULL
+        )
+        for field in fields(Part)
+    ]
+)
+"""The fields of a part, which are the last columns of its table."""
+_ROW = pa.schema([pa.field("study", pa.int32()), pa.field("part", pa.int32()), *SCHEMA])
+_COLUMNS = ", ".join(SCHEMA.names)
 
 
 class StudyStore:
@@ -76,7 +92,7 @@ class StudyStore:
             study = find(cursor, kind, settings)
             if study is None:
                 study = append(cursor, kind, settings, datetime.now(UTC).replace(tzinfo=None))
-            write_parts(cursor, study.number, parts)
+            write_parts(cursor, {study.number: parts})
         return study
 
     def get(self, number: int) -> Study:
@@ -122,8 +138,13 @@ def append(
 ) -> Study:
     """Insert a study without parts; its number follows those that are there, from 1."""
     study = Study(max(1, next_number(cursor, "studies", "study")), kind, settings, created_at)
-    cursor.execute("INSERT INTO studies VALUES (?, ?, ?, ?)", astuple(study))
+    write(cursor, study)
     return study
+
+
+def write(cursor: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Insert a study under its number, without parts."""
+    cursor.execute("INSERT INTO studies VALUES (?, ?, ?, ?)", astuple(study))
 
 
 def read_parts(cursor: duckdb.DuckDBPyConnection, number: int) -> list[Part]:
@@ -135,12 +156,26 @@ def read_parts(cursor: duckdb.DuckDBPyConnection, number: int) -> list[Part]:
     return [Part(*row) for row in rows]
 
 
-def write_parts(cursor: duckdb.DuckDBPyConnection, number: int, parts: Sequence[Part]) -> None:
-    """Give a study these parts, in place of those that it has."""
-    cursor.execute("DELETE FROM study_parts WHERE study = ?", [number])
-    rows = [(number, place, *astuple(part)) for place, part in enumerate(parts, 1)]
-    if rows:
-        cursor.executemany(f"INSERT INTO study_parts VALUES ({_MARKS})", rows)  # noqa: S608
+def write_parts(cursor: duckdb.DuckDBPyConnection, parts: Mapping[int, Sequence[Part]]) -> None:
+    """Give studies, by number, these parts, in place of those that they have."""
+    cursor.execute(
+        "DELETE FROM study_parts WHERE study IN (SELECT unnest(?::INTEGER[]))", [list(parts)]
+    )
+    rows = [
+        {"study": study, "part": place} | asdict(part)
+        for study, given in parts.items()
+        for place, part in enumerate(given, 1)
+    ]
+    insert(cursor, "study_parts", pa.Table.from_pylist(rows, _ROW))
+
+
+def remove(cursor: duckdb.DuckDBPyConnection, numbers: Collection[int]) -> None:
+    """Take out studies with their parts; jobs stay."""
+    for table in ("studies", "study_parts"):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE study IN (SELECT unnest(?::INTEGER[]))",  # noqa: S608
+            [list(numbers)],
+        )
 
 
 def _read(

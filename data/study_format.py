@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.cells import CellError, parse_cell
-from data import job_rows
+from data import job_rows, studies
 from data.job_rows import ACTIVE, MOST_PRIORITY, RECORDS, STATES, Job, Records
 from data.source_error import SourceError
 from data.studies import Part
@@ -39,20 +39,7 @@ def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field[
 
 
 _TEXTS = pa.list_(_field("element", pa.string()))
-_PART = pa.struct(
-    [
-        _field("role", pa.string()),
-        _field("original", pa.string()),
-        _field("cell", pa.string()),
-        _field("cell_id", pa.string()),
-        _field("dataset", pa.string()),
-        _field("recipe", pa.string()),
-        _field("learning_rate", pa.float64()),
-        _field("seed", pa.int64()),
-        _field("job", pa.int32(), nullable=True),
-        _field("run", pa.string(), nullable=True),
-    ]
-)
+_PART = pa.struct(list(studies.SCHEMA))
 _JOB = pa.struct([*job_rows.SCHEMA, *(_field(name, _TEXTS) for name in RECORD_FIELDS.values())])
 SCHEMA = pa.schema(
     [
@@ -89,6 +76,9 @@ class FiledStudy:
     jobs: dict[int, FiledJob]
 
 
+Cells = dict[str, tuple[str, str]]
+"""Canonical string and id of what was read of a file so far; a genotype takes long to read."""
+
 Training = tuple[str, str, str, int]
 """Cell (canonical string), data set, recipe, seed."""
 
@@ -119,6 +109,14 @@ def table_of(row: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([kept | {"sha256": digest(kept)}], SCHEMA)
 
 
+def count(path: Path) -> int:
+    """How many studies a file holds; 0 where it can't be read."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return 0
+
+
 def read(path: Path) -> Iterator[FiledStudy]:
     """The studies of a file, one at a time.
 
@@ -126,6 +124,7 @@ def read(path: Path) -> Iterator[FiledStudy]:
         SourceError: says what is wrong with the file, and with which of its studies.
     """
     place = 0
+    known: Cells = {}
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_columns(path, file.schema_arrow)
@@ -133,7 +132,7 @@ def read(path: Path) -> Iterator[FiledStudy]:
             for batch in file.iter_batches(1, columns=SCHEMA.names):
                 (row,) = batch.to_pylist()
                 with naming(path, place, str(row["kind"])):
-                    yield _study(row)
+                    yield _study(row, known)
                 place += 1
     except SourceError:
         raise
@@ -166,7 +165,7 @@ def _differences(name: str, found: pa.DataType, wanted: pa.DataType) -> Iterator
         yield f"{name} is {str(found)[:60]}, not {'struct' if '<' in shown else shown}"
 
 
-def _study(row: dict[str, Any]) -> FiledStudy:
+def _study(row: dict[str, Any], known: Cells) -> FiledStudy:
     if digest(row) != row["sha256"]:
         raise SourceError("it is damaged: its SHA-256 is another")
     for field in SCHEMA:
@@ -174,7 +173,7 @@ def _study(row: dict[str, Any]) -> FiledStudy:
     settings = _text("settings", row["settings"])
     jobs = {}
     for one in row["jobs"]:
-        filed = _job(one)
+        filed = _job(one, known)
         if filed.job.number in jobs:
             raise SourceError(f"job {filed.job.number} comes twice")
         jobs[filed.job.number] = filed
@@ -182,7 +181,7 @@ def _study(row: dict[str, Any]) -> FiledStudy:
     if not parts:
         raise SourceError("it has no parts")
     for part in parts:
-        _check_part(part, jobs)
+        _check_part(part, jobs, known)
     alone = sorted(jobs.keys() - {part.job for part in parts})
     if alone:
         raise SourceError(f"job {alone[0]} belongs to none of its parts")
@@ -202,14 +201,14 @@ def _require_values(place: str, value: Any, field: pa.Field[Any]) -> None:
             _require_values(f"{place}.{inner.name}", value[inner.name], inner)
 
 
-def _job(row: dict[str, Any]) -> FiledJob:
+def _job(row: dict[str, Any], known: Cells) -> FiledJob:
     number = row["job"]
     where = f"job {number}"
     if row["state"] not in STATES:
         raise SourceError(f"{where}: unknown state {row['state']!r}; allowed: {_ENDED}")
     if row["state"] in ACTIVE:
         raise SourceError(f"{where} is {row['state']}: only what has ended is taken in")
-    _require_cell(where, row["cell"], row["cell_id"])
+    _require_cell(where, row["cell"], row["cell_id"], known)
     _require_seed(where, row["seed"])
     if row["epochs"] < 1:
         raise SourceError(f"{where}: {row['epochs']} epochs; allowed: 1 or more")
@@ -252,9 +251,9 @@ def _numbered(where: str, kind: Records, texts: Iterable[str]) -> list[dict[str,
     return records
 
 
-def _check_part(part: Part, jobs: dict[int, FiledJob]) -> None:
+def _check_part(part: Part, jobs: dict[int, FiledJob], known: Cells) -> None:
     where = f"part {part.role} {part.cell_id:.100}"
-    _require_cell(where, part.cell, part.cell_id)
+    _require_cell(where, part.cell, part.cell_id, known)
     _require_seed(where, part.seed)
     if not (math.isfinite(part.learning_rate) and part.learning_rate > 0):
         raise SourceError(f"{where}: learning rate {part.learning_rate}; allowed: above 0, finite")
@@ -267,13 +266,15 @@ def _check_part(part: Part, jobs: dict[int, FiledJob]) -> None:
         raise SourceError(f"{where} refers to job {part.job}, which is another training")
 
 
-def _require_cell(where: str, arch: str, cell_id: str) -> None:
-    try:
-        cell = parse_cell(arch)
-    except CellError as error:
-        raise SourceError(f"{where}: unknown cell: {error}") from error
-    if (cell.arch, cell.id) != (arch, cell_id):
-        raise SourceError(f"{where}: cell {arch:.200} with id {cell_id:.100} is {cell.id}")
+def _require_cell(where: str, arch: str, cell_id: str, known: Cells) -> None:
+    if arch not in known:
+        try:
+            cell = parse_cell(arch)
+        except CellError as error:
+            raise SourceError(f"{where}: unknown cell: {error}") from error
+        known[arch] = cell.arch, cell.id
+    if known[arch] != (arch, cell_id):
+        raise SourceError(f"{where}: cell {arch:.200} with id {cell_id:.100} is {known[arch][1]}")
 
 
 def _require_seed(where: str, seed: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,10 +18,10 @@ import duckdb
 import orjson
 import pyarrow.parquet as pq
 
-from analysis.cells import Cell, parse_cell
 from data import job_rows, runs, studies
-from data.job_rows import ACTIVE, RECORDS, Job
+from data.job_rows import ACTIVE, RECORDS, Job, Records
 from data.library import Snapshot
+from data.progress import Report, silent
 from data.source_error import SourceError
 from data.store import Store, next_number
 from data.studies import Part, Study
@@ -31,6 +31,7 @@ from data.study_format import (
     FiledJob,
     FiledStudy,
     Training,
+    count,
     naming,
     read,
     table_of,
@@ -55,12 +56,16 @@ class Imported:
         new: how many studies came in.
         known: how many were there already, of the same kind and settings; they stay as they are.
         jobs: how many jobs came in.
+        renewed: how many studies of an older file have the place of the same one in this.
+        gone: how many of its other studies went.
     """
 
     file: str
     new: int
     known: int
     jobs: int
+    renewed: int = 0
+    gone: int = 0
 
 
 Check = Callable[[FiledStudy], FiledStudy]
@@ -146,6 +151,17 @@ def _row(cursor: duckdb.DuckDBPyConnection, study: Study) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Studies and jobs by their numbers."""
+
+    studies: frozenset[int] = frozenset()
+    jobs: frozenset[int] = frozenset()
+
+
+_NONE = Rows()
+
+
 def import_studies(
     store: Store, snapshot: Snapshot, path: Path, check: Check | None = None
 ) -> Imported:
@@ -159,103 +175,194 @@ def import_studies(
         UnknownTrainingError: the run of a training that is done isn't known; nothing was changed.
         SourceError: it is no such file, or one of the studies can't be taken; nothing was changed.
     """
-    new = known = 0
     with store.write() as cursor:
-        jobs = _Jobs(cursor)
-        for place, study in enumerate(read(path), 1):
-            with naming(path, place, study.kind):
-                if check is not None:
-                    study = check(study)
-                if studies.find(cursor, study.kind, study.settings) is not None:
-                    known += 1
-                    continue
-                found = _runs(snapshot, study)
-                parts = [_with_run(part, study, found) for part in study.parts]
-                numbers = jobs.take(study, found)
-            kept = studies.append(cursor, study.kind, study.settings, study.created_at)
-            moved = [
-                part if part.job is None else replace(part, job=numbers[part.job]) for part in parts
-            ]
-            studies.write_parts(cursor, kept.number, moved)
-            new += 1
-    if new:
+        imported, _ = take_in(cursor, snapshot, path, check)
+    if imported.new:
         store.checkpoint()
-    return Imported(path.name, new, known, jobs.written)
+    return imported
+
+
+def take_in(
+    cursor: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    path: Path,
+    check: Check | None = None,
+    older: Rows = _NONE,
+    report: Report = silent,
+) -> tuple[Imported, Rows]:
+    """The same in a transaction that somebody else ends; with the numbers of what it wrote.
+
+    The file's studies take the place of ``older`` ones, which came by a file too. One of the same
+    kind and settings keeps its number, and so does a job for the same training and measurement; the
+    others go, but for jobs that are part of studies that stay. A number that goes is given to
+    nothing else.
+
+    Raises:
+        SourceError: as there; what was written is to be rolled back.
+    """
+    writer = _Writer(cursor, older)
+    total = count(path)
+    for place, study in enumerate(read(path), 1):
+        with naming(path, place, study.kind):
+            writer.add(study if check is None else check(study), snapshot)
+        report("studies", place, total)
+    return replace(writer.finish(), file=path.name), writer.rows
+
+
+class _Writer:
+    """Turns studies of a file into rows, all at the end."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Rows) -> None:
+        self._cursor = cursor
+        self._older = older
+        there = studies.every(cursor)
+        self._kept = {
+            (one.kind, one.settings): one.number for one in there if one.number in older.studies
+        }
+        self._theirs = {(one.kind, one.settings) for one in there} - self._kept.keys()
+        numbers = {one.number for one in there} | older.studies
+        self._next = max(numbers, default=0) + 1
+        self._jobs = _Jobs(cursor, older)
+        self._runs: dict[tuple[str, str, str], dict[Training, str]] = {}
+        self._studies: list[Study] = []
+        self._parts: dict[int, list[Part]] = {}
+        self._known = 0
+
+    def add(self, study: FiledStudy, snapshot: Snapshot) -> None:
+        """Take over a study that was checked."""
+        key = study.kind, study.settings
+        if key in self._theirs:
+            self._known += 1
+            return
+        found = self._trainings(study, snapshot)
+        parts = [_with_run(part, study, found) for part in study.parts]
+        numbers = self._jobs.take(study, found)
+        number = self._kept.get(key)
+        if number is None:
+            number, self._next = self._next, self._next + 1
+        self._theirs.add(key)
+        self._studies.append(Study(number, *key, study.created_at))
+        self._parts[number] = [
+            part if part.job is None else replace(part, job=numbers[part.job]) for part in parts
+        ]
+
+    def _trainings(self, study: FiledStudy, snapshot: Snapshot) -> dict[Training, str]:
+        """Ids here of the runs of a study's trainings."""
+        asked: dict[tuple[str, str], set[str]] = {}
+        for part in study.parts:
+            if (part.cell, part.dataset, part.recipe) not in self._runs:
+                asked.setdefault((part.dataset, part.recipe), set()).add(part.cell)
+        for (dataset, recipe), cells in asked.items():
+            self._runs |= {(cell, dataset, recipe): {} for cell in cells}
+            known = runs.known(snapshot, cells, dataset, recipe)
+            for (cell, seed), run in known.items():
+                self._runs[cell, dataset, recipe][cell, dataset, recipe, seed] = run
+        kinds = {(part.cell, part.dataset, part.recipe) for part in study.parts}
+        return {key: run for kind in kinds for key, run in self._runs[kind].items()}
+
+    def finish(self) -> Imported:
+        """Write everything."""
+        studies.remove(self._cursor, self._older.studies)
+        for study in self._studies:
+            studies.write(self._cursor, study)
+        if self._parts:
+            studies.write_parts(self._cursor, self._parts)
+        jobs = self._jobs.finish()
+        kept = len(self._older.studies & self._parts.keys())
+        gone = len(self._older.studies) - kept
+        return Imported("", len(self._studies) - kept, self._known, jobs, kept, gone)
+
+    @property
+    def rows(self) -> Rows:
+        """What there is now of this file and, of jobs, still of the older one."""
+        return Rows(frozenset(self._parts), self._jobs.numbers)
 
 
 class _Jobs:
     """Gives jobs of the file their numbers here, and writes those that are missing."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Rows) -> None:
         self._cursor = cursor
-        self._first = max(1, next_number(cursor, "jobs", "job"))
+        self._older = older.jobs
+        self._first = max([0, *older.jobs, next_number(cursor, "jobs", "job") - 1]) + 1
+        self._next = self._first
         self._taken: dict[int, tuple[Job, int]] = {}
-        self.written = 0
+        self._jobs: list[Job] = []
+        self._texts: dict[Records, dict[int, list[str]]] = {kind: {} for kind in RECORDS}
+        self._there: dict[str, dict[tuple[Any, ...], Job]] = {}
+        wanted = cursor.execute(
+            "SELECT DISTINCT job FROM study_parts WHERE job IN (SELECT unnest($jobs::INTEGER[])) "
+            "AND study NOT IN (SELECT unnest($studies::INTEGER[]))",
+            {"jobs": list(older.jobs), "studies": list(older.studies)},
+        ).fetchall()
+        self._stay = {number for (number,) in wanted}
+        self._numbers = {_measured(job): job.number for job in job_rows.read(cursor, [*older.jobs])}
 
     def take(self, study: FiledStudy, found: dict[Training, str]) -> dict[int, int]:
         """Numbers here of a study's jobs, by those of the file."""
-        there = self._there(study)
-        missing: dict[int, FiledJob] = {}
+        self._look_up({filed.job.cell for filed in study.jobs.values()} - self._there.keys())
         for number, filed in study.jobs.items():
+            job = filed.job
             if number in self._taken:
-                if self._taken[number][0] != filed.job:
+                if self._taken[number][0] != job:
                     raise SourceError(f"job {number} is another one in a study before")
                 continue
-            job = filed.job
-            known = there.get((*training(job), job.measurement))
+            known = self._there[job.cell].get(_measured(job))
             if known is not None and _came(known) >= _came(job):
                 here = known.number
             else:
-                here = self._first + self.written + len(missing)
-                missing[here] = filed
+                here = self._write(filed, found)
             self._taken[number] = (job, here)
-        self._write(missing, found)
         return {number: self._taken[number][1] for number in study.jobs}
 
-    def _there(self, study: FiledStudy) -> dict[tuple[Any, ...], Job]:
-        """By training and measurement, the jobs for a study's cells that were there before.
+    def _write(self, filed: FiledJob, found: dict[Training, str]) -> int:
+        number = self._numbers.pop(_measured(filed.job), None)
+        if number is None:
+            number, self._next = self._next, self._next + 1
+        run = found.get(training(filed.job)) if filed.job.state == "done" else None
+        self._jobs.append(replace(filed.job, number=number, run=run))
+        for kind in RECORDS:
+            texts = [orjson.dumps(record).decode() for record in filed.records[kind]]
+            self._texts[kind][number] = texts
+        return number
+
+    def _look_up(self, cells: Collection[str]) -> None:
+        """By training and measurement, jobs for these cells that were there before.
 
         Of several the one that came furthest, rather one under way, the latest.
         """
+        if not cells:
+            return
         rows = self._cursor.execute(
-            "SELECT job FROM jobs WHERE job < ? AND cell IN (SELECT unnest(?::VARCHAR[]))",
-            [self._first, sorted({filed.job.cell for filed in study.jobs.values()})],
+            "SELECT job FROM jobs WHERE cell IN (SELECT unnest($cells::VARCHAR[])) "
+            "AND job NOT IN (SELECT unnest($older::INTEGER[]))",
+            {"cells": list(cells), "older": list(self._older)},
         ).fetchall()
         jobs = job_rows.read(self._cursor, [number for (number,) in rows])
         jobs.sort(key=lambda job: (_came(job), not job.ended, job.number))
-        return {
-            (*training(job), job.measurement): job
-            for job in jobs
-            if job.run is not None or not job.took_a_run
-        }
+        self._there |= {cell: {} for cell in cells}
+        for job in jobs:
+            if job.run is not None or not job.took_a_run:
+                self._there[job.cell][_measured(job)] = job
 
-    def _write(self, missing: dict[int, FiledJob], found: dict[Training, str]) -> None:
-        if not missing:
-            return
-        jobs = []
-        for number, filed in missing.items():
-            run = found.get(training(filed.job)) if filed.job.state == "done" else None
-            jobs.append(replace(filed.job, number=number, run=run))
-        job_rows.write(self._cursor, jobs)
+    def finish(self) -> int:
+        """Write everything; returns how many jobs that is."""
+        written = {job.number for job in self._jobs}
+        job_rows.remove(self._cursor, self._older - (self._stay - written))
+        job_rows.write(self._cursor, self._jobs)
         for kind in RECORDS:
-            texts = {
-                number: [orjson.dumps(record).decode() for record in filed.records[kind]]
-                for number, filed in missing.items()
-            }
-            job_rows.write_texts(self._cursor, texts, kind)
-        self.written += len(missing)
+            job_rows.write_texts(self._cursor, self._texts[kind], kind)
+        return len(written)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """What is there of the file and of the older one."""
+        return frozenset(self._stay | {job.number for job in self._jobs})
 
 
-def _runs(snapshot: Snapshot, study: FiledStudy) -> dict[Training, str]:
-    """Ids here of the runs of a study's trainings."""
-    asked: dict[tuple[str, str], dict[str, Cell]] = {}
-    for part in study.parts:
-        asked.setdefault((part.dataset, part.recipe), {})[part.cell] = parse_cell(part.cell)
-    return {
-        (cell, dataset, recipe, seed): run
-        for (dataset, recipe), cells in asked.items()
-        for (cell, seed), run in runs.known(snapshot, list(cells.values()), dataset, recipe).items()
-    }
+def _measured(job: Job) -> tuple[Any, ...]:
+    """What a job is for."""
+    return (*training(job), job.measurement)
 
 
 def _with_run(part: Part, study: FiledStudy, found: dict[Training, str]) -> Part:

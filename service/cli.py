@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -28,6 +28,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from data.importer import Outcome
     from data.library import Library
+    from data.shipped import LeftOut
     from data.study_transfer import Check, Imported
 
 app = typer.Typer(
@@ -124,7 +125,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
-    """The library in ``home``, with what comes with Cellwise loaded on the first opening."""
+    """The library in ``home``, with whatever comes with Cellwise and is new to it loaded."""
     from data.library import Library
     from data.sources.base import SourceError
 
@@ -136,26 +137,33 @@ def opened(home: Path, memory_limit: str = "256MB") -> Iterator[Any]:
             library.close()
             fail(f"the default tables and studies can't be loaded: {error}")
     for outcome in outcomes:
-        err.print(f"loaded the default {_loaded(outcome)}")
+        err.print(escape(_told(outcome)), soft_wrap=True)
     try:
         yield library
     finally:
         library.close()
 
 
-def _checker(library: Library) -> Check:
+def _checker(library: Library, going: Collection[int]) -> Check:
     # Imported here: a home that has the studies has no use for it.
     from service.studies.checking import Checker
 
-    return Checker(library)
+    return Checker(library, going)
 
 
-def _loaded(outcome: Outcome | Imported) -> str:
+def _told(outcome: Outcome | Imported | LeftOut) -> str:
     from data.importer import Outcome
+    from data.shipped import LeftOut
 
+    if isinstance(outcome, LeftOut):
+        return f"left out the default {outcome.name}: {outcome.why}"
     if isinstance(outcome, Outcome):
-        return f"table {outcome.name}: {outcome.runs:,} runs"
-    return f"studies: {outcome.new:,} studies"
+        place = " in place of the earlier one" if outcome.status == "replaced" else ""
+        return f"loaded the default table {outcome.name}: {outcome.runs:,} runs{place}"
+    came = outcome.new + outcome.renewed
+    earlier = outcome.renewed + outcome.gone
+    place = f" in place of the earlier {earlier:,}" if earlier else ""
+    return f"loaded the default studies: {came:,} studies of {outcome.jobs:,} jobs{place}"
 
 
 @app.command()

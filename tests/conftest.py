@@ -16,9 +16,10 @@ from starlette.testclient import TestClient
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from analysis.spaces.nasbench201 import from_index
+from data.content import checksum
 from data.jobs import JobStore, NewJob
-from data.library import DEFAULTS, Library
-from data.sources import packaged_table, recognise
+from data.library import Library
+from data.sources import packaged_table, recognise, shipped
 from data.studies import Part, StudyStore
 from service.api.app import create_app
 from service.studies.kinds import VariantsStudy
@@ -121,10 +122,15 @@ def default_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def fill(library: Library) -> None:
         library.import_source(recognise(packaged_table()))
-        for name, note in DEFAULTS.items():
-            library.store.set_note(note, name)
+        want_nothing(library)
 
     return template("default", tmp_path_factory, fill)
+
+
+def want_nothing(library: Library) -> None:
+    """Let a home be one that has seen all that comes with Cellwise."""
+    for one in shipped():
+        library.store.set_note(one.note, checksum(one.files()))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.cells import parse_cell
 from data import runs
 from data.jobs import Job, JobStore
 from data.library import Library
@@ -293,8 +292,7 @@ class Queue:
 
     def _known(self, job: Job) -> str | None:
         """The run of just this training, whatever it came from; None where there is none."""
-        cells = [parse_cell(job.cell)]
-        known = runs.known(self._library.snapshot, cells, job.dataset, job.recipe)
+        known = runs.known(self._library.snapshot, [job.cell], job.dataset, job.recipe)
         return known.get((job.cell, job.seed))
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:

@@ -71,11 +71,12 @@ def require_same_recipe(recipe: Recipe, jobs: JobStore) -> None:
 def decide(request: Request, jobs: JobStore, snapshot: Snapshot) -> Decision:
     """Look up each cell and seed; nothing is changed."""
     decision = Decision(request)
+    cells = [cell.arch for cell in request.cells]
     known = {}
     if not request.force and request.measurement is None:
-        known = runs.known(snapshot, request.cells, request.dataset, request.recipe.name)
+        known = runs.known(snapshot, cells, request.dataset, request.recipe.name)
     latest = jobs.latest(
-        [cell.arch for cell in request.cells],
+        cells,
         request.dataset,
         request.recipe.name,
         request.seeds,

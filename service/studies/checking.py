@@ -6,7 +6,7 @@ is known here, what their records hold in :mod:`service.studies.records`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from analysis.cells import parse_cell
@@ -28,14 +28,15 @@ class Checker:
     """Called with each study of one file before it is taken into a library.
 
     A recipe must be what its name stands for: elsewhere in the file, among the jobs that the
-    library had when this was made, and in its home.
+    library had when this was made (but for those that ``going`` numbers), and in its home.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, going: Collection[int] = ()) -> None:
         # Read at once: an import holds the store's writing, behind which jobs can't be read.
-        self._settings = JobStore(library.store).recipes()
+        self._settings = JobStore(library.store).recipes(going)
         self._home = library.store.path.parent
         self._recipes: dict[str, Recipe | None] = {}
+        self._spaces: dict[str, str] = {}
 
     def __call__(self, study: FiledStudy) -> FiledStudy:
         """Let the study pass; returns it with its settings as this service writes them.
@@ -79,7 +80,7 @@ class Checker:
                 f"its settings by {recipe.name} over {recipe.epochs}"
             )
         try:
-            recipe.skeleton(parse_cell(job.cell).space)
+            recipe.skeleton(self._space(job.cell))
         except RecipeError as error:
             raise SourceError(f"{where}: {error}") from None
         known = self._known(recipe.name)
@@ -90,6 +91,11 @@ class Checker:
                 f"{where}: recipe {recipe.name} has other settings than that of this name "
                 "elsewhere, and runs of one recipe are compared with each other"
             )
+
+    def _space(self, cell: str) -> str:
+        if cell not in self._spaces:
+            self._spaces[cell] = parse_cell(cell).space
+        return self._spaces[cell]
 
     def _known(self, name: str) -> Recipe | None:
         """What a name stands for in this file or this home, None where that isn't known."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from data.library import DEFAULTS, Library
+from data.library import Library
 from tests.browser.conftest import LAPTOP, Watched
 from tests.browser.test_explore import rows
+from tests.conftest import want_nothing
 from tests.service.processes import Server, cellwise, serving
 from tests.service.test_training import RECIPE
 
@@ -163,8 +164,7 @@ def test_a_home_without_tables_learns_of_what_is_trained(
     """Views know at once what a training has brought, whoever started it."""
     home = Path(shutil.copytree(empty_home, tmp_path / "home"))
     with closing(Library.open(home)) as opened:
-        for name, note in DEFAULTS.items():
-            opened.store.set_note(note, name)
+        want_nothing(opened)
     (home / "recipes").mkdir()
     (home / "recipes" / "quick.toml").write_text(RECIPE)
     with serving(home) as server:

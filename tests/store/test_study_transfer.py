@@ -9,22 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from analysis.cells import parse_cell
-from data.importer import Outcome
-from data.job_rows import NewJob
 from data.jobs import JobStore
-from data.library import DEFAULTS, Library
-from data.sources import bundled_studies, recognise
+from data.library import Library
+from data.sources import recognise
 from data.sources.base import SourceError
 from data.store import Pinned
 from data.studies import StudyStore
 from data.study_transfer import Imported, UnknownTrainingError, export_studies
-from service import cli
 from service.jobs.results import LOCAL
-from service.studies.checking import Checker
-from service.training.recipes import builtin
 from tests.conftest import client_of
 from tests.service.helpers import get, is_problem
 from tests.service.test_studies import Lab
@@ -283,66 +276,3 @@ def test_studies_that_cannot_be_written(fresh: Library, tmp_path: Path) -> None:
         export_studies(fresh.store, path / "below", [1])
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == [path.name]
-
-
-# --- what comes with Cellwise -----------------------------------------------------------------
-
-
-def test_the_shipped_studies_are_loaded_once(empty_home: Path, tmp_path: Path) -> None:
-    home = Path(shutil.copytree(empty_home, tmp_path / "home"))
-    with closing(Library.open(home)) as library:
-        *tables, studies = library.load_default()
-        named = [table.name for table in tables if isinstance(table, Outcome)]
-        assert named == ["hpo-bench", "local-bundle", "reproduction"]
-        assert isinstance(studies, Imported)
-        assert studies.new == len(get(client_of(library), "/studies?limit=200")["items"])
-        shipped = bundled_studies("reproduction-studies")
-        assert studies.file == shipped.name
-        assert library.load_default() == []
-        assert take(library, shipped).known == studies.new
-
-
-def test_shipped_studies_whose_table_was_removed_are_left_out(
-    fresh: Library, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A home of a version without studies still opens, however many times."""
-    ship(fresh, file, monkeypatch)
-    assert fresh.load_default(checker=Checker) == []
-    assert held(fresh) == [[]] * 5
-    assert fresh.load_default(checker=Checker) == []
-
-
-def test_shipped_studies_by_a_recipe_that_is_another_one_here_are_left_out(
-    fresh: Library, file: Path, table: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ship(fresh, file, monkeypatch)
-    fresh.import_source(recognise(table, name="theirs"))
-    cell, recipe = parse_cell("1"), builtin()["proxy"].model_copy(update={"batch": 65})
-    new = NewJob(cell.arch, cell.id, "digits", "proxy", recipe.model_dump_json(), 1, 12)
-    JobStore(fresh.store).add([new])
-    assert fresh.load_default(checker=Checker) == []
-    assert [len(rows) for rows in held(fresh)] == [1, 0, 0, 0, 0]
-
-
-def test_shipped_studies_are_checked_like_others(
-    home: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    def damage(rows: list[dict[str, Any]]) -> None:
-        rows[0]["jobs"][0]["measurement_records"].reverse()
-        rows[0]["kind"] = "smoothness"
-
-    with closing(Library.open(home)) as library:
-        ship(library, changed(file, tmp_path, damage), monkeypatch)
-    with pytest.raises(typer.Exit), cli.opened(home):
-        pass
-    assert "studies can't be loaded: changed.parquet, study 1" in capsys.readouterr().err
-
-
-def ship(library: Library, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this be the studies that come with Cellwise, in a home that has all the rest."""
-    monkeypatch.setattr("data.sources.bundled_studies", lambda _name: file)
-    for name, note in DEFAULTS.items():
-        library.store.set_note(note, name)
-    with library.store.write() as cursor:
-        cursor.execute("DELETE FROM meta WHERE key = ?", [DEFAULTS["reproduction-studies"]])
