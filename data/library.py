@@ -29,7 +29,8 @@ class SourceInfo:
     """What is loaded, as ``GET /sources`` tells it; times are UTC.
 
     ``file`` and ``checksum`` are empty for runs that were added one by one; ``imported_at`` is then
-    the time of the last one.
+    the time of the last one. ``shipped`` is true for what comes with Cellwise, of which newer
+    content is taken by itself (:mod:`data.shipped`).
     """
 
     name: str
@@ -44,6 +45,7 @@ class SourceInfo:
     cells: int
     runs: int
     points: int
+    shipped: bool
 
 
 class Snapshot:
@@ -70,7 +72,9 @@ class Snapshot:
                 SourceInfo(*row)
                 for row in cursor.execute(
                     "SELECT name, title, origin, licence, notes, official, path, checksum, "
-                    "imported_at, cells, runs, points FROM sources ORDER BY NOT official, source"
+                    "imported_at, cells, runs, points, "
+                    "checksum IN (SELECT value FROM meta WHERE key LIKE 'default %') "
+                    "FROM sources ORDER BY NOT official, source"
                 ).fetchall()
             ]
             grids = dict(cursor.execute("SELECT grid, epochs FROM grids").fetchall())
@@ -210,7 +214,7 @@ class Library:
         outcomes: list[Outcome | Imported | LeftOut] = []
         with self._lock:
             outcomes += taking.take_tables(self.store, tables, report)
-            if outcomes:
+            if tables:
                 self._snapshot = Snapshot(self.store, self._snapshot)
             for one in (one for one in new if not one.is_table):
                 older = taking.came(self.store, one)

@@ -288,7 +288,7 @@ def export(
 
 @app.command()
 def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
-    """List what is loaded and where it comes from."""
+    """List what is loaded, since when, whether it ships with Cellwise, and what it is."""
     from service.ask import ask
     from service.cli_tables import show, table
 
@@ -296,13 +296,15 @@ def sources(home: Home = None, url: Url = None, json_: Json = False) -> None:
     if json_:
         print_json(body)
         return
-    shown = table(("name", "cells", "runs", "values", "what"), boxed=True)
+    shown = table(("name", "cells", "runs", "values", "loaded", "ships", "what"), boxed=True)
     for item in body["items"]:
         shown.add_row(
             item["name"],
             f"{item['cells']:,}",
             f"{item['runs']:,}",
             f"{item['points']:,}",
+            item["imported_at"][:10],
+            "yes" if item["shipped"] else "no",
             escape(item["title"]),
         )
     show(shown)

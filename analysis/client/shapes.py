@@ -186,6 +186,7 @@ class Source(TypedDict):
     cells: int
     runs: int
     points: int
+    shipped: bool
 
 
 class Recipe(TypedDict):

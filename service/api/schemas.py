@@ -345,6 +345,9 @@ class SourceOf(Answer):
     cells: int
     runs: int
     points: int
+    shipped: bool = Field(
+        description="comes with Cellwise: a start with newer content of it takes that"
+    )
 
 
 class Sources(Answer):

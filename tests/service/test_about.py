@@ -110,10 +110,12 @@ def test_sources_of_the_default_table(client: TestClient) -> None:
     assert source["imported_at"].endswith("Z")
     assert datetime.fromisoformat(source["imported_at"]).tzinfo is not None
     assert len(source["checksum"]) == 64
+    assert source["shipped"] is True
 
 
 def test_the_checksum_of_a_file_is_its_sha256(tables_client: TestClient) -> None:
     for source in get(tables_client, "/sources")["items"]:
+        assert source["shipped"] is False
         content = (TABLES / source["file"]).read_bytes()
         assert source["checksum"] == hashlib.sha256(content).hexdigest()
 

@@ -30,7 +30,9 @@ run, ok, failed = commands.run, commands.ok, commands.failed
 
 
 def test_sources(cli_home: Path) -> None:
-    assert "hpo-bench" in ok("sources", "--home", cli_home)
+    text = ok("sources", "--home", cli_home)
+    assert "hpo-bench" in text
+    assert "yes" in text, "it ships"
     (item,) = json.loads(ok("sources", "--home", cli_home, "--json"))["items"]
     assert item["cells"] == 15_625
 
