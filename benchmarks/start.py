@@ -44,7 +44,7 @@ def run(work: Work) -> Section:
             first.append(server.seconds)
         shutil.rmtree(empty)
         say(f"first start {number + 1}: {first[-1]:.2f} s")
-    section.add("the same on an empty home, import of the default table included", "s", first, 10)
+    section.add("the same on an empty home, import of the default table included", "s", first, 5)
 
     _memory(work, home, section)
     section.method += [

@@ -3,7 +3,7 @@
 The table that every home starts with comes in a package (:mod:`data.sources.hpo_bench`); runs that
 Cellwise trained itself, and studies of them, lie in ``data/bundle/``: a Parquet file with a
 ``.toml`` beside it, which says what it is, is a table, one without holds studies
-(:mod:`data.study_transfer`). docs/bundle.md says how each is made.
+(:mod:`data.study_transfer`). CONTRIBUTING.md says how they are made.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Bundle:
 def made(
     home: Path, folder: Path, asked: Callable[[Lab], object], gain: float, names: dict[str, Any]
 ) -> Bundle:
-    """Trains, measures and writes it as docs/bundle.md says; ``names``: tables by their cells."""
+    """Trains, measures and writes it as CONTRIBUTING.md says; ``names``: tables by their cells."""
     with closing(Library.open(home)) as library:
         lab = Lab(library)
         asked(lab)
