@@ -20,6 +20,7 @@ from analysis.report.text import markdown, number
 from analysis.scripts.bundle import CELLS, VARIANTS, VARIED, drawn
 
 EPOCHS = (1, 3, 6, 12)
+LIVE = ("live_conv3x3", "live_conv1x1", "live_skip", "live_pool")
 FINAL = "valid_accuracy@12of12"
 TABLE = {
     "12-epoch schedule, validation": ("valid_accuracy@12of12", "nb201-12"),
@@ -117,16 +118,17 @@ def _shapes(server: Client) -> str:
         "space: these coefficients are the sample's, not the space's.\n\n"
     )
     text += answer.table(SHAPES, ys)
-    within = correlations(
-        server,
-        ("width", "depth"),
-        (ys[1], ys[-1]),
-        *SAMPLE,
-        ("control", "n_conv3x3"),
-        ("control", "n_conv1x1"),
+    shown = ("width", "depth"), (ys[1], ys[-1])
+    held = [("control", name) for name in LIVE]
+    text += (
+        "\nWith the numbers of live operations of each kind held fixed (partial correlation):\n\n"
     )
-    text += "\nWith the numbers of convolutions held fixed (partial correlation):\n\n"
-    return text + within.table(("width", "depth"), (ys[1], ys[-1]))
+    text += correlations(server, *shown, *SAMPLE, *held).table(*shown)
+    text += (
+        "\nThe mean within groups of the\n"
+        "[same operations on live edges](concepts.md#the-same-operations-those-that-work):\n\n"
+    )
+    return text + correlations(server, *shown, *SAMPLE, ("group_by", "live_ops")).table(*shown)
 
 
 def _named(server: Client) -> str:

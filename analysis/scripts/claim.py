@@ -34,6 +34,10 @@ MORE: dict[str, Sign] = WIDE_AND_SHALLOW
 """Signs of ρ with what wide, shallow cells are claimed to have more of."""
 LESS: dict[str, Sign] = {"width": "negative", "depth": "positive"}
 
+HELD = {"group_by": "live_ops"}
+"""Compares cells of the same operations on live edges, which differ in their connections alone."""
+OF_HELD = "Among cells of the same operations on live edges (mean within groups, weighted by size):"
+
 UNDECIDED = (
     "Undecided is not 'no effect': the interval holds zero, or there is none. Rows on the same "
     "networks are no independent votes, and no interval is corrected for their number."
@@ -203,7 +207,11 @@ def side_by_side(rows: Iterable[Mapping[str, Any]]) -> str:
     if frame.empty:
         return "no coefficient is defined"
     frame = frame.drop(columns=["says", *(["space"] if frame["space"].nunique() < 2 else [])])
-    labels = [name for name in frame.columns if name != "found"]
+    labels = [name for name in frame.columns if name not in ("found", "n")]
+    # Within groups width may vary where depth doesn't, so that they rest on different cells.
+    counts = frame.groupby([name for name in labels if name != "x"], dropna=False)["n"]
+    frame["n"] = counts.transform(lambda n: f"{n.min()}–{n.max()}" if n.nunique() > 1 else n)
+    labels.insert(labels.index("x"), "n")
     return text(frame.set_index(labels)["found"].unstack("x", sort=False).reset_index())
 
 

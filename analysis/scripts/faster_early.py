@@ -1,8 +1,9 @@
 """Do wide, shallow cells learn faster early on, and popular ones faster than random variants?
 
 Correlates width and depth with validation accuracy epoch by epoch, over cells of NAS-Bench-201 (the
-shipped sample, unless another context is given), and with accuracy and loss of the first epochs,
-over the cells of every study of variants. Tells where the original stands among its variants with
+shipped sample, unless another context is given), as they are and among cells of the same operations
+on live edges; and with accuracy and loss of the first epochs, over the cells of every study of
+variants. Tells where the original stands among its variants with
 random connections.
 
     python -m analysis.scripts.faster_early --figure by-epoch.svg
@@ -20,10 +21,12 @@ import numpy as np
 from scipy import stats
 
 from analysis.cells import cell_name
-from analysis.client import Client
+from analysis.client import Client, Table
 from analysis.scripts.claim import (
     FIRST_EPOCHS,
+    HELD,
     MORE,
+    OF_HELD,
     Answer,
     counted,
     first_epochs,
@@ -54,10 +57,7 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
     question: dict[str, Any] = {"x": ["width", "depth"], "y": MEASURE}
     question |= {name: getattr(asked, name) for name in CONTEXT}
     by_epoch = client.correlations_by_epoch(**question)
-    table = judged(by_epoch, MORE)
-    epochs = sorted({item["epoch"] for item in by_epoch})
-    some = {epochs[at] for at in np.linspace(0, len(epochs) - 1, MOST, dtype=int)}
-    shown = [row for item, row in zip(by_epoch, table, strict=True) if item["epoch"] in some]
+    held = client.correlations_by_epoch(**question, **HELD)
     rows, about = [], []
     for study in studies(client, asked.study, VARIANTS):
         rows += first_epochs(study)
@@ -65,7 +65,14 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
         about += [line for at in study["results"] for line in among_variants(at)]
     return Answer(
         [
-            *(side_by_side(shown), of_table(by_epoch, MEASURE), counted(table), ""),
+            *(
+                *some_epochs(by_epoch),
+                of_table(by_epoch, MEASURE),
+                "",
+                OF_HELD,
+                *some_epochs(held),
+                "",
+            ),
             *(side_by_side(rows), *about, counted(rows)),
             prose(
                 f"{FIRST_EPOCHS} What holds over a sample of cells need not hold over all, nor "
@@ -75,6 +82,15 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
         "/plots/correlations-by-epoch",
         question,
     )
+
+
+def some_epochs(by_epoch: Table[Any]) -> tuple[str, str]:
+    """Coefficients at ``MOST`` of the epochs, and how many of all of them say what."""
+    table = judged(by_epoch, MORE)
+    epochs = sorted({item["epoch"] for item in by_epoch})
+    some = {epochs[at] for at in np.linspace(0, len(epochs) - 1, MOST, dtype=int)}
+    shown = [row for item, row in zip(by_epoch, table, strict=True) if item["epoch"] in some]
+    return side_by_side(shown), counted(table)
 
 
 def among_variants(at: Mapping[str, Any]) -> Iterator[str]:

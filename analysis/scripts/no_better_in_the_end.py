@@ -2,7 +2,8 @@
 
 Compares the final accuracy of cells with that of their adapted forms, which are as wide and shallow
 as can be, in every study of generalisation; and correlates width and depth with final validation
-accuracy over all cells of NAS-Bench-201, data set by data set.
+accuracy over all cells of NAS-Bench-201, data set by data set, as they are and among cells of the
+same operations on live edges.
 
     python -m analysis.scripts.no_better_in_the_end --figure pairs.svg
 """
@@ -20,6 +21,8 @@ from analysis.client import Client
 from analysis.report.claims import Sign
 from analysis.report.text import interval, number
 from analysis.scripts.claim import (
+    HELD,
+    OF_HELD,
     PUBLISHED,
     Answer,
     judged,
@@ -43,25 +46,28 @@ WORDS = {"supported": "rises", "not supported": "falls", "can't tell": "undecide
 def answer(client: Client, asked: argparse.Namespace) -> Answer:
     """Pairs, study by study; then the table."""
     found = studies(client, asked.study, PAIRS)
-    pairs, about, table, of = [], [], [], []
+    pairs, about, table, held, of = [], [], [], [], []
     for study in found:
         pairs += [{"study": study["id"], **compared(one)} for one in study["results"]]
         sets = [pair["set"] for one in study["results"] for pair in one.get("pairs", ())]
         about += [of_study(client, study, sets), in_words(study)]
     for dataset in DATASETS:
         final = client.correlations(x=["width", "depth"], y=FINAL, dataset=dataset)
+        within = client.correlations(x=["width", "depth"], y=FINAL, dataset=dataset, **HELD)
         table += judged(final, RISES, WORDS, dataset=dataset)
+        held += judged(within, RISES, WORDS, dataset=dataset)
         of.append(of_table(final, FINAL))
     return Answer(
         [
             *(text(pd.DataFrame(pairs)), *about, ""),
-            *(side_by_side(table), *of),
+            *(side_by_side(table), "", OF_HELD, side_by_side(held), *of),
             prose(
                 "n: pairs, each of one data set and seed (all: one of each cell and data set); p: "
                 "paired t-test. Not shown to differ is not 'equal': detectable is the difference "
                 "that so many pairs would have shown with a probability of 80 %. Over the table, "
                 "rises means that wider (deeper) cells end up more accurate, on validation images "
-                "and by intervals of 95 %, whatever their operations; it doesn't say why."
+                "and by intervals of 95 %: of all cells, whatever their operations; then of cells "
+                "that differ only in how the operations that work are connected."
             ),
         ],
         f"/studies/{found[0]['id']}/plot",

@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from scipy import stats
@@ -41,6 +42,7 @@ from analysis.scripts import (
     wide_and_shallow,
 )
 from service import cli_studies
+from tests import raw
 from tests.conftest import ROOT, copied
 from tests.service.processes import Server, environment, serving
 
@@ -165,11 +167,42 @@ def test_early_correlations_are_scipys(printed: Printed, asking: Client) -> None
             stats.spearmanr(frame[x].astype(float), frame[metric]).statistic
             for x in ("width", "depth")
         )
-        assert row(out, metric) == [
-            "400",
+        assert row(out, metric, "400") == [
             found(width, 400, positive=True),
             found(depth, 400, positive=False),
         ]
+
+
+def held(frame: pd.DataFrame, x: str, metric: str) -> tuple[float, int]:
+    """Spearman within groups of the same live operations, by scipy, and the cells in these."""
+    frame = frame.assign(
+        live=[" ".join(sorted(raw.live_operations(arch))) for arch in frame["arch"]],
+        x=frame[x].astype(float),
+    )
+    total, cells = 0.0, 0
+    for _, group in frame.groupby("live"):
+        if len(group) >= 3 and group["x"].nunique() > 1 and group[metric].nunique() > 1:
+            total += len(group) * stats.spearmanr(group["x"], group[metric]).statistic
+            cells += len(group)
+    return total / cells, cells
+
+
+def test_live_operations_are_held(printed: Printed, asking: Client) -> None:
+    asked = [(faster_early, f"valid_accuracy@{epoch}of12", SAMPLE, ()) for epoch in (1, 12)] + [
+        (no_better_in_the_end, "valid_accuracy@final", {"dataset": dataset}, (dataset,))
+        for dataset in ("cifar10", "ImageNet16-120")
+    ]
+    for script, metric, of, start in asked:
+        frame = asking.cells(
+            fields=["arch", "width", "depth", metric],
+            connected=True,
+            min_metric={metric: 0},
+            **of,
+        ).to_pandas()
+        (width, wide), (depth, deep) = (held(frame, x, metric) for x in ("width", "depth"))
+        cells = f"{deep}–{wide}" if deep < wide else f"{wide}"
+        told = row(printed(script), *start, metric, cells)
+        assert [one.split("(")[0] for one in told] == [f"ρ = {width:+.2f} ", f"ρ = {depth:+.2f} "]
 
 
 def test_a_cell_is_compared_with_its_variants(printed: Printed, asking: Client) -> None:
