@@ -9,7 +9,7 @@ The database remains the record: a frame is read from it once per state of the d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spaces import nasbench201
+from analysis.spaces import nasbench201, published
 from data import operations
 from data.columns import COLUMNS, SAMENESS, STORED, TEXT_FIELDS
 
@@ -84,6 +84,11 @@ class Frame:
         """What a cell's multiset is called."""
         arch = self.texts["arch"][row] or ""
         return operations.multiset_name(arch, live_only=grouping == "live_ops")
+
+    def named(self, kinds: Iterable[published.Kind]) -> Mask:
+        """The cells that have a name of these kinds, (size,)."""
+        wanted = {name for name, known in published.CELLS.items() if known.kind in set(kinds)}
+        return np.array([name in wanted for name in self.texts["name"]], dtype=np.bool_)
 
     def column(self, name: str, dataset: str) -> Floats:
         """A topology or cost column as float64 (size,), NaN for null; cost is by data set."""

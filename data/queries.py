@@ -19,6 +19,7 @@ import numpy as np
 
 from analysis.cells import Cell, CellError, parse_cell
 from analysis.censoring import Codes
+from analysis.spaces import published
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from data.catalogue import Resolved
 from data.columns import COLUMNS, TEXT_FIELDS
@@ -56,16 +57,22 @@ class Bound:
 class Filters:
     """Which cells. Cells without a value in a bounded column are never among them.
 
-    ``space`` None means nasbench201, or any space where ``cells`` are named: widths of different
-    spaces are not in the same unit.
+    ``space`` None means nasbench201, or any space where ``cells`` are named or cells with a name
+    are asked for by their kind: widths of different spaces are not in the same unit.
     """
 
     space: Space | None = None
     connected: bool | None = None
     unique: str | None = None
     cells: tuple[str, ...] = ()
+    named: tuple[published.Kind, ...] = ()
     operations: tuple[tuple[tuple[int, int], str], ...] = ()
     bounds: tuple[Bound, ...] = ()
+
+    @property
+    def searched(self) -> Space:
+        """The space that is meant."""
+        return self.space or ("all" if self.cells or self.named else "nasbench201")
 
 
 _KINDS: dict[str, Literal["text", "integer"]] = {"state": "text", "n_seeds": "integer"}
@@ -195,7 +202,7 @@ class View:
             QueryError: a bound on an unknown column, an unknown cell.
         """
         frame = self.frame
-        space = filters.space or ("all" if filters.cells else "nasbench201")
+        space = filters.searched
         mask = np.ones(frame.size, dtype=np.bool_) if space == "all" else frame.spaces[space].copy()
         if filters.connected is not None:
             mask &= frame.connected == filters.connected
@@ -207,6 +214,8 @@ class View:
                 for text in filters.cells:
                     named[find_row(self.snapshot, text)] = True
             mask &= named
+        if filters.named:
+            mask &= frame.named(filters.named)
         for edge, operation in filters.operations:
             mask &= frame.operations[:, EDGES.index(edge)] == OPERATIONS.index(operation)
         for bound in filters.bounds:

@@ -123,6 +123,14 @@ class RunDocument(Run):
     links: dict[str, str]
 
 
+class Known(TypedDict):
+    """What is known of a cell that has a name."""
+
+    kind: str
+    source: str
+    parent: str | None
+
+
 class CellDocument(TypedDict):
     """One cell in full; ``train`` is the request that would train it."""
 
@@ -130,6 +138,7 @@ class CellDocument(TypedDict):
     arch: str
     space: Space
     name: str | None
+    known: Known | None
     connected: bool
     columns: dict[str, float | None]
     edges: list[Edge]

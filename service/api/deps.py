@@ -76,7 +76,7 @@ def describe_context(
     fields = list(fields)
     if filters is not None:
         fields += [seen.field(bound.name) for bound in filters.bounds]
-        described["space"] = filters.space or ("all" if filters.cells else "nasbench201")
+        described["space"] = filters.searched
     described["sets"] = {
         field.name: describe_set(field.resolved, seen.snapshot.vectors.metric(field.resolved).seeds)
         for field in fields

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
+from analysis.spaces.published import KINDS, Kind
 from analysis.spaces.wirings import Sampler
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.errors import QueryError, blame, nearest
@@ -134,6 +135,15 @@ _FILTERS: dict[str, Any] = {
         Annotated[tuple[Text, ...], Field(max_length=1000)],
         Field((), description="only these cells (repeatable): id, string, index or name"),
     ),
+    "named": (
+        Annotated[tuple[Kind, ...], Field(max_length=len(KINDS))],
+        Field(
+            (),
+            description="only cells with a name of these kinds (repeatable): "
+            + "; ".join(f"`{kind}`, {text}" for kind, text in KINDS.items()),
+            examples=[["published", "elsewhere"]],
+        ),
+    ),
     "min_metric": (
         Names,
         Field(
@@ -187,6 +197,7 @@ class _CellsBase(ContextQuery):
             connected=given.get("connected"),
             unique=given.get("unique"),
             cells=given.get("cell", ()),
+            named=given.get("named", ()),
             operations=tuple(
                 (edge, given[parameter])
                 for parameter, edge in _EDGE_FILTERS

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from analysis.spaces.published import Kind
+
 Record = dict[str, Any]
 
 
@@ -128,6 +130,14 @@ class RunOfCell(RunOf):
     recorded: list[RecordedCurve]
 
 
+class KnownOf(Answer):
+    """What is known of a cell that has a name."""
+
+    kind: Kind = Field(description="as `named` filters by")
+    source: str = Field(description="where it was published")
+    parent: str | None = Field(description="name of the cell that it was made from")
+
+
 class CellDocument(Answer):
     """One cell in full."""
 
@@ -135,6 +145,7 @@ class CellDocument(Answer):
     arch: str
     space: Literal["nasbench201", "darts"]
     name: str | None
+    known: KnownOf | None
     connected: bool
     columns: dict[str, float | None]
     edges: list[EdgeOf]

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from analysis.spaces import published
 from tests import raw
-from tests.service.helpers import Parameters, get, pairs
+from tests.service.helpers import Parameters, get, pairs, refused
 
 VALID = "valid_accuracy@final"
 
@@ -317,3 +318,32 @@ def test_any_combination_of_filters(
     body = get(client, "/cells", [*asked, ("fields", "official_index"), ("limit", "1000")])
     assert body["total"] == len(wanted)
     assert [row["official_index"] for row in body["items"]] == wanted[:1000]
+
+
+@pytest.mark.parametrize(
+    ("named", "count"),
+    [
+        (("published",), 5),
+        (("adapted",), 5),
+        (("random-connections",), 50),
+        (("random-operations",), 50),
+        (("published", "elsewhere"), 5 + len(published.ELSEWHERE)),
+    ],
+)
+def test_cells_with_a_name_by_their_kind(
+    client: TestClient, named: tuple[str, ...], count: int
+) -> None:
+    asked = [*(("named", kind) for kind in named), ("fields", "name,space"), ("limit", "1000")]
+    body = get(client, "/cells", asked)
+    wanted = {name for name, known in published.CELLS.items() if known.kind in named}
+    assert {item["name"] for item in body["items"]} == wanted
+    assert body["total"] == len(body["items"]) == count
+    assert {item["space"] for item in body["items"]} == {"darts"}
+    assert body["context"]["space"] == "all"
+    assert get(client, "/cells", [*asked, ("space", "nasbench201")])["total"] == 0
+
+
+def test_a_kind_of_name_that_there_is_not(client: TestClient) -> None:
+    (error,) = refused(client, "/cells", {"named": "famous"})
+    assert error["name"] == "named"
+    assert "elsewhere" in error["allowed"]

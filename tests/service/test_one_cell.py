@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from analysis.spaces import darts
+from analysis.spaces import darts, published
 from tests import raw
 from tests.conftest import NATS_BENCH, need
 from tests.service.helpers import get, is_problem, refused
@@ -375,3 +375,22 @@ def test_curves_that_can_t_be_had(
     (error,) = refused(records_client, "/cells/284/curves", parameters)
     assert error["name"] == name
     assert hint in error["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "parent"),
+    [
+        ("ENAS", "published", None),
+        ("ENAS-adapted", "adapted", "ENAS"),
+        ("SNAS-mild-conn3", "random-connections", "SNAS-mild"),
+        ("DARTS-V2-ops10", "random-operations", "DARTS-V2"),
+        ("P-DARTS", "elsewhere", None),
+    ],
+)
+def test_what_is_known_of_a_cell_with_a_name(
+    client: TestClient, cell: str, kind: str, parent: str | None
+) -> None:
+    known = get(client, f"/cells/{cell}")["known"]
+    assert (known["kind"], known["parent"]) == (kind, parent)
+    assert known["source"] == published.CELLS[cell].source
+    assert get(client, "/cells/6111")["known"] is None

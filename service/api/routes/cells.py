@@ -12,7 +12,7 @@ from pydantic import Field as Parameter
 
 from analysis import diagram, topology
 from analysis.cells import Cell
-from analysis.spaces import nasbench201
+from analysis.spaces import darts, nasbench201
 from analysis.topology import edges
 from data import runs
 from data.catalogue import BENCHMARK_DATASETS
@@ -175,6 +175,7 @@ def one_cell(request: Request, cell: CellPath) -> Response:
         "arch": found.arch,
         "space": found.space,
         "name": found.name,
+        "known": _known(found),
         "connected": topology.columns(found)["depth"] is not None,
         "columns": _columns(found, dataset),
         "edges": [
@@ -210,6 +211,14 @@ def one_cell(request: Request, cell: CellPath) -> Response:
             },
         }
     return json_response(body)
+
+
+def _known(cell: Cell) -> dict[str, str | None] | None:
+    """What is known of a cell that has a name."""
+    known = darts.known(cell) if isinstance(cell, darts.Genotype) else None
+    if known is None:
+        return None
+    return {"kind": known.kind, "source": known.source, "parent": known.parent}
 
 
 def _columns(cell: Cell, dataset: str) -> dict[str, Any]:
