@@ -2,7 +2,8 @@
 
 One long table a source, in the layout that :mod:`data.sources` reads without a mapping, so that
 ``cellwise import`` takes it again; the cells with their columns; and where everything came from.
-The value of an epoch that diverged is null there, as tables hold finite numbers only.
+The value of an epoch that diverged is null there, as tables hold finite numbers only; the details
+of a run that ended so name the epoch, and give the nulls back their meaning.
 """
 
 from __future__ import annotations

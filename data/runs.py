@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.catalogue import Resolved, ranges
+from data.divergence import DIVERGED_AT
 from data.epochs import curves_by_cell
 from data.frame import python_values
 from data.store import first_row
@@ -170,7 +172,8 @@ def known(
 ) -> dict[tuple[str, int], str]:
     """Runs of these cells (canonical strings) by (cell, seed): their ids, of the source that wins.
 
-    On whatever rendering of the images: an official run answers for the data set.
+    One that diverged has nothing to give, and isn't among them. On whatever rendering of the
+    images: an official run answers for the data set.
     """
     rows = {snapshot.frame.rows[cell]: cell for cell in cells if cell in snapshot.frame.rows}
     with snapshot.state.read() as cursor:
@@ -194,8 +197,14 @@ def _known(
         "SELECT cell, seed, runs.id FROM runs JOIN sources USING (source) "
         "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
         "AND cell IN (SELECT unnest($rows::INTEGER[])) "
+        "AND NOT contains(coalesce(runs.details, ''), $diverged) "
         "ORDER BY sources.official, sources.source DESC",
-        {"dataset": dataset, "recipe": recipe, "rows": list(rows)},
+        {
+            "dataset": dataset,
+            "recipe": recipe,
+            "rows": list(rows),
+            "diverged": f'"{DIVERGED_AT}"',
+        },
     ).fetchall()
     return {(rows[row], seed): run for row, seed, run in found}
 
@@ -286,7 +295,12 @@ def seed_curves(snapshot: Snapshot, row: int, resolved: Resolved) -> list[dict[s
             "replicate": replicate,
             "source": ", ".join(sources),
             "epochs": sorted(points),
-            "values": [points[epoch] for epoch in sorted(points)],
+            "values": [_finite(points[epoch]) for epoch in sorted(points)],
         }
         for (seed, replicate), (sources, points) in merged.items()
     ]
+
+
+def _finite(value: float) -> float | None:
+    """A value as it is kept, None at an epoch that diverged."""
+    return value if math.isfinite(value) else None

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.cells import CellError, parse_cell
+from data.divergence import DIVERGED_AT
 from data.sources.base import EVAL_SETS, MEASURES
 from data.sources.fields import (
     NOTHING,
@@ -99,10 +100,10 @@ class PointReader:
 
     def _points(self, value: Value, table: pa.Table, rows: IntArray) -> pa.Table:
         column = table.column(value.value.column or "")
-        if column.null_count:
-            recorded = pc.is_valid(column)
-            table, rows = table.filter(recorded), rows[recorded.to_numpy()]
         fields = value.fields
+        if column.null_count:
+            recorded = pc.or_(pc.is_valid(column), _diverged(fields.get("details"), table))
+            table, rows = table.filter(recorded), rows[recorded.to_numpy()]
         chunk = Chunk(self._where, table, rows)
         number = self.codes.number
         points: dict[str, Any] = {"row": rows}
@@ -122,7 +123,8 @@ class PointReader:
         points["value"] = chunk.numbers(value.value)
         is_loss = points["measure"] == number("loss")
         finite = np.isfinite(points["value"])
-        chunk.check(~finite, value.value, "finite numbers")
+        lost = table.column(value.value.column or "").is_null().to_numpy()
+        chunk.check(~finite & ~lost, value.value, "finite numbers")
         high = np.where(is_loss, np.inf, 100.0)
         chunk.check(
             (points["value"] < 0) | (points["value"] > high),
@@ -203,3 +205,12 @@ class PointReader:
 def _pairs(left: IntArray, right: IntArray, where: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     both = np.unique(np.stack([left[where], right[where]]), axis=1)
     return [(int(a), int(b)) for a, b in both.T]
+
+
+def _diverged(details: Field | None, table: pa.Table) -> Any:
+    """The rows of runs that diverged: they have no value from that epoch on, and aren't lacking."""
+    if details is None or details.column is None:
+        return pa.array(np.zeros(len(table), np.bool_))
+    texts = table.column(details.column).combine_chunks().cast(pa.string())
+    found: Any = pc.match_substring(texts, f'"{DIVERGED_AT}"')
+    return found.fill_null(False)

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data import runs
+from data.divergence import DIVERGED_AT
 from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
@@ -273,6 +274,8 @@ class Queue:
         elif result.retry:
             self._crashed(number, self.folders.of(number), result.error or "the worker failed")
         else:
+            if DIVERGED_AT in result.details:
+                self._diverged(job, result)
             self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
 
     def _done(self, job: Job, result: Result) -> None:
@@ -289,6 +292,16 @@ class Queue:
             self.jobs.update(
                 job.number, state="done", run=run, images=images, error=None, finished_at=_now()
             )
+
+    def _diverged(self, job: Job, result: Result) -> None:
+        """Keep what came of it as a run, for statistics; the job has failed all the same."""
+        if job.measurement is not None and self._known(job) is not None:
+            return
+        try:
+            run = run_of(job, self.jobs.records(job.number), result)
+            self._library.add_run(run, source=LOCAL)
+        except SourceError as error:
+            log.warning("what came of job %d can't be kept: %s", job.number, error)
 
     def _known(self, job: Job) -> str | None:
         """The run of just this training, whatever it came from; None where there is none."""

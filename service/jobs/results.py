@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from data.divergence import DIVERGED_AT
 from data.jobs import Job
 from data.sources.base import EVAL_SETS, MEASURES, Description, Run, Series
 from service.training.folder import Result
@@ -20,11 +21,27 @@ LOCAL = Description(
 )
 
 
-def series_of(records: Sequence[dict[str, Any]]) -> tuple[Series, ...]:
-    """Curves from the records of epochs 1, 2, …; a loss that wasn't finite is NaN."""
-    epochs = [record["epoch"] for record in records]
+def series_of(
+    records: Sequence[dict[str, Any]], epochs: int | None = None, lost: int | None = None
+) -> tuple[Series, ...]:
+    """Curves from the records of epochs 1, 2, …; a loss that wasn't finite is NaN.
+
+    Of a training that diverged at epoch ``lost`` every value is NaN from there on, to the last of
+    the planned ``epochs``: what is recorded of a network without numbers says nothing of the cell.
+    """
+    grid = (
+        [record["epoch"] for record in records]
+        if lost is None
+        else list(range(1, (epochs or lost) + 1))
+    )
+    known = [record for record in records if lost is None or record["epoch"] < lost]
+
+    def values(name: str, measure: str) -> list[float]:
+        found = [_number(record[name][measure]) for record in known]
+        return found + [math.nan] * (len(grid) - len(found))
+
     return tuple(
-        Series(name, measure, epochs, [_number(record[name][measure]) for record in records])
+        Series(name, measure, grid, values(name, measure))
         for name in EVAL_SETS
         if records and name in records[0]
         for measure in MEASURES
@@ -32,14 +49,14 @@ def series_of(records: Sequence[dict[str, Any]]) -> tuple[Series, ...]:
 
 
 def run_of(job: Job, records: Sequence[dict[str, Any]], result: Result) -> Run:
-    """The run that a finished job is."""
+    """The run that a finished job is, or one that diverged."""
     details = result.details
     return Run(
         cell=job.cell,
         dataset=job.dataset,
         schedule=job.epochs,
         seed=job.seed,
-        series=series_of(records),
+        series=series_of(records, job.epochs, details.get(DIVERGED_AT)),
         recipe=job.recipe,
         images=details["images"]["rendering"],
         params_m=details["params_m"],

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from analysis import components, convergence, paired
+from analysis.censoring import Standing, beyond
 from analysis.correlation import correlate
 from data.studies import Part
 from service.studies.kinds import Convergence, GeneralisationStudy
-from service.studies.outcomes import FloatArray, Outcome, number, plain, shape
+from service.studies.outcomes import Outcome, number, plain, shape
+from service.studies.places import NOWHERE, Measure, Place, of_cell
 from service.studies.planning import ORIGINAL
 
 ALL = "all"
 """What a comparison over all originals is named by."""
 
-Measures = dict[str, Callable[[FloatArray, FloatArray], float]]
-"""By name, from the accuracies and training losses of one run, (1, epochs) each, to a number."""
+Measures = dict[str, Measure]
+"""By name."""
 
 
 def results(asked: Convergence, told: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -35,9 +38,14 @@ def _at_rate(asked: Convergence, rate: float, told: list[Outcome]) -> dict[str, 
     measures = _measures(upto, epochs, asked.threshold)
     rows = []
     values: dict[str, dict[tuple[str, str, str], list[float]]] = {name: {} for name in measures}
+    places: dict[str, dict[str, Place]] = {}
     for key, group in _by_cell(told).items():
         row, found = _cell(key, group, measures)
         rows.append(row)
+        # A cell that comes twice counts once.
+        places[row["cell"]] = {
+            name: of_cell(name, measure, group, epochs) for name, measure in measures.items()
+        }
         for name, numbers in found.items():
             values[name][key] = numbers
     return {
@@ -46,7 +54,7 @@ def _at_rate(asked: Convergence, rate: float, told: list[Outcome]) -> dict[str, 
         "epoch": upto,
         "set": next((one.set for one in told if one.set is not None), None),
         "cells": rows,
-        "correlations": _correlations(rows, measures),
+        "correlations": correlations(list({row["cell"]: row for row in rows}.values()), places),
         "components": _components(asked, values),
     }
 
@@ -133,43 +141,49 @@ def _stability(group: list[Outcome]) -> dict[str, Any]:
     return dict(plain(found))
 
 
-def _correlations(rows: list[dict[str, Any]], measures: Iterable[str]) -> list[dict[str, Any]]:
-    """Of the means over seeds, a cell that comes twice once."""
-    once = {row["cell"]: row for row in rows}.values()
-    return correlations(
-        [
-            row | {"values": {name: row["measures"][name]["mean"] for name in measures}}
-            for row in once
-        ]
-    )
+def correlations(
+    rows: Sequence[dict[str, Any]], places: Mapping[str, Mapping[str, Place]]
+) -> list[dict[str, Any]]:
+    """Spearman's, of width and depth with each measure, with Fisher's 95 % interval.
 
-
-def correlations(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Spearman's, of width and depth with each of ``values``, with Fisher's 95 % interval.
-
-    Within a space: the widths of two spaces are not in one unit.
+    ``rows`` have a row a cell, ``places`` those of each cell by measure. Within a space: the widths
+    of two spaces are not in one unit.
     """
     found = []
     for space in dict.fromkeys(row["space"] for row in rows):
         inside = [row for row in rows if row["space"] == space]
-        for name in dict.fromkeys(name for row in inside for name in row["values"]):
+        for name in dict.fromkeys(name for row in inside for name in places[row["cell"]]):
             for x in ("width", "depth"):
-                pairs = [(row[x], row["values"].get(name)) for row in inside]
+                pairs = [(row[x], places[row["cell"]].get(name, NOWHERE)) for row in inside]
                 found.append({"space": space, "x": x, "y": name} | _spearman(pairs))
     return found
 
 
-def _spearman(pairs: Iterable[tuple[float | None, float | None]]) -> dict[str, Any]:
-    """The coefficient over the complete pairs."""
-    complete = [(x, y) for x, y in pairs if x is not None and y is not None]
-    x, y = np.array(complete, np.float64).reshape(-1, 2).T
-    found = correlate(x, y, method="spearman")
+def _spearman(pairs: Iterable[tuple[float | None, Place]]) -> dict[str, Any]:
+    """The coefficient over the complete pairs; how many are ranked last, and left out."""
+    shaped = [(x, y) for x, y in pairs if x is not None]
+    complete = [(x, y) for x, y in shaped if y.place is not None]
+    x = np.array([one for one, _ in complete], np.float64)
+    y = np.array([one.place for _, one in complete], np.float64)
+    found = correlate(x, beyond(y), method="spearman")
+    last = Counter(one.standing for _, one in complete)
+    left_out = Counter(one.standing for _, one in shaped if one.place is None)
     return {
         "method": found.method,
         "coefficient": found.coefficient,
         "p_value": found.p_value,
         "ci": found.ci,
         "n": found.n,
+        "censored": last[Standing.CENSORED],
+        "diverged": last[Standing.DIVERGED],
+        "excluded": {
+            why: left_out[standing]
+            for why, standing in (
+                ("diverged", Standing.DIVERGED),
+                ("no value", Standing.NOT_RECORDED),
+            )
+            if left_out[standing]
+        },
         "reason": found.reason,
     }
 

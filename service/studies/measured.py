@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from analysis.censoring import Standing
 from analysis.landscape import summarise
 from service.studies.convergence import correlations
 from service.studies.kinds import GradientVarianceStudy, LandscapeStudy, Measuring
 from service.studies.outcomes import Outcome, plain, shape
+from service.studies.places import NOWHERE, Place, observed
 
 Lines = list[dict[str, Any]]
 
@@ -34,6 +36,7 @@ def results(asked: Measuring, told: Sequence[Outcome]) -> dict[str, Any]:
                 "arch": one.part.cell,
                 "seed": one.part.seed,
                 "state": one.state,
+                "diverged": one.diverged,
                 **shape(one.part.cell),
                 "set": one.measurements[0]["set"] if one.measurements else None,
                 "images": one.measurements[0]["images"] if one.measurements else None,
@@ -41,23 +44,30 @@ def results(asked: Measuring, told: Sequence[Outcome]) -> dict[str, Any]:
                 "figures": figures,
             }
         )
-    return {"cells": rows, "correlations": correlations(_means(rows))}
-
-
-def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row a cell, with the means over its seeds of the figures as ``values``."""
     by_cell: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_cell.setdefault(row["cell"], []).append(row)
-    means = []
-    for group in by_cell.values():
-        found: dict[str, list[float]] = {}
-        for row in group:
-            for name, value in row["figures"].items():
-                found.setdefault(name, []).extend([] if value is None else [value])
-        values = {name: float(np.mean(known)) if known else None for name, known in found.items()}
-        means.append(group[0] | {"values": values})
-    return means
+    names = list(dict.fromkeys(name for row in rows for name in row["figures"]))
+    places = {cell: _means(group, names) for cell, group in by_cell.items()}
+    once = [group[0] for group in by_cell.values()]
+    return {"cells": rows, "correlations": correlations(once, places)}
+
+
+def _means(group: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Place]:
+    """The means of the figures over the seeds of a cell.
+
+    A training that diverged has none, and no place either: it has no weights to look at.
+    """
+    places = {}
+    for name in names:
+        known = [value for row in group if (value := row["figures"].get(name)) is not None]
+        if known:
+            places[name] = observed(float(np.mean(known)))
+        elif any(row["diverged"] for row in group):
+            places[name] = Place(None, Standing.DIVERGED)
+        else:
+            places[name] = NOWHERE
+    return places
 
 
 def _landscape(

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from data.divergence import DIVERGED_AT
 from service.training.folder import Assignment, Busy, JobFolder, Result
 
 LIBRARIES = ("cellwise", "torch", "numpy")
@@ -83,11 +84,7 @@ def _outcome(folder: JobFolder) -> Result:
         from service.training.images import ImagesError
         from service.training.measurements.measuring import MeasurementError
         from service.training.recipes import RecipeError
-        from service.training.trainer import DivergedError
 
-        if isinstance(error, DivergedError):
-            say(f"failed: {error}")
-            return Result(state="failed", error=str(error))
         traceback.print_exc()
         if isinstance(error, ImagesError | RecipeError | MeasurementError):
             return Result(state="failed", error=str(error))
@@ -131,7 +128,7 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
     from service.training.images import load
     from service.training.measurements.measuring import Measuring
     from service.training.setting import Machine, set_up
-    from service.training.trainer import Record, save, train
+    from service.training.trainer import DivergedError, Record, save, train
 
     cell = parse_cell(job.cell)
     say(f"{cell.id} on {job.dataset} by {job.recipe.name}, seed {job.seed}, {job.device}")
@@ -176,6 +173,7 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
             _stop()
         measure(record["epoch"])
 
+    diverged: DivergedError | None = None
     weights = None
     if job.weights is not None:
         weights = torch.load(job.weights, map_location=job.device, weights_only=True)
@@ -184,21 +182,28 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
         setting.network.load_state_dict(weights["network"])
         measure(job.recipe.epochs)
     else:
-        train(
-            setting,
-            job.recipe,
-            job.seed,
-            folder.checkpoint_file,
-            started=started,
-            finished_epoch=finished,
-        )
-        weights = {"network": setting.network.state_dict(), "images": images.checksum}
-        save(weights, folder.weights_file)
-    say(f"done, {time.perf_counter() - clock:.1f} s in this attempt")
+        try:
+            train(
+                setting,
+                job.recipe,
+                job.seed,
+                folder.checkpoint_file,
+                started=started,
+                finished_epoch=finished,
+            )
+        except DivergedError as error:
+            diverged = error
+        else:
+            weights = {"network": setting.network.state_dict(), "images": images.checksum}
+            save(weights, folder.weights_file)
+    how = "done" if diverged is None else f"failed: {diverged}"
+    say(f"{how}, {time.perf_counter() - clock:.1f} s in this attempt")
     records, _ = folder.epochs()
     return Result(
-        state="done",
+        state="done" if diverged is None else "failed",
+        error=None if diverged is None else str(diverged),
         details={
+            **({} if diverged is None else {DIVERGED_AT: diverged.epoch}),
             "recipe": job.recipe.model_dump(mode="json", exclude_none=True),
             "precision": setting.precision,
             "params_m": setting.params_m,

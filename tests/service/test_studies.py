@@ -230,6 +230,29 @@ def test_learning_rates_are_recipes_of_their_own(lab: Lab) -> None:
         assert answer["total"] == n
 
 
+def test_a_training_that_diverged_is_ranked_last_and_counted(lab: Lab) -> None:
+    """Cells of widths 1 to 3, of which the narrowest learns best and the widest diverges."""
+    cells = ["8141", "284", "2631", "6111"]
+    asked = CONVERGENCE | {"cells": cells, "variants": [], "epoch": 4, "threshold": 99}
+    lab.post(**asked)
+    order = [parse_cell(cell).arch for cell in cells]
+    lab.work(gain=lambda a: -float(order.index(a.cell)), failing=lambda a: a.cell == order[-1])
+    (result,) = lab.study()["results"]
+    widths = [row["width"] for row in result["cells"]]
+    found = {one["y"]: one for one in result["correlations"] if one["x"] == "width"}
+    expected = stats.spearmanr(widths, [4, 3, 2, 1]).statistic
+    for y, sign in (("aulc@4", 1), ("accuracy@final", 1)):
+        told = found[y]
+        assert (told["n"], told["censored"], told["diverged"], told["excluded"]) == (4, 0, 1, {})
+        assert told["coefficient"] == pytest.approx(sign * expected)
+    # The losses of the others are alike: the diverged one alone is larger.
+    expected = stats.spearmanr(widths, [1, 1, 1, 2]).statistic
+    assert found["sotl@4"]["coefficient"] == pytest.approx(expected)
+    slow = found["epochs_to_99"]
+    assert (slow["n"], slow["censored"], slow["diverged"]) == (4, 3, 1)
+    assert slow["reason"] == "y is constant"
+
+
 def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:
     lab.post(
         kind="generalisation",

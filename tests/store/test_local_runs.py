@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from analysis.cells import parse_cell
 from analysis.spaces import darts
+from data import runs
 from data.export import export
 from data.jobs import JobStore, NewJob, UnknownJobError
 from data.library import Library
@@ -325,3 +327,24 @@ def test_an_export_of_an_epoch_that_diverged(
         other.import_source(recognise(tmp_path / "out" / "local.parquet", name="lab"))
         ((*_, epochs, found),) = curves(other, "lab")
         assert (epochs, found) == ("[1, 3]", "[2.0, 1.0]")
+
+
+def test_a_run_that_diverged_comes_back_whole(
+    fresh: Library, empty_home: Path, tmp_path: Path
+) -> None:
+    series = tuple(
+        Series("x-valid", measure, [1, 2, 3], [50.0, math.nan, math.nan])
+        for measure in ("accuracy", "loss")
+    )
+    lost = replace(trained(), series=series, details='{"diverged_at": 2}')
+    fresh.add_run(lost, source=LOCAL)
+    export(fresh.snapshot, tmp_path / "out")
+    home = Path(shutil.copytree(empty_home, tmp_path / "other"))
+    with closing(Library.open(home)) as other:
+        other.import_source(recognise(tmp_path / "out" / "local.parquet", name="lab"))
+        assert curves(other, "lab") == curves(fresh, "local")
+        assert {(row[-2], row[-1]) for row in curves(other, "lab")} == {
+            ("[1, 2, 3]", "[50.0, nan, nan]")
+        }
+        cells = [parse_cell(lost.cell).arch]
+        assert runs.known(other.snapshot, cells, lost.dataset, str(lost.recipe)) == {}

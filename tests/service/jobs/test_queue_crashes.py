@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import shutil
 
+import numpy as np
 import pytest
 
+from data import runs
 from data.library import Library
 from service.jobs import queue as queues
 from service.jobs.crashes import FIRST_PAUSE_S, MOST_CRASHES
 from service.jobs.queue import JobStateError, Queue
 from service.training.folder import Result
-from tests.service.jobs.staged import CPU, EPOCHS, Stage, record
+from tests.service.jobs.staged import CPU, EPOCHS, Stage, done, record
 
 
 def test_a_worker_that_dies_is_followed_by_another(stage: Stage, patient: list[float]) -> None:
@@ -242,3 +244,30 @@ def test_what_could_not_be_written_once_is_written_later(
 
 def full(*_: object) -> None:
     raise OSError("the disk is full")
+
+
+def test_what_diverged_is_a_run_for_statistics(stage: Stage) -> None:
+    """Known to be worse than all others from its epoch on, and no answer to who asks for a run."""
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, 1)
+    lost = record(2) | {"train": {"loss": None, "accuracy": 10.0}}
+    stage.queue.folders.of(1).append_epoch(lost)
+    details = done().details | {"diverged_at": 2}
+    stage.queue.folders.of(1).write_result(
+        Result(state="failed", error="diverged at epoch 2", details=details)
+    )
+    stage.queue.step()
+    job = stage.queue.jobs.get(1)
+    assert (job.state, job.run) == ("failed", None)
+    assert stage.submit(1) == [("failed", 1)]
+    snapshot = stage.library.snapshot
+    ((run,), total, _) = runs.find(snapshot, runs.RunFilters(), limit=10)
+    assert total == 1
+    whole = runs.one(snapshot, run["id"])
+    assert whole is not None
+    assert whole["details"]["diverged_at"] == 2
+    for curve in whole["recorded"]:
+        assert curve["epochs"] == list(range(1, EPOCHS + 1))
+        known = record(1)[curve["set"]][curve["measure"]]
+        np.testing.assert_equal(curve["values"], [known, *[np.nan] * (EPOCHS - 1)])

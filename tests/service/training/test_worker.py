@@ -122,6 +122,8 @@ def test_a_diverged_run_says_at_which_epoch(tmp_path: Path) -> None:
     assert result.error == f"diverged at epoch {records[-1]['epoch']}"
     assert not result.retry
     assert records[-1]["train"]["loss"] is None
+    assert result.details["diverged_at"] == records[-1]["epoch"]
+    assert result.details["images"]["rendering"]
 
 
 def failing(error: BaseException) -> Any:

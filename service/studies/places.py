@@ -1,0 +1,69 @@
+"""Where a cell stands among those of a study by a measure, also one that it has no number for.
+
+As in every other answer (docs/concepts.md): a training that never got to a point in its whole
+schedule is censored, and ranked by the epoch behind it; one that diverged is behind all others by
+whatever is measured at or after the epoch at which it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.censoring import Standing
+from service.studies.outcomes import FloatArray, Outcome
+
+Measure = Callable[[FloatArray, FloatArray], float]
+"""From the accuracies and training losses of one run, (1, epochs) each, to a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What ranks go by, infinite behind all others, None where nothing is known; and why."""
+
+    place: float | None
+    standing: Standing
+
+
+NOWHERE = Place(None, Standing.NOT_RECORDED)
+
+
+def observed(value: float | None) -> Place:
+    """The place of a number; of None, nowhere."""
+    return NOWHERE if value is None else Place(value, Standing.OBSERVED)
+
+
+def of_cell(name: str, measure: Measure, group: Sequence[Outcome], epochs: int) -> Place:
+    """The place of a cell by a measure of its trainings, over the seeds that tell something."""
+    timed = name.startswith(("epochs_to_", "half_life"))
+    values, standings = [], set()
+    for one in group:
+        value, standing = _of_run(measure, one, epochs, timed=timed)
+        if standing != Standing.NOT_RECORDED:
+            never = standing in (Standing.CENSORED, Standing.DIVERGED)
+            values.append(epochs + 1.0 if timed and never else value)
+            standings.add(standing)
+    if not values:
+        return NOWHERE
+    if Standing.DIVERGED in standings:
+        behind = -np.inf if name.startswith(("accuracy", "aulc")) else np.inf
+        return Place(float(np.mean(values)) if timed else behind, Standing.DIVERGED)
+    return Place(float(np.mean(values)), max(standings))
+
+
+def _of_run(measure: Measure, one: Outcome, epochs: int, *, timed: bool) -> tuple[float, Standing]:
+    if not (one.diverged or one.state == "done"):
+        return np.nan, Standing.NOT_RECORDED
+    accuracy, losses = one.accuracy, one.train_loss
+    if one.diverged:  # what is recorded of a network without numbers says nothing of the cell
+        known = int(np.logical_and.accumulate(np.isfinite(losses)).sum())
+        accuracy, losses = accuracy[:known], losses[:known]
+    value = measure(accuracy[np.newaxis], losses[np.newaxis])
+    if np.isfinite(value):
+        return value, Standing.OBSERVED
+    if one.diverged:
+        return np.nan, Standing.DIVERGED
+    whole = len(accuracy) == epochs and bool(np.isfinite(accuracy).all())
+    return np.nan, Standing.CENSORED if timed and whole else Standing.NOT_RECORDED
