@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from data.errors import QueryError, nearest
 from data.metrics import LEVELS, SPLITS, SUMMARIES, WHOLE, Context, Metric
+from data.told_apart import BENCHMARK, OFFICIAL
 
 # What the plain words mean, by data set (the public record of NAS-Bench-201): the stored data set
 # and image set. A word that is missing here was never recorded for that data set.
@@ -36,7 +37,7 @@ BENCHMARK_DATASETS = tuple(_WORDS)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A kind of curve: one measure of one image set under one recipe."""
+    """A kind of curve: one measure of one image set under one recipe, on one split."""
 
     number: int
     dataset: str
@@ -45,6 +46,7 @@ class Curve:
     images: str
     eval_set: str
     measure: str
+    split: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Catalogue:
             where += f", source={context.source}"
         if context.recipe is not None:
             where += f", recipe={context.recipe}"
+        if context.split is not None:
+            where += f", split={context.split}"
         return f"recorded for {where}: " + (", ".join(parts) or "nothing")
 
     def final_schedule(self, context: Context) -> int | None:
@@ -180,7 +184,8 @@ class Catalogue:
         """The curve that ``metric`` means in ``context``, and the epochs that it needs.
 
         Raises:
-            QueryError: not recorded there; names what is, and the recipe or images that hold it.
+            QueryError: not recorded there; names what is, and the recipe, images or split that hold
+                it. Recorded for several splits, of which the context names none.
         """
         return self._resolve_once(metric, context)
 
@@ -235,6 +240,14 @@ class Catalogue:
         needed = epochs if metric.measure != "epochs_to" else epochs[:1]
         if not held.issuperset(needed):
             raise self._not_recorded(metric, context)
+        splits = sorted({entry.curve.split for entry in entries})
+        if len(splits) > 1:
+            raise QueryError(
+                str(metric),
+                "recorded of trainings whose images were divided in different ways, which are "
+                "never mixed",
+                " or ".join(f"split={split}" for split in splits),
+            )
         seeds = frozenset[int]().union(*(entry.seeds for entry in entries))
         if context.seed is not None and context.seed not in seeds:
             raise QueryError(
@@ -260,8 +273,7 @@ class Catalogue:
         split, _, kind = metric.curve_measure.partition("_")
         elsewhere = sorted(
             {
-                f"recipe={entry.curve.recipe}"
-                + (f"&images={entry.curve.images}" if entry.curve.images != "original" else "")
+                _address(entry.curve)
                 for word, entry in self._own(context)
                 if word == split
                 and entry.curve.measure == kind
@@ -279,7 +291,21 @@ class Catalogue:
 
 def _matches(curve: Curve, context: Context) -> bool:
     recipe = context.recipe or f"nb201-{curve.schedule}"
-    return curve.recipe == recipe and curve.images == context.images
+    if curve.recipe != recipe or curve.images != context.images:
+        return False
+    if context.split is None:
+        return not curve.recipe.startswith(BENCHMARK) or curve.split == OFFICIAL
+    return curve.split == context.split
+
+
+def _address(curve: Curve) -> str:
+    """Parameters that ask for the curve; a split that is meant anyway is left out."""
+    parts = [f"recipe={curve.recipe}"]
+    if curve.images != "original":
+        parts.append(f"images={curve.images}")
+    if curve.recipe.startswith(BENCHMARK) and curve.split != OFFICIAL:
+        parts.append(f"split={curve.split}")
+    return "&".join(parts)
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -1,10 +1,12 @@
-"""Curves of one kind as rows of numbers, merged over sources, and statistics over a cell's rows.
+"""Curves of one kind as rows of numbers, and statistics over a cell's rows.
 
-For one kind of curve, every (cell, seed) is taken once: where several sources hold it, the official
-table wins, then the source imported first, epoch by epoch. A value of a cell is the mean over its
-named seeds; where none of these has one, over unnamed seeds (each counts as one); else it is a
-table's own mean over an unknown number of seeds, for which ``n_seeds`` and ``std`` are null. No
-seed is ever filled in.
+Rows are of one source each, of which :mod:`data.origin` chooses one for a cell. **Pooled**, which
+is asked for by name, all sources are one: every (cell, seed) is taken once, from the official
+table, then from the source imported first, epoch by epoch.
+
+A value of a cell is the mean over its named seeds; where none of these has one, over unnamed seeds
+(each counts as one); else it is a table's own mean over an unknown number of seeds, for which
+``n_seeds`` and ``std`` are null. No seed is ever filled in.
 """
 
 from __future__ import annotations
@@ -18,29 +20,59 @@ import numpy.typing as npt
 
 from analysis import convergence
 from data.catalogue import Resolved
-from data.frame import Floats
+from data.frame import Floats, Mask
 from data.metrics import LEVELS, Numeric
 from data.store import Pinned
 
-_MEAN = 2  # the tier of means over an unknown number of seeds
+Numbers = npt.NDArray[np.int64]
+
+MEANS = 2
+"""The tier of means over an unknown number of seeds."""
+
 _NOTHING = 3  # stands for the tier where no row has a value
 
 
 @dataclass(frozen=True, slots=True)
 class CurveRows:
-    """Curves of one kind, a row per (cell, seed), sorted by cell.
+    """Curves of one kind, a row per (cell, source, seed), or pooled per (cell, seed); by cell.
+
+    Rows of a cell are in the order of its sources, the official table first, and there by tier;
+    pooled, by tier.
 
     Attributes:
         cell: cell number, (rows,).
+        source: number of the source; pooled, of the first that the row is from, (rows,).
         seed: the seed; for an unnamed one, a number that tells it apart, (rows,).
         tier: 0 for named seeds, 1 for unnamed ones, 2 for means over an unknown number, (rows,).
         values: (rows, epochs), NaN where not recorded, inf where the training had diverged.
+        filled: pooled, rows and the further sources that filled epochs in, (2, k).
     """
 
-    cell: npt.NDArray[np.int64]
-    seed: npt.NDArray[np.int64]
-    tier: npt.NDArray[np.int64]
+    cell: Numbers
+    source: Numbers
+    seed: Numbers
+    tier: Numbers
     values: Floats
+    filled: Numbers
+
+    def origins(self, used: Mask) -> dict[int, Numbers]:
+        """The cells that each source gave to the ``used`` rows, (rows,), by the source's number."""
+        row = np.r_[np.flatnonzero(used), self.filled[0][used[self.filled[0]]]]
+        source = np.r_[self.source[used], self.filled[1][used[self.filled[0]]]]
+        return {number: self.cell[row[source == number]] for number in np.unique(source).tolist()}
+
+    def where(self, kept: Mask) -> CurveRows:
+        """Some of the rows; not for pooled ones."""
+        if kept.all():
+            return self
+        return CurveRows(
+            self.cell[kept],
+            self.source[kept],
+            self.seed[kept],
+            self.tier[kept],
+            self.values[kept],
+            self.filled,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +93,7 @@ SELECT series.cell AS cell,
        CASE WHEN runs.seed IS NOT NULL THEN 0
             WHEN runs.replicate = 'mean' THEN 2 ELSE 1 END AS tier,
        coalesce(runs.seed, (hash(runs.replicate) >> 1)::BIGINT) AS seed,
+       runs.source AS source,
        series.grid AS grid,
        {values} AS picked
 FROM series
@@ -71,24 +104,36 @@ WHERE series.curve = $curve AND series.cell >= $low AND series.cell < $high
   AND ($name IS NULL OR sources.name = $name)
   AND ($seed IS NULL OR runs.seed = $seed)
   AND {held}
-ORDER BY series.cell, tier, seed, NOT sources.official, sources.source
+ORDER BY series.cell, {order}
 """
-_ONE = _SQL.format(
-    values='list_extract(series."values", list_position(grids.epochs, $epoch))',
-    held="list_contains(grids.epochs, $epoch)",
-)
-_MANY = _SQL.format(values='series."values"', held="list_has_any(grids.epochs, $epochs)")
-
-
-_KEYS = ("cell", "tier", "seed")
+_APART = "NOT sources.official, sources.source, tier, seed"
+_POOLED = "tier, seed, NOT sources.official, sources.source"
+_ONE = {
+    "values": 'list_extract(series."values", list_position(grids.epochs, $epoch))',
+    "held": "list_contains(grids.epochs, $epoch)",
+}
+_MANY = {"values": 'series."values"', "held": "list_has_any(grids.epochs, $epochs)"}
+_STATEMENTS = {
+    (single, pooled): _SQL.format(**picked, order=_POOLED if pooled else _APART)
+    for single, picked in ((True, _ONE), (False, _MANY))
+    for pooled in (True, False)
+}
+_KEYS = ("cell", "source", "seed", "tier")
 
 
 class CurveReader:
-    """Reads :class:`CurveRows` from one state of the store."""
+    """Reads :class:`CurveRows` from one state of the store.
+
+    Attributes:
+        names: of the sources, by number.
+    """
 
     def __init__(self, state: Pinned) -> None:
         self._state = state
         with state.read() as cursor:
+            self.names: dict[int, str] = dict(
+                cursor.execute("SELECT source, name FROM sources").fetchall()
+            )
             self._grids = {
                 grid: np.asarray(epochs, dtype=np.int64)
                 for grid, epochs in cursor.execute("SELECT grid, epochs FROM grids").fetchall()
@@ -103,7 +148,8 @@ class CurveReader:
             "name": resolved.context.source,
             "seed": resolved.context.seed,
         }
-        single = len(resolved.epochs) == 1
+        single, pooled = len(resolved.epochs) == 1, resolved.context.pooled
+        statement = _STATEMENTS[single, pooled]
         if single:
             parameters["epoch"] = resolved.epochs[0]
         else:
@@ -112,14 +158,16 @@ class CurveReader:
             if single:
                 # Not by way of Arrow: DuckDB's first Arrow result costs 0.2 s of imports, which
                 # the first answer after a start need not wait for.
-                found = cursor.execute(_ONE, parameters).fetchnumpy()
-                cell, tier, seed = (np.asarray(found[n], np.int64) for n in _KEYS)
+                found = cursor.execute(statement, parameters).fetchnumpy()
+                keys = [np.asarray(found[name], np.int64) for name in _KEYS]
                 values = _lost(np.asarray(found["picked"], np.float64)[:, None])
             else:
-                table = cursor.sql(_MANY, params=parameters).to_arrow_table()
-                cell, tier, seed = (table[n].to_numpy().astype(np.int64) for n in _KEYS)
+                table = cursor.sql(statement, params=parameters).to_arrow_table()
+                keys = [table[name].to_numpy().astype(np.int64) for name in _KEYS]
                 values = self._matrix(table, resolved.epochs)
-        return _merge_sources(CurveRows(cell, seed, tier, values))
+        cell, source, seed, tier = keys
+        rows = CurveRows(cell, source, seed, tier, values, np.empty((2, 0), np.int64))
+        return _merge_sources(rows) if pooled else rows
 
     def _matrix(self, table: Any, epochs: tuple[int, ...]) -> Floats:
         """Lists on differing grids as one (rows, epochs) matrix, NaN where not recorded."""
@@ -148,19 +196,39 @@ def _merge_sources(rows: CurveRows) -> CurveRows:
     """One row per (cell, tier, seed): the first source's value wherever it has one."""
     if not len(rows.cell):
         return rows
-    new = np.ones(len(rows.cell), dtype=np.bool_)
-    new[1:] = (
-        (np.diff(rows.cell) != 0) | (np.diff(rows.tier) != 0) | (rows.seed[1:] != rows.seed[:-1])
-    )
+    new = starts_of(rows.cell, rows.tier, rows.seed)
     if new.all():
         return rows
     first = np.flatnonzero(new)
-    values = rows.values[first].copy()
+    values, source = rows.values[first].copy(), rows.source[first]
     owner = np.cumsum(new) - 1
-    for row in np.flatnonzero(~new):
-        target = values[owner[row]]
-        np.copyto(target, rows.values[row], where=np.isnan(target))
-    return CurveRows(rows.cell[first], rows.seed[first], rows.tier[first], values)
+    filled: list[tuple[int, int]] = []
+    for row in np.flatnonzero(~new).tolist():
+        target, more = values[owner[row]], rows.values[row]
+        missing = np.isnan(target)
+        if not (missing & ~np.isnan(more)).any():
+            continue
+        if missing.all():
+            source[owner[row]] = rows.source[row]
+        else:
+            filled.append((int(owner[row]), int(rows.source[row])))
+        np.copyto(target, more, where=missing)
+    return CurveRows(
+        rows.cell[first],
+        source,
+        rows.seed[first],
+        rows.tier[first],
+        values,
+        np.array(filled, np.int64).reshape(-1, 2).T,
+    )
+
+
+def starts_of(*keys: Numbers) -> Mask:
+    """Where rows differ from those before them in one of the keys, (rows,)."""
+    new = np.ones(len(keys[0]), np.bool_)
+    if len(new):
+        new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return new
 
 
 def measure_runs(resolved: Resolved, values: Floats) -> Floats:
@@ -181,39 +249,40 @@ def measure_runs(resolved: Resolved, values: Floats) -> Floats:
     return summary(values, upto)
 
 
-def by_cell(rows: CurveRows, values: Floats) -> tuple[npt.NDArray[np.int64], Vector]:
+def by_cell(rows: CurveRows, values: Floats) -> tuple[Numbers, Vector, Mask]:
     """Statistics over the rows of each cell that have a value: those of the best tier among them.
 
-    ``values`` is (rows, columns); returns the cells, (k,), and arrays of (k, columns). The tier is
-    chosen for each value: a cell may have its last epoch by seed and the others from a table that
-    doesn't name them.
+    ``values`` is (rows, columns); returns the cells, (k,), arrays of (k, columns), and which rows
+    went into one of these. Only of pooled rows a cell has several tiers; there it is chosen for
+    each value.
     """
     if not len(rows.cell):
         empty = np.empty((0, values.shape[1]))
-        return rows.cell, Vector(empty, empty, empty)
-    starts = np.flatnonzero(np.r_[True, np.diff(rows.cell) != 0])
+        return rows.cell, Vector(empty, empty, empty), np.empty(0, np.bool_)
+    starts = np.flatnonzero(starts_of(rows.cell))
     lengths = np.diff(np.r_[starts, len(rows.cell)])
     held = ~np.isnan(values)
     tier = np.where(held, rows.tier[:, None].astype(np.int8), np.int8(_NOTHING))
-    best = _fold(np.minimum, tier, starts, lengths)
+    best = fold(np.minimum, tier, starts, lengths)
     held &= tier == np.repeat(best, lengths, axis=0)
-    number = _fold(np.add, held.astype(np.float64), starts, lengths)
+    number = fold(np.add, held.astype(np.float64), starts, lengths)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = _fold(np.add, np.where(held, values, 0.0), starts, lengths) / number
+        mean = fold(np.add, np.where(held, values, 0.0), starts, lengths) / number
         deviation = np.where(held, values - np.repeat(mean, lengths, axis=0), 0.0)
         # What rounding left over: the same values give the same mean in whatever order of seeds,
         # so that such cells tie where they are ranked.
-        mean += _fold(np.add, deviation, starts, lengths) / number
-        std = np.sqrt(_fold(np.add, deviation**2, starts, lengths) / (number - 1))
-    known = best < _MEAN
-    return rows.cell[starts], Vector(
+        mean += fold(np.add, deviation, starts, lengths) / number
+        std = np.sqrt(fold(np.add, deviation**2, starts, lengths) / (number - 1))
+    known = best < MEANS
+    vector = Vector(
         mean,
         np.where(known & (number > 1), std, np.nan),
         np.where(known & (number > 0), number, np.nan),
     )
+    return rows.cell[starts], vector, np.any(held, axis=1)
 
 
-def _fold(function: np.ufunc, values: Any, starts: Any, lengths: Any) -> Any:
+def fold(function: np.ufunc, values: Any, starts: Any, lengths: Any) -> Any:
     """``function.reduceat(values, starts, axis=0)``, several times as fast for short groups."""
     folded = values[starts]
     for place in range(1, int(lengths.max())):

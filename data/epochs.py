@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.curve_rows import CurveRows, Vector, by_cell
-from data.frame import Floats, Rows
+from data.frame import Floats, Mask, Rows
 from data.standing import last_place
 
 if TYPE_CHECKING:
@@ -47,15 +47,16 @@ class EpochStatistics:
         std = 0 if self.std is None else self.std.nbytes
         return self.mean.nbytes + self.seeds.nbytes + std
 
-    def put(self, resolved: Resolved, rows: CurveRows) -> None:
-        """Fill in what was recorded of some cells."""
-        cells, found = curves_by_cell(rows, last_place(resolved.metric))
+    def put(self, resolved: Resolved, rows: CurveRows) -> Mask:
+        """Fill in what was recorded of some cells; returns which rows went into it, (rows,)."""
+        cells, found, used = curves_by_cell(rows, last_place(resolved.metric))
         self.mean[cells] = found.value
         self.seeds[cells] = np.minimum(np.nan_to_num(found.n_seeds), _MOST_SEEDS)
         if self.std is None and (self.seeds[cells] > 1).any():
             self.std = np.zeros(self.mean.shape, np.float32)
         if self.std is not None:
             self.std[cells] = np.nan_to_num(found.std)
+        return used
 
     def longer(self, added: int) -> EpochStatistics:
         """The same with ``added`` cells more, of which nothing is recorded."""
@@ -69,17 +70,21 @@ class EpochStatistics:
         )
 
 
-def curves_by_cell(rows: CurveRows, last: float) -> tuple[Rows, Vector]:
-    """Statistics of every epoch, (k, epochs); ``last`` for the value where a seed had diverged."""
+def curves_by_cell(rows: CurveRows, last: float) -> tuple[Rows, Vector, Mask]:
+    """Statistics of every epoch, (k, epochs); ``last`` for the value where a seed had diverged.
+
+    As :func:`data.curve_rows.by_cell` it tells which rows went into them, too.
+    """
     lost = np.isinf(rows.values)
     if not lost.any():
         return by_cell(rows, rows.values)
     known = np.where(np.isnan(rows.values), np.nan, lost.astype(np.float64))
     epochs = rows.values.shape[1]
-    cells, found = by_cell(rows, np.hstack([np.where(lost, 0.0, rows.values), known]))
+    cells, found, used = by_cell(rows, np.hstack([np.where(lost, 0.0, rows.values), known]))
     diverged = found.value[:, epochs:] > 0
-    return cells, Vector(
+    statistics = Vector(
         np.where(diverged, last, found.value[:, :epochs]),
         np.where(diverged, np.nan, found.std[:, :epochs]),
         found.n_seeds[:, :epochs],
     )
+    return cells, statistics, used

@@ -25,6 +25,7 @@ ROWS_AT_ONCE = 100_000
 _POINTS = """
 SELECT cells.arch AS cell, runs.dataset, points.eval_set AS split, points.measure, runs.schedule,
        runs.seed, runs.replicate, runs.recipe, runs.images,
+       runs.split AS division,
        runs.file_params_m AS params_m, runs.file_flops_m AS flops_m, runs.latency_s,
        runs.train_time_s, runs.time_source, runs.device, runs.details, points.epoch,
        CASE WHEN NOT isnan(points.value) THEN points.value END AS value

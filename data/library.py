@@ -160,9 +160,9 @@ class Library:
         """Add one training that was done here, and show the new state; returns the run's public id.
 
         Run, source, cell and the end of ``job`` are written in one transaction. The same run again
-        changes nothing. One of the same cell, data set, schedule, recipe, images and seed with
-        another result, of a training that was forced, takes the place of the one before, under
-        the same id.
+        changes nothing. One of the same cell, data set, schedule, recipe, images, split and seed
+        with another result, of a training that was forced, takes the place of the one before,
+        under the same id.
 
         Raises:
             SourceError: ``source`` isn't ``local``, or the run can't be taken.

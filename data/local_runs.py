@@ -11,7 +11,7 @@ from analysis.cells import CellError, parse_cell
 from data import job_rows
 from data.sources.base import Batch, Description, Run, SourceError, encode
 from data.store import Store, first_row, next_number
-from data.writer import Writer, record, run_ids, with_recipes, write_source
+from data.writer import Writer, record, run_ids, with_names, write_source
 
 LOCAL = "local"
 """Name of the source of runs that were trained here; no import may have it."""
@@ -33,7 +33,7 @@ def add_run(store: Store, run: Run, source: Description, job: int | None = None)
 
     That is: the source's row and what it holds of each kind of curve, the cell if it is a genotype
     that the table lacks, the run with its curves, and the job's end. A run of the same cell, data
-    set, schedule, recipe, images and seed is replaced, under the same id, unless it is equal.
+    set, schedule, recipe, images, split and seed is replaced, under the same id, unless equal.
 
     Raises:
         SourceError: the source isn't :data:`LOCAL`, or the run can't be taken; nothing was changed.
@@ -47,7 +47,7 @@ def add_run(store: Store, run: Run, source: Description, job: int | None = None)
         cell = parse_cell(run.cell)
     except CellError as error:
         raise SourceError(f"unknown cell: {error}") from error
-    batch = with_recipes(encode([replace(run, cell=cell.arch)]))
+    batch = with_names(encode([replace(run, cell=cell.arch)]))
     (run_id,) = run_ids(source.name, batch.runs, [cell.id])
     with store.write() as cursor:
         old = first_row(cursor, "SELECT run FROM runs WHERE id = ?", [run_id])
@@ -88,7 +88,7 @@ def _write(
 
 
 _FIELDS = ["dataset", "schedule", "seed", "replicate", "recipe", "images", "params_m", "flops_m"]
-_FIELDS += ["latency_s", "train_time_s", "time_source", "device", "details"]
+_FIELDS += ["latency_s", "train_time_s", "time_source", "device", "details", "split"]
 
 
 def _stored(cursor: duckdb.DuckDBPyConnection, run: int) -> str:
@@ -96,7 +96,7 @@ def _stored(cursor: duckdb.DuckDBPyConnection, run: int) -> str:
     row = first_row(
         cursor,
         "SELECT dataset, schedule, seed, replicate, recipe, images, file_params_m, file_flops_m, "
-        "latency_s, train_time_s, time_source, device, details FROM runs WHERE run = ?",
+        "latency_s, train_time_s, time_source, device, details, split FROM runs WHERE run = ?",
         [run],
     )
     series = cursor.execute(

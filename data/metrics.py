@@ -149,7 +149,10 @@ class Context:
     """What a metric is asked for. ``recipe`` None means the benchmark's own, ``nb201-<schedule>``.
 
     ``seed`` None is the mean over the seeds there are. Runs on other renderings of a data set's
-    images are never mixed: ``images`` names the one that is meant.
+    images, or on images that were divided in another way, are never mixed: ``images`` and ``split``
+    name those that are meant; ``split`` None is the only one there is, for the benchmark's own
+    recipes the official one. A cell's value comes from one
+    source, unless ``pooled`` (:mod:`data.origin`).
     """
 
     dataset: str = "cifar10"
@@ -157,3 +160,5 @@ class Context:
     source: str | None = None
     recipe: str | None = None
     images: str = "original"
+    split: str | None = None
+    pooled: bool = False

@@ -28,6 +28,7 @@ from data.frame import Floats, Mask, Rows
 from data.library import Snapshot
 from data.metrics import GRAMMAR, WHOLE, Aspect, Context, Metric, parse_metric
 from data.standing import never
+from data.vectors import Given
 
 Comparison = Literal[">=", "<=", "="]
 Space = Literal["nasbench201", "darts", "all"]
@@ -122,6 +123,7 @@ class View:
         self.snapshot = snapshot
         self.frame = snapshot.frame
         self.context = replace(context, dataset=snapshot.catalogue.dataset(context.dataset))
+        self._masks: dict[Filters, Mask] = {}
 
     def field(self, text: str, *, texts: bool = False, others: Iterable[str] = ()) -> Field:
         """The field called ``text``; what is no number only where ``texts`` are asked for.
@@ -195,12 +197,23 @@ class View:
         # One of these may have been asked for by name too; a table has each column once.
         return list({field.name: field for field in result}.values())
 
+    def sources(self, resolved: Resolved, among: Mask | None = None) -> dict[str, int]:
+        """How many cells each source gave the metric, ``among`` these, (cells,); most first."""
+        return counted(self.snapshot.vectors.given(resolved), among)
+
     def mask(self, filters: Filters) -> Mask:
-        """The cells that pass, (cells,).
+        """The cells that pass, (cells,), not to be written to.
 
         Raises:
             QueryError: a bound on an unknown column, an unknown cell.
         """
+        known = self._masks.get(filters)
+        if known is None:
+            known = self._masks[filters] = self._mask(filters)
+            known.setflags(write=False)
+        return known
+
+    def _mask(self, filters: Filters) -> Mask:
         frame = self.frame
         space = filters.searched
         mask = np.ones(frame.size, dtype=np.bool_) if space == "all" else frame.spaces[space].copy()
@@ -262,6 +275,16 @@ class View:
             levels.append(-column if falling else column)
         # lexsort is stable and puts NaN last, the last level first.
         return np.lexsort(levels).astype(np.int64)
+
+
+def counted(given: Given, among: Mask | None = None) -> dict[str, int]:
+    """How many cells each source gave, ``among`` these, (cells,); most first, none with 0."""
+    counts = {
+        name: int(np.count_nonzero(cells if among is None else cells & among))
+        for name, cells in given.items()
+    }
+    kept = [(name, count) for name, count in counts.items() if count]
+    return dict(sorted(kept, key=lambda pair: (-pair[1], pair[0])))
 
 
 def resolve_cell(snapshot: Snapshot, text: str) -> tuple[int | None, Cell]:

@@ -16,6 +16,7 @@ from data.catalogue import Resolved, ranges
 from data.divergence import DIVERGED_AT
 from data.epochs import curves_by_cell
 from data.frame import python_values
+from data.origin import of_one_source
 from data.store import first_row
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ FIELDS: dict[str, str] = {
     "replicate": "runs.replicate",
     "recipe": "runs.recipe",
     "images": "runs.images",
+    "split": "runs.split",
     "device": "runs.device",
     "file_params_m": "runs.file_params_m",
     "file_flops_m": "runs.file_flops_m",
@@ -64,6 +66,7 @@ class RunFilters:
     source: str | None = None
     recipe: str | None = None
     images: str | None = None
+    split: str | None = None
 
 
 def _where(filters: RunFilters) -> tuple[str, dict[str, Any]]:
@@ -78,6 +81,7 @@ def _where(filters: RunFilters) -> tuple[str, dict[str, Any]]:
         ("source", "sources.name"),
         ("recipe", "runs.recipe"),
         ("images", "runs.images"),
+        ("split", "runs.split"),
     ):
         value = getattr(filters, name)
         if value is not None:
@@ -168,16 +172,21 @@ def existing(snapshot: Snapshot, run_ids: Sequence[str]) -> frozenset[str]:
 
 
 def known(
-    snapshot: Snapshot, cells: Collection[str], dataset: str, recipe: str
+    snapshot: Snapshot,
+    cells: Collection[str],
+    dataset: str,
+    recipe: str,
+    here: tuple[str, str] | None = None,
 ) -> dict[tuple[str, int], str]:
     """Runs of these cells (canonical strings) by (cell, seed): their ids, of the source that wins.
 
-    One that diverged has nothing to give, and isn't among them. On whatever rendering of the
-    images: an official run answers for the data set.
+    One that diverged has nothing to give, and isn't among them. Those on the data set's original
+    images and official split answer for it; beside them only runs on the images and the split of
+    ``here``, or None: on whatever there is.
     """
     rows = {snapshot.frame.rows[cell]: cell for cell in cells if cell in snapshot.frame.rows}
     with snapshot.state.read() as cursor:
-        return _known(cursor, rows, dataset, recipe)
+        return _known(cursor, rows, dataset, recipe, here)
 
 
 def of_cells(
@@ -187,26 +196,35 @@ def of_cells(
     found = cursor.execute(
         "SELECT cell, arch FROM cells WHERE arch IN (SELECT unnest(?::VARCHAR[]))", [list(cells)]
     ).fetchall()
-    return _known(cursor, dict(found), dataset, recipe)
+    return _known(cursor, dict(found), dataset, recipe, None)
 
 
 def _known(
-    cursor: duckdb.DuckDBPyConnection, rows: Mapping[int, str], dataset: str, recipe: str
+    cursor: duckdb.DuckDBPyConnection,
+    rows: Mapping[int, str],
+    dataset: str,
+    recipe: str,
+    here: tuple[str, str] | None,
 ) -> dict[tuple[str, int], str]:
+    images, split = here or (None, None)
     found = cursor.execute(
-        "SELECT cell, seed, runs.id FROM runs JOIN sources USING (source) "
+        "SELECT cell, seed, runs.id, images = 'original' AND split = 'official' AS own "
+        "FROM runs JOIN sources USING (source) "
         "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
         "AND cell IN (SELECT unnest($rows::INTEGER[])) "
         "AND NOT contains(coalesce(runs.details, ''), $diverged) "
-        "ORDER BY sources.official, sources.source DESC",
+        "AND (own OR $images IS NULL OR images = $images AND split = $split) "
+        "ORDER BY sources.official, own, sources.source DESC",
         {
             "dataset": dataset,
             "recipe": recipe,
             "rows": list(rows),
             "diverged": f'"{DIVERGED_AT}"',
+            "images": images,
+            "split": split,
         },
     ).fetchall()
-    return {(rows[row], seed): run for row, seed, run in found}
+    return {(rows[row], seed): run for row, seed, run, _ in found}
 
 
 def of_cell(snapshot: Snapshot, row: int) -> list[dict[str, Any]]:
@@ -243,16 +261,16 @@ def mean_curve(snapshot: Snapshot, row: int, resolved: Resolved) -> dict[str, An
     An epoch at which a seed had diverged has no mean.
     """
     rows = snapshot.reader.read(resolved, row, row + 1)
+    if not resolved.context.pooled:
+        rows = rows.where(of_one_source(rows, ~np.isnan(rows.values)))
     if not len(rows.cell):
         return None
-    _, statistics = curves_by_cell(rows, np.nan)
+    _, statistics, used = curves_by_cell(rows, np.nan)
     held = ~np.isnan(statistics.value[0])
     epochs = np.array(resolved.epochs)[held]
-    curves = seed_curves(snapshot, row, resolved)
-    sources = dict.fromkeys(name for curve in curves for name in curve["source"].split(", "))
     return {
         "seed": "mean",
-        "source": ", ".join(sources),
+        "source": ", ".join(snapshot.reader.names[number] for number in rows.origins(used)),
         "epochs": epochs.tolist(),
         "values": statistics.value[0][held].tolist(),
         "std": python_values(statistics.std[0][held]),
@@ -261,25 +279,33 @@ def mean_curve(snapshot: Snapshot, row: int, resolved: Resolved) -> dict[str, An
 
 
 def seed_curves(snapshot: Snapshot, row: int, resolved: Resolved) -> list[dict[str, Any]]:
-    """The cell's curves, one a seed; where sources overlap, merged as everywhere else.
+    """The cell's curves, one a seed, of the source that its mean is from; pooled, of all of them.
 
     ``replicate`` tells unnamed seeds apart, or says that the values are a table's own means.
     """
     context = resolved.context
+    rows = snapshot.reader.read(resolved, row, row + 1)
+    if not context.pooled:
+        rows = rows.where(of_one_source(rows, ~np.isnan(rows.values)))
     with snapshot.state.read() as cursor:
         found = cursor.execute(
             'SELECT seed, replicate, sources.name, epochs, series."values" FROM series '
             "JOIN runs USING (run) JOIN grids USING (grid) "
             "JOIN sources ON sources.source = runs.source "
             "WHERE series.curve = $curve AND series.cell = $row "
-            "AND ($source IS NULL OR sources.name = $source) "
+            "AND ($name IS NULL OR sources.name = $name) "
             "AND ($seed IS NULL OR seed = $seed) "
+            "AND ($pooled OR sources.source = $source AND $tier = "
+            "CASE WHEN seed IS NOT NULL THEN 0 WHEN replicate = 'mean' THEN 2 ELSE 1 END) "
             "ORDER BY seed NULLS LAST, replicate, NOT sources.official, sources.source",
             {
                 "curve": resolved.curve.number,
                 "row": row,
-                "source": context.source,
+                "name": context.source,
                 "seed": context.seed,
+                "pooled": context.pooled,
+                "source": next(iter(rows.source.tolist()), None),
+                "tier": next(iter(rows.tier.tolist()), None),
             },
         ).fetchall()
     merged: dict[tuple[int | None, str | None], tuple[list[str], dict[int, float]]] = {}

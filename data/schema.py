@@ -15,8 +15,9 @@ from collections.abc import Callable
 import duckdb
 
 from data.columns import COLUMNS, SAMENESS, STORED
+from data.schema_told_apart import tell_apart
 
-VERSION = 4
+VERSION = 5
 
 _COLUMN_DDL = ",\n    ".join(
     f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
@@ -76,14 +77,15 @@ CREATE TABLE sources (
 CREATE TABLE curves (
     curve SMALLINT NOT NULL, dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL,
     recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, eval_set VARCHAR NOT NULL,
-    measure VARCHAR NOT NULL
+    measure VARCHAR NOT NULL, split VARCHAR NOT NULL
 );
 CREATE TABLE grids (grid INTEGER NOT NULL, epochs SMALLINT[] NOT NULL);
 CREATE TABLE runs (
     run BIGINT NOT NULL, id VARCHAR NOT NULL, source SMALLINT NOT NULL, cell INTEGER NOT NULL,
     dataset VARCHAR NOT NULL, schedule INTEGER NOT NULL, seed BIGINT, replicate VARCHAR,
     recipe VARCHAR NOT NULL, images VARCHAR NOT NULL, file_params_m DOUBLE, file_flops_m DOUBLE,
-    latency_s DOUBLE, train_time_s DOUBLE, time_source VARCHAR, device VARCHAR, details VARCHAR
+    latency_s DOUBLE, train_time_s DOUBLE, time_source VARCHAR, device VARCHAR, details VARCHAR,
+    split VARCHAR NOT NULL
 );
 CREATE TABLE series (
     curve SMALLINT NOT NULL, cell INTEGER NOT NULL, run BIGINT NOT NULL, grid INTEGER NOT NULL,
@@ -147,5 +149,6 @@ MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
+    4: tell_apart,
 }
 """By version, the step to the next one."""

@@ -19,6 +19,7 @@ from analysis.censoring import Codes, Standing, of_times, of_values
 from data.curve_rows import CurveRows, Vector, by_cell, measure_runs
 from data.frame import Floats, Mask, Rows
 from data.metrics import WHOLE, Metric, lower_is_better
+from data.origin import of_one_source
 
 if TYPE_CHECKING:
     from data.catalogue import Resolved
@@ -84,11 +85,20 @@ def fewest_and_most(seeds: npt.NDArray[Any]) -> list[int] | None:
     return [int(seeds.min()), int(seeds.max())] if seeds.size else None
 
 
-def placed_by_cell(resolved: Resolved, rows: CurveRows) -> tuple[Rows, Placed]:
-    """The metric over the seeds of each cell of ``rows``: the cells, (k,), and arrays of (k,)."""
+def placed_by_cell(resolved: Resolved, rows: CurveRows) -> tuple[Rows, Placed, dict[int, Rows]]:
+    """The metric over the seeds of each cell of ``rows``: the cells, (k,), and arrays of (k,).
+
+    Of each cell the rows of one source, unless these are pooled; which cells each source gave, by
+    its number, is told last.
+    """
     values = measure_runs(resolved, rows.values)
     timed = resolved.metric.measure in WHOLE
     codes = (of_times if timed else of_values)(values, rows.values)
+    halted = rows.cell[codes == Standing.STOPPED]
+    if not resolved.context.pooled:
+        # What is censored or diverged is known, so that no other source stands in for it.
+        chosen = of_one_source(rows, (codes >= Standing.OBSERVED)[:, np.newaxis])
+        rows, values, codes = rows.where(chosen), values[chosen], codes[chosen]
     slow, lost = codes == Standing.CENSORED, codes == Standing.DIVERGED
     never = slow | lost
     # A time that nobody saw is that of the epoch behind the schedule, or later.
@@ -96,24 +106,25 @@ def placed_by_cell(resolved: Resolved, rows: CurveRows) -> tuple[Rows, Placed]:
     known = ~np.isnan(filled)
     shares = [np.where(known, one.astype(np.float64), np.nan) for one in (slow, lost)]
     # One pattern of what is known, so that the same seeds count in all three.
-    cells, found = by_cell(rows, np.stack([filled, *shares], axis=1))
+    cells, found, used = by_cell(rows, np.stack([filled, *shares], axis=1))
     mean, censored, diverged = found.value.T
     state = np.where(np.isnan(mean), Standing.NOT_RECORDED, Standing.OBSERVED).astype(np.int8)
     state[censored > 0] = Standing.CENSORED
     state[diverged > 0] = Standing.DIVERGED
-    stopped = np.isin(cells, rows.cell[codes == Standing.STOPPED])
+    stopped = np.isin(cells, halted)
     state[stopped & (state == Standing.NOT_RECORDED)] = Standing.STOPPED
     without = state != Standing.OBSERVED
     place = mean.copy()
     if not timed:
         place[state == Standing.DIVERGED] = last_place(resolved.metric)
-    return cells, Placed(
+    placed = Placed(
         np.where(without, np.nan, mean),
         np.where(without, np.nan, found.std[:, 0]),
         found.n_seeds[:, 0],
         place,
         state,
     )
+    return cells, placed, rows.origins(used)
 
 
 def last_place(metric: Metric) -> float:

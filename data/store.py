@@ -8,7 +8,7 @@ Tables::
 
     cells     one row a cell: id, string, stored columns, classes of sameness
     sources   one row a source: provenance, checksum, counts
-    curves    kinds of curve: (data set, schedule, recipe, images, image set, measure)
+    curves    kinds of curve: (data set, schedule, recipe, images, image set, measure, split)
     grids     lists of epochs that curves are recorded at
     runs      one row a training
     series    one row a curve of a run: (curve, cell, run, grid, values)

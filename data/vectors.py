@@ -16,8 +16,9 @@ from analysis.censoring import Standing
 from data.catalogue import Resolved
 from data.curve_rows import CurveReader
 from data.epochs import EpochStatistics
-from data.frame import Rows, python_values
+from data.frame import Mask, Rows, python_values
 from data.metrics import Aspect
+from data.origin import of_one_source
 from data.standing import STATES, Placed, placed_by_cell
 
 CELLS_AT_ONCE = 4096
@@ -43,6 +44,10 @@ def resident_only() -> Iterator[None]:
 
 OrderKey = tuple[tuple[tuple[str, Resolved | None, bool], ...], str]
 """What an order goes by: (name, what it means where it is a metric, falling), and the data set."""
+
+
+Given = dict[str, Mask]
+"""By source, which cells it gave a value, (cells,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,17 @@ class Vectors:
 
     def metric(self, resolved: Resolved) -> Placed:
         """The metric of all cells."""
-        vector: Placed = self._get(
+        return self._metric_given(resolved)[0]
+
+    def given(self, resolved: Resolved) -> Given:
+        """Which cells' metric each source gave."""
+        return self._metric_given(resolved)[1]
+
+    def _metric_given(self, resolved: Resolved) -> tuple[Placed, Given]:
+        found: tuple[Placed, Given] = self._get(
             ("metric", *_key(resolved)), [resolved], lambda: self._metric(resolved)
         )
-        return vector
+        return found
 
     def python(self, resolved: Resolved, aspect: Aspect) -> list[Any]:
         """One aspect of a metric as Python values, None for null."""
@@ -102,25 +114,43 @@ class Vectors:
 
     def curves(self, resolved: Resolved) -> EpochStatistics:
         """Every epoch of all cells."""
-        found: EpochStatistics = self._get(
+        return self._curves_given(resolved)[0]
+
+    def curves_given(self, resolved: Resolved) -> Given:
+        """Which cells' curves each source gave."""
+        return self._curves_given(resolved)[1]
+
+    def _curves_given(self, resolved: Resolved) -> tuple[EpochStatistics, Given]:
+        found: tuple[EpochStatistics, Given] = self._get(
             ("curves", *_key(resolved)), [resolved], lambda: self._curves(resolved)
         )
         return found
 
-    def _metric(self, resolved: Resolved) -> Placed:
+    def _metric(self, resolved: Resolved) -> tuple[Placed, Given]:
         vector = Placed.empty(self._size)
+        given: Given = {}
         step = self._size if len(resolved.epochs) == 1 else CELLS_AT_ONCE
         for low in range(0, self._size, step):
             rows = self._reader.read(resolved, low, low + step)
-            vector.put(*placed_by_cell(resolved, rows))
-        return vector
+            cells, part, origins = placed_by_cell(resolved, rows)
+            vector.put(cells, part)
+            self._give(given, origins)
+        return vector, given
 
-    def _curves(self, resolved: Resolved) -> EpochStatistics:
+    def _curves(self, resolved: Resolved) -> tuple[EpochStatistics, Given]:
         found = EpochStatistics.empty(self._size, len(resolved.epochs))
+        given: Given = {}
         for low in range(0, self._size, CELLS_AT_ONCE):
             rows = self._reader.read(resolved, low, low + CELLS_AT_ONCE)
-            found.put(resolved, rows)
-        return found
+            if not resolved.context.pooled:
+                rows = rows.where(of_one_source(rows, ~np.isnan(rows.values)))
+            self._give(given, rows.origins(found.put(resolved, rows)))
+        return found, given
+
+    def _give(self, given: Given, origins: dict[int, Rows]) -> None:
+        for number, cells in origins.items():
+            name = self._reader.names[number]
+            given.setdefault(name, np.zeros(self._size, np.bool_))[cells] = True
 
     def _get(self, key: Any, read: Sequence[Resolved], make: Callable[[], Any]) -> Any:
         with self._lock:
@@ -156,7 +186,12 @@ def _longer(made: Any, added: int) -> Any:
         return [*made, *[None] * added]
     if isinstance(made, Placed | EpochStatistics):
         return made.longer(added)
-    return np.concatenate([made, np.full((added, *made.shape[1:]), np.nan)])
+    if isinstance(made, tuple):
+        return tuple(_longer(part, added) for part in made)
+    if isinstance(made, dict):
+        return {name: _longer(part, added) for name, part in made.items()}
+    nothing = False if made.dtype == np.bool_ else np.nan
+    return np.concatenate([made, np.full((added, *made.shape[1:]), nothing)])
 
 
 def _python(vector: Placed, aspect: Aspect) -> list[Any]:
@@ -175,6 +210,7 @@ def _key(resolved: Resolved) -> tuple[Any, ...]:
         resolved.epochs[-1],
         resolved.context.seed,
         resolved.context.source,
+        resolved.context.pooled,
     )
 
 
@@ -185,4 +221,8 @@ def _size(kept: Any) -> int:
         return kept.nbytes
     if isinstance(kept, list):
         return 32 * len(kept)
+    if isinstance(kept, tuple):
+        return sum(map(_size, kept))
+    if isinstance(kept, dict):
+        return sum(map(_size, kept.values()))
     raise TypeError(type(kept).__name__)

@@ -18,6 +18,7 @@ from data import cells_table
 from data.checks import check_series, lists
 from data.sources.base import Batch, Description, SourceError
 from data.store import first_row, insert, next_number
+from data.told_apart import id_of_run, recipe_of, split_of
 
 FLUSH_VALUES = 4_000_000
 """Values that are held before they are written, about 32 MB."""
@@ -27,8 +28,8 @@ UNSTATED = "unstated"
 
 _RUN_COLUMNS = ["run", "id", "source", "cell", "dataset", "schedule", "seed", "replicate", "recipe"]
 _RUN_COLUMNS += ["images", "params_m", "flops_m", "latency_s", "train_time_s", "time_source"]
-_RUN_COLUMNS += ["device", "details"]
-"""Of a batch's runs with their numbers and ids, in the order of the table's columns."""
+_RUN_COLUMNS += ["device", "details", "split"]
+"""In the order of the table's columns."""
 
 
 class Writer:
@@ -70,7 +71,8 @@ class Writer:
         self._curves: dict[tuple[Any, ...], int] = {
             tuple(row[1:]): row[0]
             for row in cursor.execute(
-                "SELECT curve, dataset, schedule, recipe, images, eval_set, measure FROM curves"
+                "SELECT curve, dataset, schedule, recipe, images, eval_set, measure, split "
+                "FROM curves"
             ).fetchall()
         }
         self._run_ids: set[str] = set()
@@ -83,7 +85,7 @@ class Writer:
         """Check and take over one batch."""
         if batch.runs.num_rows == 0:
             return
-        batch = with_recipes(batch)
+        batch = with_names(batch)
         runs = batch.runs
         archs: list[Any] = runs.column("cell").to_pylist()
         cells = np.array([self._cell(arch) for arch in archs], dtype=np.int32)
@@ -135,12 +137,12 @@ class Writer:
         run_rows = series.column("run").to_numpy()
         kinds = [
             batch.runs.column(name).to_pylist()
-            for name in ("dataset", "schedule", "recipe", "images")
+            for name in ("dataset", "schedule", "recipe", "images", "split")
         ]
         rows = list(zip(*kinds, strict=True))
         curves = np.fromiter(
             (
-                self._curve((*rows[row], eval_set, measure))
+                self._curve((*rows[row][:-1], eval_set, measure, rows[row][-1]))
                 for row, eval_set, measure in zip(
                     run_rows.tolist(),
                     series.column("eval_set").to_pylist(),
@@ -173,7 +175,9 @@ class Writer:
         known = self._curves.get(key)
         if known is None:
             known = self._curves[key] = len(self._curves)
-            self._cursor.execute("INSERT INTO curves VALUES (?, ?, ?, ?, ?, ?, ?)", [known, *key])
+            self._cursor.execute(
+                "INSERT INTO curves VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [known, *key]
+            )
         return known
 
     def _grid_numbers(self, series: pa.RecordBatch) -> list[int]:
@@ -266,38 +270,33 @@ def write_source(
 
 
 def run_ids(source: str, runs: pa.RecordBatch, cell_ids: Sequence[str]) -> list[str]:
-    """What runs are called in addresses: source, cell, data set, recipe, seed, other images.
+    """What runs are called in addresses: source, cell, data set, recipe, seed, other images, split.
 
     Raises:
         SourceError: a run has both a seed and a replicate's name, or neither.
     """
-    names = ("cell", "dataset", "schedule", "seed", "replicate", "recipe", "images")
+    names = ("cell", "dataset", "schedule", "seed", "replicate", "recipe", "images", "split")
     columns: list[list[Any]] = [runs.column(name).to_pylist() for name in names]
     ids = []
-    for cell_id, cell, dataset, schedule, seed, replicate, recipe, images in zip(
+    for cell_id, cell, dataset, schedule, seed, replicate, recipe, images, split in zip(
         cell_ids, *columns, strict=True
     ):
         if (seed is None) == (replicate is None):
             raise SourceError(f"{cell}: a run has either a seed or a replicate's name")
-        parts = [
-            source,
-            cell_id,
-            dataset,
-            # The benchmark's own recipes name their schedule already.
-            recipe if recipe == f"nb201-{schedule}" else f"{recipe}@{schedule}",
-            str(replicate if seed is None else seed).replace(" ", "-"),
-        ]
-        if images != "original":
-            parts.append(images)
-        ids.append(":".join(parts))
+        named = str(replicate if seed is None else seed).replace(" ", "-")
+        ids.append(id_of_run(source, cell_id, dataset, schedule, named, recipe, images, split))
     return ids
 
 
-def with_recipes(batch: Batch) -> Batch:
-    """The batch with a name for the recipe of every run."""
-    recipes: list[Any] = batch.runs.column("recipe").to_pylist()
-    if "" not in recipes:
-        return batch
-    place = batch.runs.schema.get_field_index("recipe")
-    named = pa.array([recipe or UNSTATED for recipe in recipes], pa.string())
-    return replace(batch, runs=batch.runs.set_column(place, "recipe", named))
+def with_names(batch: Batch) -> Batch:
+    """The batch with a name for the recipe and the split of every run, as its details have them."""
+    runs = batch.runs
+    columns = [runs.column(name).to_pylist() for name in ("recipe", "split", "details")]
+    told = [
+        (recipe_of(recipe or UNSTATED, details), split or split_of(details))
+        for recipe, split, details in zip(*columns, strict=True)
+    ]
+    for place, name in enumerate(("recipe", "split")):
+        named = pa.array([names[place] for names in told], pa.string())
+        runs = runs.set_column(runs.schema.get_field_index(name), name, named)
+    return replace(batch, runs=runs)

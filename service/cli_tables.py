@@ -159,13 +159,22 @@ def filled(columns: dict[str, list[str]]) -> dict[str, list[str]]:
 def say_context(context: dict[str, Any], spread: bool = False) -> None:
     """What each metric was read from, a line each; ``spread``: whether ± stands behind it."""
     over_seeds = " (± std over seeds)" if spread and context["seed"] == "mean" else ""
+    pooled = ", pooled" if context["pooled"] else ""
     for name, of in context["sets"].items():
         epoch = of.get("epoch")
         epochs = (
             f"{of['schedule']} epochs" if epoch is None else f"epoch {epoch} of {of['schedule']}"
         )
         images = "" if of["images"] == "original" else f", images {of['images']}"
+        images += "" if of["split"] == "official" else f", split {of['split']}"
         say(
             f"{name}: {of['dataset']}/{of['set']}, {epochs}, {of['recipe']}{images}, "
-            f"seed {context['seed']}{over_seeds}, from {', '.join(of['sources'])}"
+            f"seed {context['seed']}{over_seeds}, from {_origins(of['sources'])}{pooled}"
         )
+
+
+def _origins(given: dict[str, int]) -> str:
+    """The sources, where there are several with how many cells each gave."""
+    if len(given) < 2:
+        return next(iter(given), "no source")
+    return ", ".join(f"{name} ({cells:,} cells)" for name, cells in given.items())

@@ -101,6 +101,7 @@ class Run(TypedDict):
     replicate: str | None
     recipe: str
     images: str
+    split: str
     device: str | None
     file_params_m: float | None
     file_flops_m: float | None
@@ -222,6 +223,7 @@ class Dataset(TypedDict):
     path: str | None
     format: str | None
     rendering: str | None
+    split: str | None
     detail: str
 
 

@@ -230,8 +230,8 @@ class Benchmark(Partial):
         """How many cells have how many seeds, among ``evaluated_indexes``."""
         table = self._records.table(known("data set", dataset, SETS), as_hp(hp))
         seeds = {
-            index: sum(training.label[0] is not None for training in trainings)
-            for index, trainings in table.items()
+            index: sum(training.label[0] is not None for training in held.trainings)
+            for index, held in table.items()
         }
         return dict(Counter(seeds.get(index, 0) for index in self._records.evaluated))
 

@@ -12,7 +12,7 @@ import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from typing import Any, TypeAlias
 
@@ -36,7 +36,10 @@ Curve: TypeAlias = "array[float]"
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One training of a cell: times in seconds, and its values after the last epoch."""
+    """One training of a cell: times in seconds, and its values after the last epoch.
+
+    Where several sources hold it, each number is the first one's, the official table before others.
+    """
 
     label: Label
     latency_s: float | None
@@ -47,16 +50,49 @@ class Training:
 Trainings = tuple[Training, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held of a cell: its trainings, and means after the last epoch, each of one source."""
+
+    trainings: Trainings = ()
+    means: dict[Kind, float] = field(default_factory=dict)
+
+
 def mean(values: Mapping[Label, float]) -> float | None:
     """The mean as the server takes it; None without a value.
 
     Over named seeds; where no seed is named, over the unnamed ones; else a table's own mean.
     """
     by_tier: dict[int, list[float]] = defaultdict(list)
-    for (seed, replicate), value in values.items():
-        by_tier[0 if seed is not None else 2 if replicate == "mean" else 1].append(value)
+    for label, value in values.items():
+        by_tier[_tier(label)].append(value)
     best = by_tier[min(by_tier)] if by_tier else []
     return sum(best) / len(best) if best else None
+
+
+def mean_of_one_source(values: Mapping[tuple[int, Label], float]) -> float:
+    """The mean of the one source that the server chooses (docs/sources.md).
+
+    ``values``, one or more, are by the source's place among all and the training's label.
+    """
+    held: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for (place, label), value in values.items():
+        held[_tier(label), place].append(value)
+
+    def worth(candidate: tuple[int, int]) -> tuple[bool, int, int]:
+        tier, place = candidate
+        return len(held[candidate]) == 1 and tier < _MEANS, tier, place
+
+    best = held[min(held, key=worth)]
+    return sum(best) / len(best)
+
+
+_MEANS = 2  # the tier of tables' own means
+
+
+def _tier(label: Label) -> int:
+    seed, replicate = label
+    return 0 if seed is not None else _MEANS if replicate == "mean" else 1
 
 
 class Records:
@@ -78,8 +114,8 @@ class Records:
         """Fetch everything anew from here on."""
         for name in ("recorded", "evaluated", "_precedence"):
             self.__dict__.pop(name, None)
-        self._cells: dict[int, dict[tuple[str, str], Trainings]] = {}
-        self._tables: dict[tuple[str, str], dict[int, Trainings]] = {}
+        self._cells: dict[int, dict[tuple[str, str], Held]] = {}
+        self._tables: dict[tuple[str, str], dict[int, Held]] = {}
         self.curves = lru_cache(maxsize=CURVES_KEPT)(self._read_curves)
 
     @cached_property
@@ -117,18 +153,18 @@ class Records:
         )
         return sorted({_index(run["cell"]) for run in runs if _is_benchmark(run)})
 
-    def trainings(self, index: int, dataset: str, hp: str) -> Trainings:
+    def held(self, index: int, dataset: str, hp: str) -> Held:
         """A cell's trainings on a data set, named seeds first and rising; empty without any."""
         if (dataset, hp) in self._tables:
-            return self._tables[dataset, hp].get(index, ())
+            return self._tables[dataset, hp].get(index, Held())
         if index not in self._cells and len(self._cells) < SINGLY:
             self._cells[index] = self._read_cell(index)
         if index in self._cells:
-            return self._cells[index].get((dataset, hp), ())
-        return self.table(dataset, hp).get(index, ())
+            return self._cells[index].get((dataset, hp), Held())
+        return self.table(dataset, hp).get(index, Held())
 
-    def table(self, dataset: str, hp: str) -> dict[int, Trainings]:
-        """The trainings of every cell that has any, by official index."""
+    def table(self, dataset: str, hp: str) -> dict[int, Held]:
+        """What is held of every cell that has any training, by official index."""
         if (dataset, hp) not in self._tables:
             self._tables[dataset, hp] = self._read_table(dataset, hp)
         return self._tables[dataset, hp]
@@ -167,14 +203,14 @@ class Records:
                 return cell["official_index"], cell[metric]
         return None
 
-    def _read_cell(self, index: int) -> dict[tuple[str, str], Trainings]:
+    def _read_cell(self, index: int) -> dict[tuple[str, str], Held]:
         groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for run in self._get(f"/cells/{index}", holding="runs"):
             if _is_benchmark(run):
                 groups[run["dataset"], str(run["schedule"])].append(run)
         return {place: self._merged(runs) for place, runs in groups.items()}
 
-    def _read_table(self, dataset: str, hp: str) -> dict[int, Trainings]:
+    def _read_table(self, dataset: str, hp: str) -> dict[int, Held]:
         here = [("dataset", dataset), PAGE]
         of_cell: dict[int, list[dict[str, Any]]] = defaultdict(list)
         recipe = f"nb201-{hp}"
@@ -182,8 +218,8 @@ class Records:
             if _is_benchmark(run):
                 of_cell[_index(run["cell"])].append(run)
         found = {index: self._merged(runs) for index, runs in of_cell.items()}
-        seeds = {training.label[0] for some in found.values() for training in some}
-        for seed in seeds:
+        seeds = {training.label[0] for held in found.values() for training in held.trainings}
+        for seed in {None, *seeds}:
             fields = {
                 f"{entry['measure']}@{hp}of{hp}": _kind(dataset, entry["measure"])
                 for entry in self.recorded.get((dataset, hp), ())
@@ -192,14 +228,16 @@ class Records:
             asked = ("seed", "mean" if seed is None else str(seed))
             names = ",".join(["official_index", *fields])
             for cell in self._items("/cells", [*here, asked, ("fields", names)]):
+                held = found.get(cell["official_index"], Held())
+                values = {
+                    kind: cell[name] for name, kind in fields.items() if cell[name] is not None
+                }
+                if seed is None:
+                    held.means.update(values)
                 # What no seed is named for has the cell's mean: it counts only where no seed does.
-                for training in found.get(cell["official_index"], ()):
+                for training in held.trainings:
                     if training.label[0] == seed:
-                        training.final.update(
-                            (kind, cell[name])
-                            for name, kind in fields.items()
-                            if cell[name] is not None
-                        )
+                        training.final.update(values)
         return found
 
     def _read_curves(self, index: int, dataset: str, hp: str) -> dict[tuple[Label, Kind], Curve]:
@@ -217,20 +255,26 @@ class Records:
             curves[label, _kind(dataset, item["metric"])] = curve
         return curves
 
-    def _merged(self, runs: list[dict[str, Any]]) -> Trainings:
-        """One training per label: each number from the first source that has it."""
+    def _merged(self, runs: list[dict[str, Any]]) -> Held:
+        """One training per label: each number from the first source that has it; and the means."""
         found: dict[Label, dict[str, Any]] = {}
+        values: dict[Kind, dict[tuple[int, Label], float]] = defaultdict(dict)
         for run in sorted(runs, key=lambda run: self._precedence[run["source"]]):
-            merged = found.setdefault((run["seed"], run["replicate"]), {"final": {}})
+            place, label = self._precedence[run["source"]], (run["seed"], run["replicate"])
+            merged = found.setdefault(label, {"final": {}})
             for name in ("latency_s", "train_time_s"):
                 if merged.get(name) is None:
                     merged[name] = run[name]
             for curve in run.get("recorded", ()):
-                if curve["last_epoch"] == run["schedule"]:
+                if curve["last_epoch"] == run["schedule"] and curve["last_value"] is not None:
                     kind = curve["set"], curve["measure"]
                     merged["final"].setdefault(kind, curve["last_value"])
+                    values[kind][place, label] = curve["last_value"]
         labels = sorted(found, key=lambda label: (label[0] is None, label[0] or 0, label[1] or ""))
-        return tuple(Training(label, **found[label]) for label in labels)
+        return Held(
+            tuple(Training(label, **found[label]) for label in labels),
+            {kind: mean_of_one_source(by_label) for kind, by_label in values.items()},
+        )
 
     @cached_property
     def _precedence(self) -> dict[str, int]:
@@ -257,12 +301,13 @@ class Records:
 
 
 def _is_benchmark(entry: Mapping[str, Any]) -> bool:
-    """Whether a run, or what is recorded, is of the benchmark's data sets, recipes and images."""
+    """Whether a run, or what is recorded, is of the benchmark's data, recipes, images and split."""
     return (
         entry["dataset"] in DATASETS
         and str(entry["schedule"]) in HPS
         and entry["recipe"] == f"nb201-{entry['schedule']}"
         and entry["images"] == "original"
+        and entry["split"] == "official"
     )
 
 

@@ -34,7 +34,7 @@ class Trials:
     @property
     def trainings(self) -> Trainings:
         """One per seed, unnamed ones behind."""
-        return self._records.trainings(self.index, self.dataset, self.hp)
+        return self._records.held(self.index, self.dataset, self.hp).trainings
 
     @property
     def seeds(self) -> list[int]:
@@ -60,7 +60,10 @@ class Trials:
 
     def value(self, kind: Kind, iepoch: int, seed: int | None) -> float | None:
         """A seed's accuracy or loss after an epoch (from 0), or the mean over seeds; or None."""
-        values = self._final(kind) if iepoch == int(self.hp) - 1 else self._at(kind, iepoch)
+        last = iepoch == int(self.hp) - 1
+        if last and seed is None:
+            return self._records.held(self.index, self.dataset, self.hp).means.get(kind)
+        values = self._final(kind) if last else self._at(kind, iepoch)
         return mean(values) if seed is None else values.get((seed, None))
 
     def curve(self, kind: Kind, seed: int) -> dict[int, float]:

@@ -165,9 +165,17 @@ def of_table(answer: Table[Any], metric: str) -> str:
     of = answer.context["sets"][metric]
     epoch = f"epoch {of['epoch']}" if "epoch" in of else "each epoch"
     return prose(
-        f"{of['dataset']} ({of['set']}; images: {of['images']}), {of['recipe']}, {epoch} of "
-        f"{of['schedule']}, seed {answer.context['seed']}, from {_each(of['sources'])}"
+        f"{of['dataset']} ({of['set']}; images: {of['images']}; split: {of['split']}), "
+        f"{of['recipe']}, {epoch} of "
+        f"{of['schedule']}, seed {answer.context['seed']}, from {_origins(of['sources'])}"
     )
+
+
+def _origins(given: Mapping[str, int]) -> str:
+    """The sources, where there are several with how many cells each gave."""
+    if len(given) < 2:
+        return _each(given)
+    return _each(f"{name} ({cells:,} cells)" for name, cells in given.items())
 
 
 def judged(

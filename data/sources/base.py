@@ -67,6 +67,8 @@ class Run:
             number of seeds; any other text tells unnamed seeds of one cell apart (``curve 0``).
         recipe: name of the training recipe (``nb201-200``).
         images: which rendering of the data set it was trained on (``original``, else named).
+        split: by what the images were divided into sets (:mod:`data.told_apart`): ``official``,
+            ``seeded``, or another word; empty for what ``details`` say, else official.
         params_m, flops_m: millions, as the file has them (the formula's values are the cell's own).
         latency_s: seconds for one batch of 256.
         train_time_s: seconds for the whole training.
@@ -84,6 +86,7 @@ class Run:
     replicate: str | None = None
     recipe: str = ""
     images: str = "original"
+    split: str = ""
     params_m: float | None = None
     flops_m: float | None = None
     latency_s: float | None = None
@@ -101,6 +104,7 @@ _RUN_FIELDS: list[pa.Field[Any]] = [
     pa.field("replicate", pa.string()),
     pa.field("recipe", pa.string()),
     pa.field("images", pa.string()),
+    pa.field("split", pa.string()),
     pa.field("params_m", pa.float64()),
     pa.field("flops_m", pa.float64()),
     pa.field("latency_s", pa.float64()),

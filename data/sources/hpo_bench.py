@@ -20,6 +20,7 @@ import pyarrow as pa
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS, NasBench201Cell
 from data.sources.base import RUN_SCHEMA, Batch, Description, Progress, SourceError, pack_series
 from data.stand_ins import NONE
+from data.told_apart import OFFICIAL
 from data.unpickle import MAX_BYTES, loads
 
 NAME: Final = "hpo-bench"
@@ -129,6 +130,7 @@ def _batch(keys: list[str], tables: dict[str, dict[str, Any]]) -> Batch:
         "schedule": _SCHEDULE,
         "recipe": f"nb201-{_SCHEDULE}",
         "images": "original",
+        "split": OFFICIAL,
         "time_source": "derived",
     }
     for name, column in columns.items():

@@ -21,6 +21,7 @@ TEXT_FIELDS: Final[tuple[str, ...]] = (
     "replicate",
     "recipe",
     "images",
+    "division",
     "time_source",
     "device",
     "details",

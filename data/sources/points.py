@@ -32,7 +32,7 @@ from data.sources.fields import (
 )
 from data.sources.mapping import FIGURES, Field, TableMapping, Value
 
-RUN_KEYS: Final = ("cell", "dataset", "schedule", "seed", "replicate", "recipe", "images")
+RUN_KEYS: Final = ("cell", "dataset", "schedule", "seed", "replicate", "recipe", "images", "split")
 MAX_EPOCHS: Final = 32_000
 """The store keeps epochs in 16 bits."""
 
@@ -135,6 +135,10 @@ class PointReader:
         points["recipe"] = self._recipes(fields, chunk, points)
         images = fields.get("images", Field(constant="original"))
         points["images"] = chunk.map(images, lambda text: number(to_word(text)))
+        # Tables call the sets themselves their split.
+        points["split"] = chunk.map(
+            fields.get("division"), lambda text: number(to_word(text) if text else "")
+        )
         points["time_source"] = chunk.map(
             fields.get("time_source"), lambda text: number(to_time_source(text))
         )

@@ -45,8 +45,10 @@ def view(request: Request, query: ContextQuery) -> View:
         return View(state, query.context())
 
 
-def describe_set(resolved: Resolved, seeds: list[int] | None) -> dict[str, Any]:
-    """What a metric was read from, and of how few and how many seeds a cell."""
+def describe_set(
+    resolved: Resolved, seeds: list[int] | None, sources: dict[str, int]
+) -> dict[str, Any]:
+    """What a metric was read from, of how few and how many seeds a cell, of how many by source."""
     curve = resolved.curve
     return {
         "metric": str(resolved.metric),
@@ -56,7 +58,8 @@ def describe_set(resolved: Resolved, seeds: list[int] | None) -> dict[str, Any]:
         "epoch": resolved.metric.epoch,
         "recipe": curve.recipe,
         "images": curve.images,
-        "sources": list(resolved.sources),
+        "split": curve.split,
+        "sources": sources,
         "n_seeds": seeds,
     }
 
@@ -64,7 +67,10 @@ def describe_set(resolved: Resolved, seeds: list[int] | None) -> dict[str, Any]:
 def describe_context(
     seen: View, fields: Iterable[Field], filters: Filters | None = None
 ) -> dict[str, Any]:
-    """The context of an answer: nothing that it was computed from stays unsaid."""
+    """The context of an answer: nothing that it was computed from stays unsaid.
+
+    Sources are counted among the cells that pass the filters, or among all.
+    """
     context = seen.context
     described: dict[str, Any] = {
         "dataset": context.dataset,
@@ -72,13 +78,21 @@ def describe_context(
         "source": context.source,
         "recipe": context.recipe,
         "images": context.images,
+        "split": context.split,
+        "pooled": context.pooled,
     }
     fields = list(fields)
+    among = None
     if filters is not None:
         fields += [seen.field(bound.name) for bound in filters.bounds]
+        among = seen.mask(filters)
         described["space"] = filters.searched
     described["sets"] = {
-        field.name: describe_set(field.resolved, seen.snapshot.vectors.metric(field.resolved).seeds)
+        field.name: describe_set(
+            field.resolved,
+            seen.snapshot.vectors.metric(field.resolved).seeds,
+            seen.sources(field.resolved, among),
+        )
         for field in fields
         if field.resolved is not None
     }

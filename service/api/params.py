@@ -90,13 +90,22 @@ class ContextQuery(Query):
     )
     source: Name | None = Field(
         None,
-        description="read this source only, instead of the best of all",
+        description="read this source only, instead of the best of all for each cell",
         examples=["hpo-bench"],
+    )
+    pooled: bool = Field(
+        False, description="all sources as one, each seed once, instead of one source a cell"
     )
     recipe: Name | None = Field(
         None, description="training recipe; the benchmark's own by default", examples=["nb201-200"]
     )
     images: Name = Field("original", description="which rendering of the data set's images")
+    split: Name | None = Field(
+        None,
+        description="by what the images were divided: `official` or `seeded`; the only one that "
+        "is recorded by default, of the benchmark's own recipes the official one",
+        examples=["official", "seeded"],
+    )
 
     def context(self) -> Context:
         """As the data layer takes it."""
@@ -106,6 +115,8 @@ class ContextQuery(Query):
             source=self.source,
             recipe=self.recipe,
             images=self.images,
+            split=self.split,
+            pooled=self.pooled,
         )
 
 

@@ -33,7 +33,8 @@ class SetOf(Answer):
     epoch: int | None = None
     recipe: str
     images: str
-    sources: list[str]
+    split: str = Field(description="by what the images were divided: official, seeded, ...")
+    sources: dict[str, int] = Field(description="of how many of the cells each source gave it")
     n_seeds: tuple[int, int] | None = Field(
         default=None, description="fewest and most seeds of a cell; null where that isn't known"
     )
@@ -47,6 +48,8 @@ class ContextOf(Answer):
     source: str | None
     recipe: str | None = Field(description="null: the benchmark's own, nb201-<schedule>")
     images: str
+    split: str | None = Field(description="null: the only one there is, of nb201-… the official")
+    pooled: bool = Field(description="whether sources were joined; else one source a cell")
     space: str | None = None
     sets: dict[str, SetOf] = Field(description="by metric")
 
@@ -104,6 +107,7 @@ class RunOf(Answer):
     replicate: str | None = Field(description="tells unnamed seeds apart; `mean` for means")
     recipe: str
     images: str
+    split: str
     device: str | None
     file_params_m: float | None = Field(description="millions, as the source has it")
     file_flops_m: float | None = Field(description="millions, as the source has it")

@@ -125,6 +125,7 @@ class DatasetOf(Answer):
     path: str | None
     format: str | None
     rendering: str | None
+    split: str | None = Field(description="by what they are divided: official or seeded")
     detail: str
 
 

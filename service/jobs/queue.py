@@ -30,6 +30,7 @@ from data.divergence import DIVERGED_AT
 from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
+from data.told_apart import split_of
 from service.jobs.changes import Changes
 from service.jobs.crashes import Crashes, oom_kills, what_ended
 from service.jobs.executors import Executor, ExecutorError
@@ -283,7 +284,7 @@ class Queue:
         run = None
         if job.measurement is not None:
             self.jobs.update(job.number, details=json.dumps(result.details))
-            run = self._known(job)
+            run = self._known(job, _trained_on(result))
         records = self.jobs.records(job.number)
         if job.measurement is None or (run is None and len(records) == job.epochs):
             self._library.add_run(run_of(job, records, result), source=LOCAL, job=job.number)
@@ -295,7 +296,7 @@ class Queue:
 
     def _diverged(self, job: Job, result: Result) -> None:
         """Keep what came of it as a run, for statistics; the job has failed all the same."""
-        if job.measurement is not None and self._known(job) is not None:
+        if job.measurement is not None and self._known(job, _trained_on(result)) is not None:
             return
         try:
             run = run_of(job, self.jobs.records(job.number), result)
@@ -303,9 +304,12 @@ class Queue:
         except SourceError as error:
             log.warning("what came of job %d can't be kept: %s", job.number, error)
 
-    def _known(self, job: Job) -> str | None:
-        """The run of just this training, whatever it came from; None where there is none."""
-        known = runs.known(self._library.snapshot, [job.cell], job.dataset, job.recipe)
+    def _here(self, job: Job) -> tuple[str, str] | None:
+        return datasets.here(job.dataset, datasets.places(self.home, self.images))
+
+    def _known(self, job: Job, here: tuple[str, str] | None) -> str | None:
+        """The run of this training on images and split of ``here``, or of an official table."""
+        known = runs.known(self._library.snapshot, [job.cell], job.dataset, job.recipe, here)
         return known.get((job.cell, job.seed))
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
@@ -333,7 +337,7 @@ class Queue:
             if self.folders.taken(job):
                 continue
             plain = job.measurement is None and not job.forced
-            run = self._known(job) if plain else None
+            run = self._known(job, self._here(job)) if plain else None
             if run is not None:
                 self._end_known(job, run)
                 ended += 1
@@ -402,6 +406,11 @@ class _Running:
     offset: int = 0
     measured_offset: int = 0
     oom_kills: int | None = None
+
+
+def _trained_on(result: Result) -> tuple[str, str]:
+    """Rendering and split of the images."""
+    return result.details["images"]["rendering"], split_of(json.dumps(result.details))
 
 
 def _now() -> datetime:

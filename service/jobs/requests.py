@@ -15,7 +15,10 @@ from service.training.recipes import Recipe, RecipeError, find
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Trainings of every cell with every seed, and what is measured on each."""
+    """Trainings of every cell with every seed, and what is measured on each.
+
+    ``here``: rendering and split of the images on this machine, None where there are none.
+    """
 
     cells: tuple[Cell, ...]
     dataset: str
@@ -24,6 +27,7 @@ class Request:
     priority: int = 0
     force: bool = False
     measurement: AnyMeasurement | None = None
+    here: tuple[str, str] | None = None
 
 
 def checked(
@@ -69,6 +73,7 @@ def checked(
         priority,
         force,
         measurement,
+        datasets.here(spelled, places),
     )
 
 

@@ -74,7 +74,7 @@ def decide(request: Request, jobs: JobStore, snapshot: Snapshot) -> Decision:
     cells = [cell.arch for cell in request.cells]
     known = {}
     if not request.force and request.measurement is None:
-        known = runs.known(snapshot, cells, request.dataset, request.recipe.name)
+        known = runs.known(snapshot, cells, request.dataset, request.recipe.name, request.here)
     latest = jobs.latest(
         cells,
         request.dataset,

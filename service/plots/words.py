@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.metrics import LEVELS, MEANINGS, SUMMARIES, Metric, parse_metric
+from data.told_apart import OFFICIAL
 
 if TYPE_CHECKING:  # it brings the database along
     from data.queries import Filters
@@ -126,7 +127,12 @@ def tick(value: Any, digits: int = 4) -> str:
 
 
 def seeds(context: Context, held: Mapping[str, Any]) -> str:
-    """Which seeds what was read of one curve is of, and how many."""
+    """Which seeds what was read of one curve is of, and how many; whether sources were joined."""
+    told = _seeds(context, held)
+    return f"{told}, sources pooled" if context.get("pooled") else told
+
+
+def _seeds(context: Context, held: Mapping[str, Any]) -> str:
     seed = context["seed"]
     if seed == "mean" and (counts := held.get("n_seeds")):
         fewest, most = counts
@@ -160,10 +166,24 @@ def sources(context: Context) -> list[str]:
 
 def source(held: Mapping[str, Any]) -> str:
     """Data set, images, schedule, recipe and sources of one curve."""
+    images = f"{held['images']} images{_split(held)}"
     return (
-        f"{held['dataset']}, {SETS[held['set']]}, {held['images']} images; schedule of "
-        f"{held['schedule']} epochs, recipe {held['recipe']}; sources: {', '.join(held['sources'])}"
+        f"{held['dataset']}, {SETS[held['set']]}, {images}; schedule of "
+        f"{held['schedule']} epochs, recipe {held['recipe']}; {origins(held['sources'])}"
     )
+
+
+def _split(held: Mapping[str, Any]) -> str:
+    """By what the images were divided, where not as the data set's own files have it."""
+    return "" if held["split"] == OFFICIAL else f" on a {held['split']} split"
+
+
+def origins(given: Mapping[str, int]) -> str:
+    """The sources, where there are several with how many cells each gave."""
+    if len(given) < 2:
+        return f"sources: {next(iter(given), 'none')}"
+    told = [f"{name} ({counted(cells, 'cell')})" for name, cells in given.items()]
+    return f"sources: {', '.join(told)}"
 
 
 def cells(count: str, context: Context, filters: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from service.training.image_files import folders
 from service.training.image_files.base import Dataset as Dataset
 from service.training.image_files.base import Files, Found
+from service.training.image_files.division import division_of
 from service.training.image_files.finding import find
 
 SYSTEM_PLACES: Final = (Path("/usr/share/datasets"),)
@@ -169,6 +170,7 @@ class Status:
         format: ``python``, ``binary``, ``tar``, ``imagenet16``, ``parquet``, ``idx``,
             ``scikit-learn`` or ``folders``.
         rendering: ``original``, ``jpeg`` where they were encoded anew, None where there are none.
+        split: by what they are divided into sets: ``official``, ``seeded``, None likewise.
         detail: a sentence; where none were found, what was looked for, where, and what was wrong.
     """
 
@@ -176,6 +178,7 @@ class Status:
     path: Path | None
     format: str | None
     rendering: str | None
+    split: str | None
     detail: str
 
 
@@ -223,10 +226,19 @@ def located(
 
 def status(dataset: str | Dataset, places: Sequence[Path]) -> Status:
     """Whether the images of a data set are in one of these places. Decodes none of them."""
-    _, found, detail = located(dataset, places)
+    about, found, detail = located(dataset, places)
     if found is None:
-        return Status(False, None, None, None, detail)
-    return Status(True, found.path, found.format, found.rendering, detail)
+        return Status(False, None, None, None, None, detail)
+    split = division_of(about, found)
+    return Status(True, found.path, found.format, found.rendering, split, detail)
+
+
+def here(dataset: str, places: Sequence[Path]) -> tuple[str, str] | None:
+    """Rendering and split of the images that a training here would be on; None without any."""
+    there = status(dataset, places)
+    if there.rendering is None or there.split is None:
+        return None
+    return there.rendering, there.split
 
 
 def most_images(

@@ -26,6 +26,7 @@ from data.sources.base import EVAL_SETS, EvalSet
 from service.training.datasets import Dataset, located
 from service.training.image_files import batches, digits, folders, idx, parquet
 from service.training.image_files.base import (
+    ORDERED,
     Format,
     Found,
     Indices,
@@ -36,7 +37,12 @@ from service.training.image_files.base import (
 )
 from service.training.image_files.base import ImagesError as ImagesError
 from service.training.image_files.cache import pixels_of
-from service.training.image_files.division import held_out, split_file
+from service.training.image_files.division import (
+    division_of,
+    held_out,
+    split_file,
+    split_file_beside,
+)
 from service.training.samples import stratified
 
 _READERS: Final[dict[Format, Callable[[Dataset, Found], Stored]]] = {
@@ -72,7 +78,8 @@ class Images:
         rendering: ``original``, or ``jpeg`` where the images were encoded anew.
         mean, std: of each channel, of 255. Those of the benchmark for its data sets, else those of
             the training images; where a channel never changes, its std is 1.
-        split: how the sets were made, a sentence.
+        division: by what the sets were made, ``official`` or ``seeded``.
+        split: how, a sentence.
         checksum: SHA-256 over the pixels, then the labels (8 bytes each, little-endian), of one set
             after another in the order of `EVAL_SETS`.
     """
@@ -83,6 +90,7 @@ class Images:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     sets: dict[EvalSet, ImageSet]
+    division: str
     split: str
     checksum: str
 
@@ -143,6 +151,7 @@ def load(
         mean=mean,
         std=std,
         sets=sets,
+        division=division_of(about, found),
         split=split + _limits_told(train, evaluate),
         checksum=checksum(sets),
     )
@@ -165,11 +174,11 @@ def _divided(about: Dataset, stored: Stored, found: Found) -> tuple[Division, st
         }
         return division, "x-valid and ori-test are seeded, stratified samples of all images"
     if about.divided == "train":
-        (own, valid), how = _halves(about, stored, found, train.labels, ("train", "x-valid"))
+        (own, valid), how = _halves(about, found, train.labels, ("train", "x-valid"))
         division |= {"train": (train, own), "x-valid": (train, valid)}
         return division, f"x-valid is taken out of the training images {how}"
     if about.divided == "test" and test is not None:
-        (valid, last), how = _halves(about, stored, found, test.labels, ("x-valid", "x-test"))
+        (valid, last), how = _halves(about, found, test.labels, ("x-valid", "x-test"))
         del division["ori-test"]
         division |= {"x-valid": (test, valid), "x-test": (test, last)}
         return division, f"the original test images are divided into x-valid and x-test {how}"
@@ -184,20 +193,16 @@ def _divided(about: Dataset, stored: Stored, found: Found) -> tuple[Division, st
 
 
 def _halves(
-    about: Dataset, stored: Stored, found: Found, labels: Labels, names: tuple[EvalSet, EvalSet]
+    about: Dataset, found: Found, labels: Labels, names: tuple[EvalSet, EvalSet]
 ) -> tuple[tuple[Indices, ...], str]:
     """The indices of the two sets, and by what they were told apart."""
     sizes = about.sizes[names[0]], about.sizes[names[1]]
-    file = about.files.split
-    folder = found.path if found.path.is_dir() else found.path.parent
-    there = (
-        [path / file for path in (folder, folder.parent) if (path / file).is_file()] if file else []
-    )
-    if there and stored.original_order:
+    file, there = about.files.split, split_file_beside(about, found)
+    if there is not None and found.format in ORDERED:
         keys = ("train", "valid") if about.divided == "train" else ("xvalid", "xtest")
-        return split_file(there[0], keys, sizes), f"by the benchmark's {file}"
+        return split_file(there, keys, sizes), f"by the benchmark's {file}"
     how = "by a seeded, stratified sample"
-    if there:
+    if there is not None:
         how += f" ({file} counts in the order of the original archives, which these files lack)"
     elif file:
         how += f" (the benchmark's {file} isn't beside the images)"

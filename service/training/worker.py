@@ -216,6 +216,7 @@ def _train(folder: JobFolder, job: Assignment) -> Result:
             "images": {
                 "rendering": images.rendering,
                 "sizes": {name: len(part.labels) for name, part in images.sets.items()},
+                "division": images.division,
                 "split": images.split,
                 "sha256": images.checksum,
             },

@@ -93,7 +93,7 @@ def test_a_finished_run_answers_everywhere(server: Server) -> None:
     metric = f"valid_accuracy@{EPOCHS}of{EPOCHS}"
     page = get(server.client, "/cells", context | {"fields": f"id,{metric}", "cell": "0"})
     assert page["items"][0][metric] == 29.0 + EPOCHS
-    assert page["context"]["sets"][metric]["sources"] == ["local"]
+    assert page["context"]["sets"][metric]["sources"] == {"local": 1}
     runs = get(server.client, "/runs", {"source": "local"})
     assert runs["total"] == len(cells)
     found = get(server.client, "/correlations", context | {"x": "width", "y": metric})

@@ -37,7 +37,7 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
         "schedule": 12,
         "recipe": "proxy",
         "images": "jpeg",
-        "sources": ["local-bundle"],
+        "sources": {"local-bundle": 400},
     }
     context = {
         "seed": "mean",

@@ -21,7 +21,7 @@ def curves(*recorded: list[int], std: float | None = None) -> dict[str, Any]:
         "schedule": 200,
         "recipe": "nb201-200",
         "images": "original",
-        "sources": ["made-up"],
+        "sources": {"made-up": 2},
     }
     items = [
         {

@@ -23,6 +23,8 @@ def run(
     schedule: int = 12,
     recipe: str | None = None,
     images: str = "original",
+    split: str = "",
+    details: str | None = None,
     cell: str | None = None,
 ) -> Run:
     """A run of a NAS-Bench-201 cell (or of ``cell``) with one curve, by epoch."""
@@ -36,6 +38,8 @@ def run(
         replicate=replicate,
         recipe=f"nb201-{schedule}" if recipe is None else recipe,
         images=images,
+        split=split,
+        details=details,
     )
 
 
@@ -96,7 +100,7 @@ def meaning(library: Library) -> dict[str, set[Any]]:
         curves = cursor.execute(
             """
             SELECT sources.name, cells.id, runs.id, runs.dataset, runs.schedule, runs.seed,
-                   runs.replicate, runs.recipe, runs.images, eval_set, measure, epochs,
+                   runs.replicate, runs.recipe, runs.images, runs.split, eval_set, measure, epochs,
                    series."values"
             FROM series JOIN curves USING (curve) JOIN grids USING (grid) JOIN runs USING (run)
             JOIN cells ON cells.cell = runs.cell JOIN sources ON sources.source = runs.source

@@ -283,20 +283,24 @@ def test_a_default_metric_in_another_context_is_told(fresh: Library, tmp_path: P
     assert body["items"][0]["params_m"] is None, "the benchmark has no network for digits"
 
 
-def test_the_official_table_wins(fresh: Library, tmp_path: Path) -> None:
-    """Value by value: where it holds nothing, others do."""
+def test_pooled_the_official_table_wins(fresh: Library, tmp_path: Path) -> None:
+    """Value by value: where it holds nothing, others do. One origin a cell: test_origin.py."""
     other = [run(0, {6: 1.0, 12: 2.0}), run(1, {6: 3.0, 12: 4.0}), run(0, {12: 8.0}, seed=888)]
     fresh.import_source(Made(tmp_path, [other], name="other"))
     fresh.import_source(Made(tmp_path, [[run(0, {12: 50.0})]], name="truth", official=True))
     client = client_of(fresh)
-    assert value(client, "valid_accuracy@12of12", seed=777) == 50.0
-    assert value(client, "valid_accuracy@6of12", seed=777) == 1.0
-    assert value(client, "valid_accuracy@12of12", cell=1) == 4.0
-    assert spread(client, "valid_accuracy@12of12")[:2] == (29.0, 2), "seed 888 is the other's"
-    assert value(client, "valid_accuracy@12of12", source="other", seed=777) == 2.0
-    assert value(client, "valid_accuracy@12of12", source="truth") == 50.0
-    assert value(client, "valid_accuracy@12of12", source="truth", cell=1) is None
-    found = get(client, "/cells/0/curves", {"seed": "all"})["items"]
+    last = "valid_accuracy@12of12"
+    pooled: dict[str, Any] = {"pooled": "true"}
+    assert value(client, last, seed=777, **pooled) == 50.0
+    assert value(client, "valid_accuracy@6of12", seed=777, **pooled) == 1.0
+    assert value(client, last, cell=1, **pooled) == 4.0
+    assert spread(client, last, **pooled)[:2] == (29.0, 2), "seed 888 is the other's"
+    both: list[dict[str, Any]] = [{}, pooled]
+    for named in both:
+        assert value(client, last, source="other", seed=777, **named) == 2.0
+        assert value(client, last, source="truth", **named) == 50.0
+        assert value(client, last, source="truth", cell=1, **named) is None
+    found = get(client, "/cells/0/curves", {"seed": "all", **pooled})["items"]
     assert [(item["seed"], item["epochs"], item["values"]) for item in found] == [
         (777, [6, 12], [1.0, 50.0]),
         (888, [12], [8.0]),
@@ -304,7 +308,9 @@ def test_the_official_table_wins(fresh: Library, tmp_path: Path) -> None:
     assert found[0]["source"] == "truth, other"
 
 
-def test_named_seeds_before_unnamed_ones_before_means(fresh: Library, tmp_path: Path) -> None:
+def test_pooled_named_seeds_before_unnamed_ones_before_means(
+    fresh: Library, tmp_path: Path
+) -> None:
     named = [run(0, {12: 10.0}, seed=1), run(0, {12: 20.0}, seed=2)]
     unnamed = [
         run(index, {11: 30.0 + place, 12: 40.0 + place}, seed=None, replicate=f"curve {place}")
@@ -325,7 +331,7 @@ def test_named_seeds_before_unnamed_ones_before_means(fresh: Library, tmp_path: 
     # Tiers are chosen value by value: what the named seeds lack is not lost.
     assert spread(client, "valid_accuracy@11of12", 0) == (31.0, 3, pytest.approx(1.0))
     assert spread(client, "valid_accuracy@10of12", 0) == (60.0, None, None)
-    (curve,) = get(client, "/cells/0/curves")["items"]
+    (curve,) = get(client, "/cells/0/curves", {"pooled": "true"})["items"]
     assert (curve["epochs"], curve["values"]) == ([10, 11, 12], [60.0, 31.0, 15.0])
     assert curve["n_seeds"] == [None, 3, 2]
     assert curve["std"] == [None, pytest.approx(1.0), pytest.approx(stdev([10, 20]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ from data.jobs import JobStore
 from data.library import Library
 from data.sources.base import Description
 from data.store import FILE_NAME, Store
+from data.studies import StudyStore
 from tests import raw
 from tests.conftest import ROOT, client_of
-from tests.service.helpers import get
+from tests.service.helpers import get, refused
 from tests.store.sources import run
 
 SCHEMA_1 = Path(__file__).with_name("schema_1.sql").read_text()
@@ -266,3 +268,139 @@ def test_a_step_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 def test_every_version_has_a_step() -> None:
     assert sorted(schema.MIGRATIONS) == list(range(1, schema.VERSION))
+
+
+SEEDED = "x-valid is taken out of the training images by a seeded, stratified sample (no file); "
+OFFICIAL = "x-valid is taken out of the training images by the benchmark's cifar-split.txt; "
+LIMITS = "at most 4,000 images to train on, a seeded sample with all classes alike"
+
+
+def detailed(split: str, recipe: str, decay: str, precision: str, setting: str = "auto") -> str:
+    """What earlier versions kept of a run that they trained."""
+    return json.dumps(
+        {
+            "recipe": {"name": recipe, "optimiser": {"decay": decay}, "precision": setting},
+            "precision": precision,
+            "images": {"rendering": "jpeg", "split": split + LIMITS},
+        }
+    )
+
+
+def trained_before(home: Path) -> Path:
+    """A table of the benchmark, and runs that were trained here under the same recipe's name."""
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        connection.execute(SCHEMA_1)
+        for step in (1, 2):
+            schema.MIGRATIONS[step](connection)
+        connection.execute("UPDATE meta SET value = '3' WHERE key = 'schema'")
+        connection.execute("INSERT INTO grids VALUES (0, [12])")
+        connection.execute(
+            "INSERT INTO curves VALUES (0, 'cifar10-valid', 12, 'nb201-12', 'original', 'x-valid', "
+            "'accuracy'), (1, 'cifar10-valid', 12, 'proxy', 'jpeg', 'x-valid', 'accuracy')"
+        )
+        for number, name in ((0, "table"), (1, "local")):
+            connection.execute(
+                "INSERT INTO sources VALUES (?, ?, 't', 'o', 'l', [], false, 'f', 'c', now(), 1, 1, 1)",  # noqa: E501
+                [number, name],
+            )
+        own, other = "nb201-12", "proxy"
+        runs = [
+            # source, curve, recipe, images, seed, value, details
+            (0, 0, own, "original", 777, 10.0, None),
+            (1, 0, own, "original", 1, 20.0, detailed(SEEDED, own, "batch", "float32")),
+            (1, 0, own, "original", 2, 30.0, detailed(OFFICIAL, own, "epoch", "float32")),
+            (1, 0, own, "original", 3, 40.0, detailed(OFFICIAL, own, "epoch", "bfloat16")),
+            (1, 1, other, "jpeg", 4, 50.0, detailed(SEEDED, other, "batch", "float32", "float32")),
+        ]
+        for number, (source, curve, recipe, images, seed, value, details) in enumerate(runs):
+            named = f"{recipe}@12" if recipe == "proxy" else recipe
+            tail = "" if images == "original" else f":{images}"
+            run_id = f"{('table', 'local')[source]}:nb201-000000:cifar10-valid:{named}:{seed}{tail}"
+            connection.execute(
+                "INSERT INTO runs (run, id, source, cell, dataset, schedule, seed, recipe, images, "
+                "details) VALUES (?, ?, ?, 0, 'cifar10-valid', 12, ?, ?, ?, ?)",
+                [number, run_id, source, seed, recipe, images, details],
+            )
+            connection.execute(
+                "INSERT INTO series VALUES (?, 0, ?, 0, [?])", [curve, number, value]
+            )
+        connection.execute(
+            "INSERT INTO recorded VALUES (0, 0, [0], [777], 1, 1), (1, 0, [0], [1, 2, 3], 1, 3), "
+            "(1, 1, [0], [4], 1, 1)"
+        )
+        connection.execute(
+            "INSERT INTO jobs (job, cell, cell_id, dataset, recipe, settings, seed, priority, "
+            "state, attempts, run, forced, created_at, epochs) VALUES (1, 'c', 'i', "
+            "'cifar10-valid', 'proxy', '{}', 4, 0, 'done', 1, "
+            "'local:nb201-000000:cifar10-valid:proxy@12:4:jpeg', false, now(), 12)"
+        )
+        connection.execute(
+            "INSERT INTO jobs (job, cell, cell_id, dataset, recipe, settings, seed, priority, "
+            "state, attempts, forced, created_at, epochs) VALUES (2, 'c', 'i', 'cifar10-valid', "
+            "'nb201-12', ?, 5, 0, 'queued', 0, false, now(), 12)",
+            [json.dumps({"name": "nb201-12", "optimiser": {"decay": "batch"}, "epochs": 12})],
+        )
+        connection.execute(
+            "INSERT INTO studies VALUES (2, 'variants', ?, now())",
+            ['{"recipe":"nb201-12","seeds":[5]}'],
+        )
+        connection.execute(
+            "INSERT INTO study_parts (study, part, role, original, cell, cell_id, dataset, recipe, "
+            "learning_rate, seed, job) VALUES (2, 0, 'original', 'i', 'c', 'i', 'cifar10-valid', "
+            "'nb201-12', 0.05, 5, 2)"
+        )
+        connection.execute(
+            "INSERT INTO study_parts (study, part, role, original, cell, cell_id, dataset, recipe, "
+            "learning_rate, seed, run) VALUES (1, 0, 'original', 'i', 'c', 'i', 'cifar10-valid', "
+            "'proxy', 0.05, 4, 'local:nb201-000000:cifar10-valid:proxy@12:4:jpeg')"
+        )
+    return home
+
+
+def test_runs_are_told_by_their_split_and_by_the_recipe_that_they_had(tmp_path: Path) -> None:
+    with closing(Library.open(trained_before(tmp_path))) as library:
+        client = client_of(library)
+        runs = get(client, "/runs")["items"]
+        assert [(one["id"], one["recipe"], one["split"]) for one in runs] == [
+            (f"{source}:nb201-000000:cifar10-valid:{named}", recipe, split)
+            for source, named, recipe, split in (
+                ("table", "nb201-12:777", "nb201-12", "official"),
+                (
+                    "local",
+                    "nb201-12@decay=batch@12:1:seeded-split",
+                    "nb201-12@decay=batch",
+                    "seeded",
+                ),
+                ("local", "nb201-12:2", "nb201-12", "official"),
+                (
+                    "local",
+                    "nb201-12@precision=bfloat16@12:3",
+                    "nb201-12@precision=bfloat16",
+                    "official",
+                ),
+                ("local", "proxy@12:4:jpeg:seeded-split", "proxy", "seeded"),
+            )
+        ]
+        metric = "valid_accuracy@12of12"
+
+        def value(**context: Any) -> Any:
+            (row,) = get(client, "/cells", {"cell": 0, "fields": metric, **context})["items"]
+            return row[metric]
+
+        assert value() == 10.0
+        assert value(seed=2) == 30.0
+        assert value(recipe="nb201-12@decay=batch", split="seeded") == 20.0
+        assert value(recipe="nb201-12@precision=bfloat16") == 40.0
+        assert value(recipe="proxy", images="jpeg") == 50.0
+        (error,) = refused(client, "/cells", {"metric": metric, "seed": 1})
+        assert "777" in error["allowed"]
+        renamed = "local:nb201-000000:cifar10-valid:proxy@12:4:jpeg:seeded-split"
+        first, second = (JobStore(library.store).get(number) for number in (1, 2))
+        assert (first.run, first.recipe) == (renamed, "proxy")
+        # What was asked for of an earlier version goes on as what it is.
+        own = "nb201-12@decay=batch"
+        assert (second.recipe, json.loads(second.settings)["name"]) == (own, own)
+        assert [part.recipe for part in StudyStore(library.store).parts(2)] == [own]
+        study = StudyStore(library.store).get(2)
+        assert study.settings == '{"recipe":"nb201-12@decay=batch","seeds":[5]}'
+        assert [part.run for part in StudyStore(library.store).parts(1)] == [renamed]

@@ -31,13 +31,18 @@ def _column_range(snapshot: Snapshot, name: str) -> list[float] | None:
 
 
 def _recorded(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """What is recorded, by data set, recipe and images, in the words that metrics use."""
+    """What is recorded, by data set, recipe, images and split, in the words that metrics use."""
     catalogue = snapshot.catalogue
-    kinds = sorted({(entry.curve.recipe, entry.curve.images) for entry in catalogue.recorded})
+    kinds = sorted(
+        {
+            (entry.curve.recipe, entry.curve.images, entry.curve.split)
+            for entry in catalogue.recorded
+        }
+    )
     found = []
     for dataset in catalogue.datasets:
-        for recipe, images in kinds:
-            context = Context(dataset=dataset, recipe=recipe, images=images)
+        for recipe, images, split in kinds:
+            context = Context(dataset=dataset, recipe=recipe, images=images, split=split)
             for name, epochs in sorted(catalogue.available(context).items()):
                 measure, schedule = name.rsplit("of", 1)
                 entries = catalogue.curves(measure, int(schedule), context)
@@ -49,6 +54,7 @@ def _recorded(snapshot: Snapshot) -> list[dict[str, Any]]:
                         "epochs": ranges(epochs),
                         "recipe": recipe,
                         "images": images,
+                        "split": split,
                         "stored_dataset": entries[0].curve.dataset,
                         "set": entries[0].curve.eval_set,
                         "seeds": sorted(frozenset[int]().union(*(e.seeds for e in entries))),

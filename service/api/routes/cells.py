@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -364,12 +365,24 @@ def recorded(
             else:
                 curves = runs.seed_curves(view.snapshot, row, resolved)
             records += [about | curve for curve in curves]
-    context = deps.describe_context(view, []) | {"seed": seed}
-    # Each curve says of how many seeds it is.
-    context["sets"] = {field.name: deps.describe_set(of, None) for field, of in fields}
-    for described in context["sets"].values():
+    context = deps.describe_context(view, ()) | {"seed": seed}
+    for field, resolved in fields:
+        described = deps.describe_set(resolved, None, _sources(records, field.name))
+        # Each curve says of how many seeds it is.
         del described["epoch"], described["metric"], described["n_seeds"]
+        context["sets"][field.name] = described
     return records, context
+
+
+def _sources(records: Sequence[dict[str, Any]], measure: str) -> dict[str, int]:
+    """Of how many cells each source gave the curve."""
+    pairs = {
+        (name, record["cell"])
+        for record in records
+        if record["metric"] == measure
+        for name in record["source"].split(", ")
+    }
+    return dict(Counter(name for name, _ in pairs).most_common())
 
 
 def _points(curve: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from data.columns import GROUPINGS
 from data.correlations import Options, Result, correlations
 from data.errors import blame
 from data.evidence import icc
-from data.queries import Field, View
+from data.queries import Field, View, counted
 from data.standing import fewest_and_most
 from service.api import deps, schemas
 from service.api.documentation import describes
@@ -257,7 +257,8 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
     context = deps.describe_context(view, fields, filters) | _context(query)
     context["same_cells"] = query.same_cells
     seeds = view.snapshot.vectors.curves(resolved).seeds
-    curve = deps.describe_set(resolved, fewest_and_most(seeds[seeds > 0]))
+    given = counted(view.snapshot.vectors.curves_given(resolved), view.mask(filters))
+    curve = deps.describe_set(resolved, fewest_and_most(seeds[seeds > 0]), given)
     del curve["epoch"], curve["metric"]
     context["sets"][query.y] = curve
     return records, context

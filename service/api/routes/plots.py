@@ -152,7 +152,7 @@ def _scatter(request: Request, query: Any) -> Document:
         with blame(name):
             fields[name] = view.field(getattr(query, name))
     (found,) = correlations(view, filters, [query.x], [query.y], Options(method=query.method))
-    kept = view.mask(filters)
+    kept = view.mask(filters).copy()
     for name in ("x", "y"):
         kept &= ~np.isnan(view.numbers(fields[name]))
     rows = kept.nonzero()[0].tolist()

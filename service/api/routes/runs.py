@@ -105,6 +105,7 @@ def list_runs(request: Request) -> Response:
         source=query.source,
         recipe=query.recipe,
         images=query.images,
+        split=query.split,
     )
     if form != "json":
         kinds: dict[str, Kind] = {name: _KINDS.get(name, "text") for name in runs.FIELDS}
@@ -139,7 +140,7 @@ def one_run(
     id: Annotated[  # noqa: A002  (the contract's name)
         str,
         Path(
-            description="<source>:<cell>:<dataset>:<recipe>:<seed>",
+            description="<source>:<cell>:<dataset>:<recipe>:<seed>, as `GET /runs` has it",
             examples=["hpo-bench:nb201-006111:cifar10-valid:nb201-200:777"],
         ),
     ],

@@ -20,6 +20,9 @@ Indices = npt.NDArray[np.int64]
 Format = Literal[
     "python", "binary", "tar", "imagenet16", "parquet", "idx", "scikit-learn", "folders"
 ]
+ORDERED: Final[frozenset[Format]] = frozenset(("python", "binary", "tar", "imagenet16"))
+"""Those that have the images in the order that the benchmark's split files count in."""
+
 GZIP: Final = b"\x1f\x8b"
 MAX_SET_BYTES: Final = 8 << 30
 """Most bytes of decoded pixels in one set."""
@@ -145,15 +148,11 @@ class Arrays:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The records of a data set by what its files say they are for.
-
-    ``original_order``: whether they come in the order that the benchmark's split files count in.
-    """
+    """The records of a data set by what its files say they are for."""
 
     train: Records
     test: Records | None = None
     valid: Records | None = None
-    original_order: bool = False
 
 
 def head(path: Path, size: int = 512) -> bytes:

@@ -58,7 +58,7 @@ def read_files(dataset: Dataset, found: Found) -> Stored:
         return _joined(dataset, batches, count, len(paths), found.format == "binary")
 
     n_train, n_test = dataset.stored
-    return Stored(joined(found.train, n_train), joined(found.test, n_test), original_order=True)
+    return Stored(joined(found.train, n_train), joined(found.test, n_test))
 
 
 def read_tar(dataset: Dataset, found: Found) -> Stored:
@@ -80,7 +80,7 @@ def read_tar(dataset: Dataset, found: Found) -> Stored:
         batches = ((f"{found.path}: {name}{suffix}", held.pop(name + suffix)) for name in names)
         return _joined(dataset, batches, count, len(names), bool(suffix))
 
-    return Stored(joined(files.train, n_train), joined(files.test, n_test), original_order=True)
+    return Stored(joined(files.train, n_train), joined(files.test, n_test))
 
 
 def read_imagenet16(dataset: Dataset, found: Found) -> Stored:
@@ -103,7 +103,7 @@ def read_imagenet16(dataset: Dataset, found: Found) -> Stored:
         return Arrays(np.concatenate([part for part, _ in parts]).reshape(-1, *image), labels)
 
     n_train, n_test = dataset.stored
-    return Stored(kept(found.train, n_train), kept(found.test, n_test), original_order=True)
+    return Stored(kept(found.train, n_train), kept(found.test, n_test))
 
 
 def _limit(dataset: Dataset, count: int) -> int:

@@ -8,7 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from service.training.image_files.base import ImagesError, Indices, Labels, read_bounded
+from data.told_apart import OFFICIAL, SEEDED
+from service.training.image_files.base import (
+    ORDERED,
+    Dataset,
+    Found,
+    ImagesError,
+    Indices,
+    Labels,
+    read_bounded,
+)
 from service.training.samples import dealt
 
 _MAX_SPLIT_FILE: Final = 16 << 20
@@ -24,6 +33,27 @@ def held_out(labels: Labels, count: int, *key: str) -> tuple[Indices, Indices]:
     place = (rank + 0.5) / np.bincount(labels)[labels[order]]
     chosen = order[np.argsort(place, kind="stable")]
     return np.sort(chosen[count:]), np.sort(chosen[:count])
+
+
+def split_file_beside(about: Dataset, found: Found) -> Path | None:
+    """The benchmark's split file beside the images, or in the folder above; None without one."""
+    folder = found.path if found.path.is_dir() else found.path.parent
+    name = about.files.split
+    there = [path / name for path in (folder, folder.parent) if name and (path / name).is_file()]
+    return there[0] if there else None
+
+
+def division_of(about: Dataset | None, found: Found) -> str:
+    """By what found images are divided: ``official`` or ``seeded`` (:mod:`data.told_apart`).
+
+    ``about`` is None for images of one's own, which are not divided where a folder ``valid`` is.
+    """
+    if found.format == "folders":
+        return OFFICIAL if (found.path / "valid").is_dir() else SEEDED
+    if about is None or about.divided is None:
+        return OFFICIAL
+    by_file = found.format in ORDERED and split_file_beside(about, found) is not None
+    return OFFICIAL if by_file else SEEDED
 
 
 def split_file(path: Path, names: tuple[str, str], sizes: tuple[int, int]) -> tuple[Indices, ...]:

@@ -85,11 +85,12 @@ function within(held) {
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */
 function measured(registry, choice, training) {
   return training.measures.map(({ measure, seeds }) => {
-    const { recipe, images, schedule } = training;
+    const { recipe, images, split, schedule } = training;
     const { dataset } = choice;
-    const wanted = new URLSearchParams({ dataset, recipe, images, schedule, measure });
+    const wanted = new URLSearchParams({ dataset, recipe, images, split, schedule, measure });
     // One seed where it was trained from that one too.
     if (seeds.map(String).includes(choice.seed)) wanted.set("seed", choice.seed);
+    if (choice.pooled) wanted.set("pooled", "true");
     const found = chosen(registry, wanted);
     const early =
       choice.early !== null && found.epochs.slice(0, -1).includes(choice.early)
@@ -195,7 +196,7 @@ function said(some) {
   const body = h("dl", {});
   const names = new Set(
     some.flatMap(({ lines: [{ sets }] }) =>
-      Object.values(sets ?? {}).flatMap((one) => one.sources),
+      Object.values(sets ?? {}).flatMap((one) => Object.keys(one.sources)),
     ),
   );
   let known = false;
@@ -244,8 +245,9 @@ function isChosen(one, choice) {
 }
 
 function kept() {
-  const own = ["dataset", "recipe", "images", "schedule", "measure", "early", "seed", "x", "sort"];
-  return [...here().parameters].filter(([name]) => !own.includes(name));
+  const own = ["dataset", "recipe", "images", "split", "schedule", "measure"];
+  const others = ["early", "seed", "pooled", "x", "sort"];
+  return [...here().parameters].filter(([name]) => ![...own, ...others].includes(name));
 }
 
 /** What stands behind the training in a line. */

@@ -9,7 +9,7 @@ import { learningOf } from "./learning.js";
 import { forget, registry } from "./recorded.js";
 import { relatives } from "./relatives.js";
 import { here } from "./route.js";
-import { setName } from "./say.js";
+import { imagesName, setName } from "./say.js";
 import { trainForm } from "./train.js";
 
 /** Costs hang on the number of classes, hence on the data set. */
@@ -182,7 +182,7 @@ function runsOf(cell) {
   if (!cell.runs.length) return null;
   const rows = cell.runs.map((run) => [
     run.dataset,
-    `${run.recipe}, ${run.schedule} epochs${run.images === "original" ? "" : `, ${run.images} images`}`,
+    `${run.recipe}, ${run.schedule} epochs${imagesName(run)}`,
     run.seed === null ? `replicate ${run.replicate}` : String(run.seed),
     run.source,
     run.recorded

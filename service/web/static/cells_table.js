@@ -150,7 +150,7 @@ function nothing(page, sort) {
 /** The page of a cell, in the data set, training and measure of this view. */
 function cellLink(id) {
   const kept = [...here().parameters].filter(([name]) =>
-    ["dataset", "recipe", "images", "schedule", "measure"].includes(name),
+    ["dataset", "recipe", "images", "split", "schedule", "measure"].includes(name),
   );
   return link("cell", id, kept);
 }

@@ -286,7 +286,7 @@ function named({ training, measure }) {
 
 function choose({ training, measure }) {
   const next = without(...OF_THE_TRAINING);
-  for (const name of ["recipe", "images", "schedule"]) next.set(name, training[name]);
+  for (const name of ["recipe", "images", "split", "schedule"]) next.set(name, training[name]);
   next.set("measure", measure);
   change(next);
 }

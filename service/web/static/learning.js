@@ -89,7 +89,10 @@ function recordedOf(registry, cell) {
   for (const run of cell.runs) {
     const training = trainings(registry, run.dataset).find(
       (one) =>
-        one.recipe === run.recipe && one.images === run.images && one.schedule === run.schedule,
+        one.recipe === run.recipe &&
+        one.images === run.images &&
+        one.split === run.split &&
+        one.schedule === run.schedule,
     );
     for (const { set, measure: kind, at } of run.recorded) {
       const measure = training?.measures.find(
@@ -111,8 +114,15 @@ function recordedOf(registry, cell) {
 }
 
 function parametersOf({ dataset, training, measure }) {
-  const { recipe, images, schedule } = training;
-  return new URLSearchParams({ dataset, recipe, images, schedule, measure: measure.measure });
+  const { recipe, images, split, schedule } = training;
+  return new URLSearchParams({
+    dataset,
+    recipe,
+    images,
+    split,
+    schedule,
+    measure: measure.measure,
+  });
 }
 
 /**
@@ -126,7 +136,7 @@ function best(registry, choices, parameters) {
   const dataset = (one) =>
     !parameters.has("dataset") || [one.dataset, one.measure.stored_dataset].includes(stored);
   const training = (one) =>
-    ["recipe", "images", "schedule"].every((name) => asks(name, one.training[name]));
+    ["recipe", "images", "split", "schedule"].every((name) => asks(name, one.training[name]));
   const measure = (one) => asks("measure", one.measure.measure);
   const place = ({ training, measure }) => training.measures.indexOf(measure);
   const most = choices.toSorted(

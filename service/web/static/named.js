@@ -72,9 +72,9 @@ function cellOf(name) {
 function curvesOf(known, cells) {
   const found = new Map();
   for (const { name, runs } of cells) {
-    for (const { dataset, recipe, images, schedule, recorded } of runs) {
+    for (const { dataset, recipe, images, split, schedule, recorded } of runs) {
       if (!recorded.some((entry) => entry.epochs > 1)) continue;
-      const key = new URLSearchParams({ dataset, recipe, images, schedule }).toString();
+      const key = new URLSearchParams({ dataset, recipe, images, split, schedule }).toString();
       found.set(key, (found.get(key) ?? new Set()).add(name));
     }
   }

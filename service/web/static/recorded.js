@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { many } from "./dom.js";
+import { imagesName } from "./say.js";
 
 /** What the views compare, the one to begin with first. */
 const ACCURACIES = ["valid_accuracy", "test_accuracy", "valtest_accuracy"];
@@ -34,15 +35,15 @@ export function datasets(registry) {
   return [...cells.keys()].sort((a, b) => cells.get(b) - cells.get(a));
 }
 
-/** Trainings with accuracies on a data set: recipe, images, schedule; most cells first. */
+/** Trainings with accuracies on a data set: recipe, images, split, schedule; most cells first. */
 export function trainings(registry, dataset) {
   const found = new Map();
   for (const entry of accuracies(registry)) {
     if (entry.dataset !== dataset) continue;
-    const key = `${entry.recipe} ${entry.images} ${entry.schedule}`;
+    const key = `${entry.recipe} ${entry.images} ${entry.split} ${entry.schedule}`;
     const known = found.get(key) ?? {
       key,
-      ...pick(entry, "dataset", "recipe", "images", "schedule"),
+      ...pick(entry, "dataset", "recipe", "images", "split", "schedule"),
       cells: 0,
       measures: [],
     };
@@ -75,10 +76,10 @@ export function epochsOf(text) {
   });
 }
 
-/** "proxy, 12 epochs, jpeg images (434 cells)". */
+/** "proxy, 12 epochs, jpeg images, seeded split (434 cells)". */
 export function trainingName(training) {
-  const images = training.images === "original" ? "" : `, ${training.images} images`;
-  return `${training.recipe}, ${training.schedule} epochs${images} (${many(training.cells, "cell")})`;
+  const { recipe, schedule, cells } = training;
+  return `${recipe}, ${schedule} epochs${imagesName(training)} (${many(cells, "cell")})`;
 }
 
 /**
@@ -96,9 +97,10 @@ export function chosen(registry, parameters) {
   const training =
     there.find(
       (one) =>
-        !(first && one.recipe.startsWith("nb201-")) &&
+        !(first && isBenchmark(one)) &&
         (parameters.get("recipe") ?? one.recipe) === one.recipe &&
         (parameters.get("images") ?? one.images) === one.images &&
+        (parameters.get("split") ?? one.split) === one.split &&
         Number(parameters.get("schedule") ?? one.schedule) === one.schedule,
     ) ?? null;
   const measure =
@@ -119,6 +121,7 @@ export function chosen(registry, parameters) {
     last,
     early,
     seed: parameters.get("seed") ?? "mean",
+    pooled: parameters.get("pooled") === "true",
   };
 }
 
@@ -140,12 +143,20 @@ export function metricAt(choice, epoch) {
   return `${choice.measure.measure}@${epoch}of${choice.training.schedule}`;
 }
 
+function isBenchmark({ recipe }) {
+  return recipe.startsWith("nb201-");
+}
+
 /** The context of metrics as parameters of a call. */
 export function context(choice) {
   const given = [["dataset", choice.dataset]];
   if (choice.training) given.push(["recipe", choice.training.recipe]);
   if (choice.training && choice.training.images !== "original")
     given.push(["images", choice.training.images]);
+  // Of the benchmark's own recipes the official split is meant anyway.
+  if (choice.training && !(choice.training.split === "official" && isBenchmark(choice.training)))
+    given.push(["split", choice.training.split]);
   if (choice.seed !== "mean") given.push(["seed", choice.seed]);
+  if (choice.pooled) given.push(["pooled", "true"]);
   return given;
 }

@@ -9,7 +9,7 @@ import { measureName, setName } from "./say.js";
 const OF_THE_MEASURE = ["early", "x", "sort"];
 /** What holds of one training alone. */
 export const OF_THE_TRAINING = [...OF_THE_MEASURE, "measure", "seed", "min_metric", "max_metric"];
-const TRAINING = ["recipe", "images", "schedule"];
+const TRAINING = ["recipe", "images", "split", "schedule"];
 
 /** The controls; each changes the address and nothing else. */
 export function resultControls(choice, datasets) {

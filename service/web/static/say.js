@@ -58,15 +58,28 @@ export function seedName(seed) {
   return seed === "mean" ? "mean over seeds" : `seed ${seed}`;
 }
 
+/** Which images a training is on, where they aren't the data set's own, divided as it says. */
+export function imagesName({ images, split }) {
+  const rendering = images === "original" ? "" : `, ${images} images`;
+  return split === "official" ? rendering : `${rendering}, ${split} split`;
+}
+
 /** What a metric was read from, by the `context` of an answer. */
 export function ofWhat(context, metric) {
   const set = context.sets?.[metric];
   if (!set) return `${context.dataset}`;
-  const images = set.images === "original" ? "" : `, ${set.images} images`;
+  const images = imagesName(set);
   return (
     `${set.dataset}, ${setName(set.set)}${images}; schedule of ${set.schedule} epochs, recipe ${set.recipe}; ` +
-    `${seedName(context.seed)}; from ${set.sources.join(", ")}`
+    `${seedName(context.seed)}; from ${origins(set.sources)}${context.pooled ? ", pooled" : ""}`
   );
+}
+
+/** The sources, where there are several with how many cells each gave. */
+function origins(given) {
+  const sources = Object.entries(given);
+  if (sources.length < 2) return sources[0]?.[0] ?? "no source";
+  return sources.map(([name, cells]) => `${name} (${many(cells, "cell")})`).join(", ");
 }
 
 /** n and who was left out, of a correlation. */

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import httpx2
@@ -23,7 +24,8 @@ from analysis.nasbench import NASBench201API, NotRecordedError, create
 from analysis.nasbench.names import DATASETS, HPS
 from analysis.nasbench.records import SINGLY
 from data.library import Library
-from data.sources import recognise
+from data.sources import packaged_table, recognise
+from tests import raw
 from tests.analysis.nasbench.conftest import CELLS, Counting
 from tests.conftest import NATS_BENCH, ROOT, client_of, need
 from tests.service.processes import serving
@@ -98,6 +100,31 @@ def test_where_tables_overlap_the_official_one_wins(
         api.statistics("cifar10-valid", "200")
 
 
+def test_one_row_of_an_import_moves_no_mean_of_several_seeds(
+    fresh: Library, tmp_path: Path
+) -> None:
+    """Its own seed is there, for who names it; its cell's mean is the packaged table's."""
+    fresh.import_source(recognise(packaged_table()))
+    file = tmp_path / "made.csv"
+    file.write_text(
+        "cell,dataset,split,schedule,seed,epoch,value\n"
+        "6111,cifar10-valid,x-valid,200,4,200,50.0\n"
+        "9930,cifar10-valid,x-valid,200,777,200,1.0\n"
+    )
+    fresh.import_source(recognise(file))
+    api, _ = counted(client_of(fresh))
+    asked = "cifar10-valid", None, "200"
+    for _ in ("one by one", "at once"):
+        for index in (6111, 9930):
+            seeds = raw.accuracies("cifar10")[index]
+            found = api.get_more_info(index, *asked)["valid-accuracy"]
+            assert found == pytest.approx(mean(seeds), rel=1e-12)
+            seed = api.get_more_info(index, *asked, 777)["valid-accuracy"]
+            assert seed == pytest.approx(seeds[0], rel=1e-12)
+        assert api.get_more_info(6111, *asked, 4)["valid-accuracy"] == 50.0
+        api.statistics("cifar10-valid", "200")
+
+
 def test_of_equal_cells_the_first_is_the_best(fresh: Library, tmp_path: Path) -> None:
     made(fresh, {9000: 90.0, 20: 95.0, 12_000: 95.0, 11: 95.0, 300: 95.0}, tmp_path)
     api, _ = counted(client_of(fresh))
@@ -146,8 +173,8 @@ def test_many_cells_are_asked_for_at_once(client: TestClient) -> None:
     asked.clear()
     for index in range(15_625):
         api.simulate_train_eval(index, "cifar100", hp="200")
-    # /columns; 39,419 runs and, for each of three seeds, 15,625 cells, at 1,000 a page.
-    assert len(asked) == 1 + 40 + 3 * 16
+    # /columns; 39,419 runs and, for the mean and each of three seeds, 15,625 cells, 1,000 a page.
+    assert len(asked) == 1 + 40 + 4 * 16
     asked.clear()
     assert found == [api.get_more_info(i, "cifar100", hp="200") for i in range(SINGLY)]
     assert not asked

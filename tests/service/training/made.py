@@ -51,6 +51,7 @@ def images(*, side: int = 8, classes: int = 3, train: int = 50, others: int = 20
         mean=(100.0,),
         std=(60.0,),
         sets=sets,
+        division="official",
         split="made",
         checksum="0" * 64,
     )

@@ -1,0 +1,80 @@
+"""What tells one training from another: which runs are of the same one, and so compare and pool.
+
+Code version aside, a run is told by its source, cell and seed, and by what it was trained on and
+how: data set, schedule, recipe (another precision is another recipe, whose name says so), rendering
+of the images, and *split*: by what these were divided into the sets that it was trained and
+evaluated on.
+"""
+
+from __future__ import annotations
+
+import json
+
+OFFICIAL = "official"
+"""The data set's own division: the benchmark's split files, or nothing had to be divided."""
+
+SEEDED = "seeded"
+"""Divided here, by a seeded and stratified sample."""
+
+BENCHMARK = "nb201-"
+"""How the names of the benchmark's own recipes begin: of these, no other split is meant."""
+
+
+def split_of(details: str | None) -> str:
+    """The split of a run whose source doesn't name it: what its ``details`` say, else official.
+
+    Runs that were trained here tell how the images were divided; those of earlier versions in a
+    sentence alone, whose end is about samples of the sets, which are seeded in any case.
+    """
+    images = (json.loads(details) if details else {}).get("images")
+    if not isinstance(images, dict):
+        return OFFICIAL
+    if isinstance(images.get("division"), str):
+        return str(images["division"])
+    told = images.get("split")
+    if isinstance(told, str) and SEEDED in told.partition("; at most")[0]:
+        return SEEDED
+    return OFFICIAL
+
+
+def recipe_of(name: str, details: str | None) -> str:
+    """What a run's recipe is called, by the settings that its ``details`` hold.
+
+    A name stands for one training. The benchmark's recipes of earlier versions moved the rate every
+    batch, where its own code does every epoch, and left the precision to the device. Such runs keep
+    what they were, under a name that says it: ``nb201-12@decay=batch``,
+    ``nb201-12@precision=bfloat16``; a learning rate of their own comes last, ``…@lr=0.05``.
+    """
+    told = json.loads(details) if details and name.startswith(BENCHMARK) else {}
+    recipe = told.get("recipe")
+    if not isinstance(recipe, dict):
+        return name
+    own, at, rate = name.partition("@lr=")
+    optimiser, precision = recipe.get("optimiser"), told.get("precision")
+    decay = optimiser.get("decay") if isinstance(optimiser, dict) else None
+    if decay == "batch" and "@decay=" not in own:
+        own += "@decay=batch"
+    if precision not in (None, "float32") and "@precision=" not in own:
+        own += f"@precision={precision}"
+    return f"{own}{at}{rate}"
+
+
+def id_of_run(
+    source: str,
+    cell_id: str,
+    dataset: str,
+    schedule: int,
+    seed: str,
+    recipe: str,
+    images: str,
+    split: str,
+) -> str:
+    """What a run is called in addresses; ``seed`` may be a replicate's name."""
+    # The benchmark's own recipes name their schedule already.
+    trained = recipe if recipe == f"{BENCHMARK}{schedule}" else f"{recipe}@{schedule}"
+    parts = [source, cell_id, dataset, trained, seed]
+    if images != "original":
+        parts.append(images)
+    if split != OFFICIAL:
+        parts.append(f"{split}-split")
+    return ":".join(parts)
