@@ -129,7 +129,7 @@ def tick(value: Any, digits: int = 4) -> str:
 def seeds(context: Context, held: Mapping[str, Any]) -> str:
     """Which seeds what was read of one curve is of, and how many; whether sources were joined."""
     told = _seeds(context, held)
-    return f"{told}, sources pooled" if context.get("pooled") else told
+    return f"{told}, sources pooled" if context["pooled"] else told
 
 
 def _seeds(context: Context, held: Mapping[str, Any]) -> str:

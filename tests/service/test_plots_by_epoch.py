@@ -37,10 +37,12 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
         "schedule": 12,
         "recipe": "proxy",
         "images": "jpeg",
-        "sources": {"local-bundle": 400},
+        "split": "seeded",
+        "sources": {"local-bundle": 400, "own": 1},
     }
     context = {
         "seed": "mean",
+        "pooled": True,
         "space": "nasbench201",
         "sets": {"valid_accuracy": curve},
         "control": ["params_m"],
@@ -70,7 +72,8 @@ def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
     for told in (
         "Correlation of width with validation accuracy, by epoch",
         "Spearman's ρ, holding parameters fixed, with its 95 % interval",
-        "cifar10-valid, validation images (x-valid), jpeg images; schedule of 12 epochs",
+        "cifar10-valid, validation images (x-valid), jpeg images on a seeded split; schedule of 12",
+        "sources: local-bundle (400 cells), own (1 cell); mean over seeds, sources pooled",
         "n = 399–401 cells of nasbench201 with depth = 3, connected",
     ):
         assert told in caption

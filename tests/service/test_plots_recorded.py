@@ -21,6 +21,7 @@ def curves(*recorded: list[int], std: float | None = None) -> dict[str, Any]:
         "schedule": 200,
         "recipe": "nb201-200",
         "images": "original",
+        "split": "official",
         "sources": {"made-up": 2},
     }
     items = [
@@ -39,7 +40,7 @@ def curves(*recorded: list[int], std: float | None = None) -> dict[str, Any]:
         "cells": [item["cell"] for item in items],
         "metric": "test_accuracy",
         "items": items,
-        "context": {"seed": "mean", "sets": {"test_accuracy": about}},
+        "context": {"seed": "mean", "pooled": False, "sets": {"test_accuracy": about}},
     }
 
 
