@@ -185,6 +185,20 @@ def test_cells_of_version_3_keep_their_rows_and_get_columns_and_names(tmp_path: 
         assert (found["width"], found["live_skip"], found["n_dead"]) == (1, 1, 2)
 
 
+def test_a_name_that_means_another_cell_now_is_that_cell_s(tmp_path: Path) -> None:
+    """Adapted cells were others in version 3; what was trained of these stays, without a name."""
+    home = version_3(tmp_path, benchmark=3)
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        connection.execute("UPDATE cells SET name = 'ENAS-adapted' WHERE id = ?", [UNNAMED.id])
+    Store.open(home).close()
+    with duckdb.connect(str(home / FILE_NAME), read_only=True) as connection:
+        query = "SELECT cell, id, name FROM cells WHERE id = ? OR name = 'ENAS-adapted'"
+        found = sorted(connection.execute(query, [UNNAMED.id]).fetchall())
+        assert found[0] == (3, UNNAMED.id, None)
+        assert [found[1][1:]] == [(NAMED["ENAS-adapted"].id, "ENAS-adapted")]
+        assert connection.execute("SELECT cell FROM runs WHERE run = 1").fetchall() == [(3,)]
+
+
 def test_a_table_made_anew_is_that_of_a_new_home(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     version_3(tmp_path / "old")
