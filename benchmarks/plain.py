@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from analysis.cells import Cell
 from service.training.images import Images, ImageSet
 from service.training.networks import NetworkShape, build
-from service.training.recipes import NasBench201Network, Recipe
+from service.training.recipe_settings import NasBench201Network
+from service.training.recipes import Recipe
 
 
 class _Pictures(Dataset[tuple[Tensor, int]]):
@@ -83,7 +84,8 @@ def train(cell: Cell, recipe: Recipe, images: Images, seed: int, device: torch.d
         network.train()
         started = time.perf_counter()
         for number, (pictures, labels) in enumerate(loader):
-            passed = (epoch + number / len(loader)) / recipe.epochs
+            share = number / len(loader) if sgd.decay == "batch" else 0
+            passed = (epoch + share) / recipe.epochs
             for group in optimiser.param_groups:
                 group["lr"] = sgd.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
             optimiser.zero_grad()

@@ -60,10 +60,9 @@ def run(work: Work) -> Section:
         )
     _accuracy(work, section, machine)
     section.method += [
-        f"The skeleton of NAS-Bench-201 (C = 16, N = 5), recipe `nb201-12` with batch 256, "
+        "The skeleton of NAS-Bench-201 (C = 16, N = 5), recipe `nb201-12` with batch 256, "
         f"{count:,} images of CIFAR-10, {machine.threads} threads, images a second of training; "
-        "both in one process, taking turns. Where the CPU computes in bfloat16, so does Cellwise, "
-        f"as by default ({machine.precision(recipe, 'nasbench201')} here).",
+        "both in float32, in one process, taking turns.",
         "The plain loop (`benchmarks/plain.py`): a DataLoader in the process, flip, crop and "
         "normalisation image by image with numpy, contiguous float32, the loss read at each step. "
         "The network is the same module.",

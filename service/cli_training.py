@@ -33,7 +33,7 @@ def train(
         list[str], typer.Argument(help="Id, string, official index, genotype or name.")
     ],
     dataset: Annotated[str, typer.Option(help="As `datasets` lists them.")] = "digits",
-    recipe: Annotated[str, typer.Option(help="As `recipes` lists them, or a TOML file.")] = "proxy",
+    recipe: Annotated[str, typer.Option(help="As `recipes` tells, or a TOML file.")] = "proxy",
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable (default: 777).")] = None,
     priority: Annotated[int, typer.Option(help="Higher ones run first.")] = 0,
     force: Annotated[bool, typer.Option(help="Train even what is known.")] = False,
@@ -164,7 +164,7 @@ def recipes(home: Home = None, url: Url = None, json_: Json = False) -> None:
     if json_:
         print_json(body)
         return
-    shown = table(("recipe", "spaces", "epochs", "batch", "what"), boxed=True)
+    shown = table(("recipe", "spaces", "epochs", "batch", "precision", "what"), boxed=True)
     for item in body["items"]:
         chosen = item["settings"]
         shown.add_row(
@@ -172,11 +172,13 @@ def recipes(home: Home = None, url: Url = None, json_: Json = False) -> None:
             ", ".join(item["spaces"]),
             str(chosen["epochs"]),
             str(chosen["batch"]),
+            chosen["precision"],
             escape(item["about"]),
         )
     show(shown)
     for fault in body["faults"].values():
         err.print("[yellow]left out:[/yellow]", escape(fault), soft_wrap=True)
+    out.print("otherwise: NAME@precision=bfloat16, NAME@lr=0.25, NAME@precision=bfloat16@lr=0.25")
     out.print(f"recipes of your own: TOML files in {escape(body['own'])}", soft_wrap=True)
 
 

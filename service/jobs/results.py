@@ -9,6 +9,7 @@ from typing import Any
 
 from data.divergence import DIVERGED_AT
 from data.jobs import Job
+from data.recipe_names import as_trained
 from data.sources.base import EVAL_SETS, MEASURES, Description, Run, Series
 from service.training.folder import Result
 
@@ -57,7 +58,7 @@ def run_of(job: Job, records: Sequence[dict[str, Any]], result: Result) -> Run:
         schedule=job.epochs,
         seed=job.seed,
         series=series_of(records, job.epochs, details.get(DIVERGED_AT)),
-        recipe=job.recipe,
+        recipe=as_trained(job.recipe, details["recipe"], details["precision"]),
         images=details["images"]["rendering"],
         params_m=details["params_m"],
         flops_m=details["flops_m"],

@@ -21,7 +21,7 @@ from service.studies.kinds import AnyStudy, Convergence, GeneralisationStudy, Me
 from service.studies.planning import MOST_PARTS, ORIGINAL
 from service.studies.records import check_epochs, check_lines, reading
 from service.training.measure import AnyMeasurement, read_measurement
-from service.training.recipes import Recipe, RecipeError, find, parted
+from service.training.recipes import Recipe, RecipeError, find, rate_of
 
 
 class Checker:
@@ -146,7 +146,7 @@ class Checker:
 
 def _named(recipe: str) -> tuple[str, float | None]:
     try:
-        return parted(recipe)
+        return rate_of(recipe)
     except RecipeError as error:
         raise SourceError(str(error)) from None
 

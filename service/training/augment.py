@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from service.training.recipes import Augmentation
+from service.training.recipe_settings import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from data.recipe_names import OPEN
 from service.training.measure import Measurement, read_measurement
 from service.training.recipes import Recipe
 
@@ -122,7 +123,10 @@ class JobFolder:
             given = self.assignment()
         except (FileNotFoundError, ValueError):
             return False
-        return (given.cell, given.dataset, given.recipe.digest, given.seed, given.measurement) == (
+        recipe, result = given.recipe, self.result()
+        if recipe.precision == OPEN and result is not None and "precision" in result.details:
+            recipe = recipe.model_copy(update={"precision": result.details["precision"]})
+        return (given.cell, given.dataset, recipe.digest, given.seed, given.measurement) == (
             job.cell,
             job.dataset,
             Recipe.model_validate_json(job.settings).digest,

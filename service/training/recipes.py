@@ -12,101 +12,44 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from data.errors import nearest
+from data.recipe_names import EXACT, OPEN, SETTINGS, joined, parted
+from service.training.recipe_settings import (
+    Augmentation,
+    DartsNetwork,
+    ImageSettings,
+    NasBench201Network,
+    Networks,
+    Optimiser,
+    Settings,
+)
 
 FOLDER = "recipes"
 """Where a home keeps recipes of one's own."""
 
-_AT_RATE = "@lr="
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SPOKEN = {"lr": "learning rate"}
+_NUMBERS: dict[str, Callable[[str], int | float]] = {"batch": int, "lr": float}
+_PRECISIONS = "allowed: float32, tf32, bfloat16"
+_NO_OPEN = (
+    'precision "auto" would leave it to the device, and a recipe is the same on all of them; '
+    f"{_PRECISIONS}"
+)
 
 
 class RecipeError(ValueError):
     """A recipe that isn't there, can't be read, or doesn't train what was asked."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class NasBench201Network(_Settings):
-    """The skeleton for cells of NAS-Bench-201: three stages at C, 2C, 4C (arXiv 2001.00326)."""
-
-    channels: int = Field(ge=1, le=512, description="C, channels of the first stage")
-    cells: int = Field(ge=1, le=50, description="N, cells a stage")
-
-
-class DartsNetwork(_Settings):
-    """The skeleton for DARTS-style cells, reductions at 1/3 and 2/3 of the cells."""
-
-    channels: int = Field(ge=1, le=512, description="C, channels of a node in the first cells")
-    cells: int = Field(ge=3, le=50, description="cells in all, the two reduction cells included")
-    auxiliary: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="weight of the auxiliary head's loss; 0: no head"
-    )
-    drop_path: float = Field(
-        default=0.0,
-        ge=0.0,
-        lt=1.0,
-        description="probability of dropping a path in the last epoch; grows linearly to that",
-    )
-
-
-class Networks(_Settings):
-    """A skeleton for each space that the recipe trains."""
-
-    nasbench201: NasBench201Network | None = None
-    darts: DartsNetwork | None = None
-
-
-class Optimiser(_Settings):
-    """Stochastic gradient descent with momentum; the learning rate decays to 0 by a cosine."""
-
-    learning_rate: float = Field(gt=0.0, le=100.0)
-    decay: Literal["batch", "epoch"] = Field(
-        default="batch", description="whether the rate follows the cosine by batch or by epoch"
-    )
-    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
-    nesterov: bool = False
-    weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
-    clip: float = Field(default=0.0, ge=0.0, description="bound on the gradient's norm; 0: none")
-
-
-class Augmentation(_Settings):
-    """What is done to training images; lengths are shares of an image's side."""
-
-    crop: float = Field(
-        default=0.0, ge=0.0, le=0.5, description="padding of the random crop; 0.125: 4 of 32 pixels"
-    )
-    flip: bool = Field(
-        default=False, description="mirror half of the images, where a mirror image is of its class"
-    )
-    cutout: float = Field(
-        default=0.0, ge=0.0, le=1.0, description="side of the square that is blanked; 0: none"
-    )
-
-
-class ImageSettings(_Settings):
-    """Fewer and smaller images, for a proxy of a full training; all of them as they are by default.
-
-    Fewer: a seeded sample with all classes alike. Smaller: averaged over squares of as few whole
-    pixels as bring the longer side to ``side`` or less.
-    """
-
-    train: int | None = Field(default=None, ge=1, description="at most so many to train on")
-    evaluate: int | None = Field(default=None, ge=1, description="at most so many of other sets")
-    side: int | None = Field(default=None, ge=4, description="at most so many pixels a side")
-
-
-class Recipe(_Settings):
+class Recipe(Settings):
     """How a cell is trained."""
 
     name: str
@@ -117,9 +60,10 @@ class Recipe(_Settings):
     optimiser: Optimiser
     augment: Augmentation = Augmentation()
     images: ImageSettings = ImageSettings()
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="of convolutions; auto: bfloat16 where the device computes in it",
+    precision: Literal["float32", "tf32", "bfloat16", "auto"] = Field(
+        default=EXACT,
+        description="of convolutions and products of matrices; tf32 needs a GPU. auto only in jobs "
+        "of earlier versions, which left it to the device",
     )
 
     @property
@@ -134,25 +78,40 @@ class Recipe(_Settings):
         text = self.model_dump_json(exclude={"name", "about"})
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def at_rate(self, rate: float) -> Recipe:
-        """The same at another learning rate, under a name of its own: ``proxy@lr=0.25``.
+    def varied(self, setting: str, value: Any) -> Recipe:
+        """The same with one setting otherwise, under a name that says so: ``proxy@lr=0.25``.
+
+        Args:
+            setting: one of `data.recipe_names.SETTINGS`.
+            value: what it is to be; this recipe itself where it is already.
 
         Raises:
-            RecipeError: the rate is out of range, or this is another recipe at a rate already.
+            RecipeError: the value can't be taken, or the name tells of this setting already.
         """
-        if rate == self.optimiser.learning_rate:
-            return self
-        if _AT_RATE in self.name:
-            raise RecipeError(
-                f"recipe {self.name} names its rate already: ask with the recipe itself"
-            )
+        own, said = _parted(self.name)
+        *place, last = SETTINGS[setting]
         settings = self.model_dump()
-        settings["optimiser"]["learning_rate"] = rate
-        settings["name"] = f"{self.name}{_AT_RATE}{float(rate)!r}"
+        inner = settings
+        for part in place:
+            inner = inner[part]
+        if value == inner[last]:
+            return self
+        if setting in said:
+            raise RecipeError(
+                f"recipe {self.name} names its {_SPOKEN.get(setting, setting)} already: "
+                "ask with the recipe itself"
+            )
+        inner[last] = value
+        settings["name"] = joined(own, {**said, setting: str(value)})
         try:
             return Recipe(**settings)
         except ValidationError as error:
-            raise RecipeError(f"recipe {settings['name']}: {'; '.join(_faults(error))}") from None
+            faults = "; ".join(_faults(error))
+            raise RecipeError(f"recipe {settings['name']:.100}: {faults}") from None
+
+    def at_rate(self, rate: float) -> Recipe:
+        """The same at another learning rate; raises as `varied`."""
+        return self.varied("lr", float(rate))
 
     def skeleton(self, space: str) -> NasBench201Network | DartsNetwork:
         """The skeleton for cells of ``space``.
@@ -185,6 +144,8 @@ def read_recipe(text: str, name: str, where: str) -> Recipe:
         recipe = Recipe(name=name, **settings)
     except ValidationError as error:
         raise RecipeError(f"{where}: {'; '.join(_faults(error))}") from None
+    if recipe.precision == OPEN:
+        raise RecipeError(f"{where}: {_NO_OPEN}")
     if not recipe.spaces:
         raise RecipeError(
             f"{where} trains nothing: give [network.nasbench201], [network.darts] or both"
@@ -198,6 +159,8 @@ def _faults(error: ValidationError) -> Iterator[str]:
         if fault["type"] == "extra_forbidden":
             allowed = _settings_at(fault["loc"][:-1])
             yield f"{place} is no setting; {_hint(fault['loc'][-1], allowed)}"
+        elif place == "precision":
+            yield f"precision = {fault['input']!r}; {_PRECISIONS}"
         elif fault["type"] == "missing":
             yield f"{place} is missing"
         else:
@@ -281,34 +244,53 @@ def adopt(path: Path, home: Path) -> Recipe:
     return recipe
 
 
-def parted(name: str) -> tuple[str, float | None]:
+def rate_of(name: str) -> tuple[str, float | None]:
     """A recipe's name without the learning rate that it names, and that: ``proxy@lr=0.25``.
 
     Raises:
-        RecipeError: what it names is no number.
+        RecipeError: what it names is no number, or no setting.
     """
-    own, at, rate = name.partition(_AT_RATE)
+    own, said = _parted(name)
+    rate = said.pop("lr", None)
+    return joined(own, said), None if rate is None else float(_read(name, "lr", rate))
+
+
+def _parted(name: str) -> tuple[str, dict[str, str]]:
     try:
-        return own, float(rate) if at else None
+        return parted(name)
+    except ValueError as error:
+        raise RecipeError(f"recipe {name:.100}: {error}") from None
+
+
+def _read(name: str, setting: str, text: str) -> str | int | float:
+    try:
+        return _NUMBERS[setting](text) if setting in _NUMBERS else text
     except ValueError:
-        raise RecipeError(f"recipe {name:.100}: {rate!r:.100} is no learning rate") from None
+        said = _SPOKEN.get(setting, setting)
+        raise RecipeError(f"recipe {name:.100}: {text!r:.100} is no {said}") from None
 
 
 def find(name: str, home: Path) -> Recipe:
-    """The recipe of that name; ``NAME@lr=0.25`` is the recipe NAME at another learning rate.
+    """The recipe of that name, or of a variation: ``NAME@precision=bfloat16@lr=0.25``.
 
-    Never a path: names come from clients on other machines.
+    Variations have one name each, whatever the order in which they are asked for. Never a path:
+    names come from clients on other machines.
 
     Raises:
-        RecipeError: there is none, or its file can't be taken.
+        RecipeError: there is none, its file can't be taken, or it can't be varied like that.
     """
     recipes, faults = available(home)
-    own, rate = parted(name)
-    if own in recipes:
-        return recipes[own] if rate is None else recipes[own].at_rate(rate)
-    if own in faults:
+    own = name.partition("@")[0]
+    if own in faults and own not in recipes:
         raise RecipeError(faults[own])
-    raise RecipeError(
-        f"no recipe {name!r}; {_hint(name, recipes)}, and one's own as TOML files in "
-        f"{home / FOLDER}"
-    )
+    if own not in recipes:
+        raise RecipeError(
+            f"no recipe {name!r}; {_hint(own, recipes)}, and one's own as TOML files in "
+            f"{home / FOLDER}"
+        )
+    recipe = recipes[own]
+    for setting, text in _parted(name)[1].items():
+        if text == OPEN:
+            raise RecipeError(f"recipe {name:.100}: {_NO_OPEN}")
+        recipe = recipe.varied(setting, _read(name, setting, text))
+    return recipe

@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from analysis.cells import Cell
+from data.recipe_names import EXACT, OPEN
 from data.sources.base import EvalSet
 from service.training.augment import Pixels, Preparation
 from service.training.images import Images
 from service.training.networks import CellNetwork, NetworkShape, build
 from service.training.networks.cost import count
-from service.training.recipes import DartsNetwork, Recipe, RecipeError
+from service.training.recipe_settings import DartsNetwork
+from service.training.recipes import Recipe, RecipeError
 
 AT_ONCE = 1000
 """Images a batch where no gradient is taken."""
@@ -30,19 +32,24 @@ class Machine:
     device: torch.device
     threads: int
 
-    def precision(self, recipe: Recipe, space: str) -> torch.dtype:
-        """The type that convolutions compute in.
+    def precision(self, recipe: Recipe, space: str) -> str:
+        """What convolutions compute in: what the recipe says.
 
-        A CPU with instructions for bfloat16 gains by it in dense convolutions, and loses in the
-        depthwise ones that genotypes are made of (docs/benchmarks.md).
+        Jobs of earlier versions may leave it open. For these it is bfloat16 where a GPU has it, and
+        on CPUs with instructions for it for the dense convolutions of NAS-Bench-201.
+
+        Raises:
+            RecipeError: this device can't.
         """
-        if recipe.precision != "auto":
-            return {"float32": torch.float32, "bfloat16": torch.bfloat16}[recipe.precision]
+        if recipe.precision == "tf32" and self.device.type != "cuda":
+            raise RecipeError(f"recipe {recipe.name} computes in tf32, which only GPUs do")
+        if recipe.precision != OPEN:
+            return recipe.precision
         if self.device.type == "cuda":
             has_it = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             has_it = space == "nasbench201" and "avx512_bf16" in _cpu_flags()
-        return torch.bfloat16 if has_it else torch.float32
+        return "bfloat16" if has_it else EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Setting:
         network: float32, channels last; training changes it.
         sets: by name, uint8 images (n, c, h, w) and int64 labels (n,).
         prepare: from uint8 images to what the network takes.
-        dtype: what convolutions compute in.
+        precision: what convolutions compute in: float32, tf32 or bfloat16.
         auxiliary: weight of the auxiliary head's loss; 0: there is none.
         drop_path: probability of dropping a path in the last epoch.
         params_m, flops_m: of the network, in millions.
@@ -63,20 +70,16 @@ class Setting:
     sets: dict[EvalSet, tuple[Tensor, Tensor]]
     prepare: Preparation
     device: torch.device
-    dtype: torch.dtype
+    precision: str
     auxiliary: float
     drop_path: float
     params_m: float
     flops_m: float
 
-    @property
-    def precision(self) -> str:
-        """The name of ``dtype``."""
-        return str(self.dtype).removeprefix("torch.")
-
     def forward(self, batch: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is minimised, the cross-entropy in it, and the logits."""
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32):
+        short = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=short):
             output = self.network(batch)
             logits, extra = output if isinstance(output, tuple) else (output, None)
             loss = objective = cross_entropy(logits, target)
@@ -99,6 +102,9 @@ def set_up(
     device = machine.device
     torch.set_num_threads(machine.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    precision = machine.precision(recipe, cell.space)
+    # By default torch shortens the factors of convolutions on GPUs even where float32 is asked for.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     sets: dict[EvalSet, tuple[Tensor, Tensor]] = {
         name: (
             shrunk(torch.from_numpy(part.images).to(device), recipe.images.side),
@@ -131,7 +137,7 @@ def set_up(
         sets=sets,
         prepare=Preparation(images.mean, images.std, pixels, device),
         device=device,
-        dtype=machine.precision(recipe, cell.space),
+        precision=precision,
         auxiliary=auxiliary,
         drop_path=drop_path,
         params_m=params_m,

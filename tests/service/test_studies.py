@@ -403,7 +403,11 @@ def test_a_study_is_cancelled_and_goes_on(lab: Lab) -> None:
         ({"recipe": "prox"}, "recipe", "no recipe"),
         ({"recipe": "proxy@lr=x"}, "recipe", "no learning rate"),
         ({"recipe": "proxy@lr=nan"}, "recipe", "learning_rate"),
-        ({"recipe": "proxy@lr=0.1", "learning_rates": [0.2]}, "learning_rates", "names its rate"),
+        (
+            {"recipe": "proxy@lr=0.1", "learning_rates": [0.2]},
+            "learning_rates",
+            "names its learning rate",
+        ),
         ({"dataset": "cifar100"}, "dataset", "not on this machine"),
         ({"kind": "landscape", "points": 4}, "points", "even number"),
         ({"kind": "landscape", "pointz": 5}, "pointz", "did you mean points?"),

@@ -31,7 +31,7 @@ export async function trainForm(cell = null, ended = () => null) {
     { name: "dataset" },
   );
   const recipe = select(
-    usable.map((one) => [one.name, `${one.name}: ${many(one.settings.epochs, "epoch")}`]),
+    usable.map((one) => [one.name, `${one.name}: ${many(one.settings.epochs, "epoch")}, ${one.settings.precision}`]),
     first.name,
     { name: "recipe", on: { change: tell } },
   );

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.training.augment import Pixels, Preparation, crop, cutout, flip
-from service.training.recipes import Augmentation
+from service.training.recipe_settings import Augmentation
 from service.training.setting import shrunk
 
 CPU = torch.device("cpu")

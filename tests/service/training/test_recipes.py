@@ -16,6 +16,7 @@ from service.training.recipes import (
     available,
     builtin,
     find,
+    rate_of,
     read_recipe,
 )
 
@@ -52,13 +53,15 @@ def test_the_benchmarks_recipes_are_as_published() -> None:
 def test_the_papers_recipes_are_as_published() -> None:
     convergence, final = builtin()["darts-convergence"], builtin()["darts-600"]
     for recipe in (convergence, final):
-        assert (recipe.epochs, recipe.batch) == (600, 80)
+        assert recipe.epochs == 600
+        assert recipe.precision == "float32"
         assert recipe.spaces == ("darts",)
         network, sgd = recipe.network.darts, recipe.optimiser
         assert network is not None
         assert (network.channels, network.cells) == (36, 20)
         assert (sgd.learning_rate, sgd.momentum, sgd.weight_decay) == (0.025, 0.9, 3e-4)
         assert sgd.clip == 5
+    assert (convergence.batch, final.batch) == (80, 60)  # of the paper's published code
     assert convergence.augment.cutout == 0
     assert convergence.network.darts is not None
     assert (convergence.network.darts.auxiliary, convergence.network.darts.drop_path) == (0, 0)
@@ -109,6 +112,8 @@ def test_recipes_that_differ_in_a_setting_differ_in_digest() -> None:
         (OWN.replace("[network.darts]", "[network.resnet]"), "network.resnet is no setting"),
         (OWN.replace("cells = 3", "cells = 2"), "network.darts.cells = 2"),
         (OWN + "[images]\nside = 2", "images.side = 2"),
+        ('precision = "auto"\n' + OWN, "allowed: float32, tf32, bfloat16"),
+        ('precision = "float16"\n' + OWN, "precision = 'float16'"),
         ('name = "x"\n' + OWN, "named by its file"),
         ("epochs = 1\nbatch = 2\n[network]\n[optimiser]\nlearning_rate = 1.0", "trains nothing"),
     ],
@@ -136,6 +141,76 @@ def test_names_of_files_are_checked(name: str, tmp_path: Path) -> None:
     (tmp_path / f"{name}.toml").write_text(OWN)
     with pytest.raises(RecipeError, match="can't name a recipe"):
         adopt(tmp_path / f"{name}.toml", tmp_path)
+
+
+def test_a_recipe_in_another_precision_is_another_recipe(tmp_path: Path) -> None:
+    short = find("nb201-12@precision=bfloat16", tmp_path)
+    assert (short.name, short.precision) == ("nb201-12@precision=bfloat16", "bfloat16")
+    own = builtin()["nb201-12"]
+    assert short.digest != own.digest
+    assert short == own.model_copy(update={"name": short.name, "precision": "bfloat16"})
+    assert find("nb201-12@precision=float32", tmp_path) == own  # which is what it is
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "proxy@precision=bfloat16@lr=0.25",
+        "proxy@lr=0.25@precision=bfloat16",
+        "proxy@lr=0.250@precision=bfloat16",
+    ],
+)
+def test_a_variation_has_one_name(name: str, tmp_path: Path) -> None:
+    found = find(name, tmp_path)
+    assert found.name == "proxy@precision=bfloat16@lr=0.25"
+    assert (found.precision, found.optimiser.learning_rate) == ("bfloat16", 0.25)
+    assert found == find("proxy@precision=bfloat16", tmp_path).at_rate(0.25)
+    assert rate_of(found.name) == ("proxy@precision=bfloat16", 0.25)
+
+
+def test_what_earlier_versions_trained_can_be_asked_for_by_its_name(tmp_path: Path) -> None:
+    found = find("nb201-12@decay=batch", tmp_path)
+    assert (found.optimiser.decay, found.optimiser.learning_rate) == ("batch", 0.1)
+    assert find("darts-600@batch=80", tmp_path).batch == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("proxy@lr=fast", "'fast' is no learning rate"),
+        ("proxy@lr=-1", "optimiser.learning_rate = -1.0"),
+        ("proxy@precision=float16", "precision = 'float16'; allowed: float32, tf32, bfloat16"),
+        ("proxy@precision=auto", "allowed: float32, tf32, bfloat16"),
+        ("proxy@decay=never", "optimiser.decay = 'never'"),
+        ("proxy@batch=60.5", "'60.5' is no batch"),
+        ("proxy@batch=1", "batch = 1"),
+        ("proxy@epochs=3", "allowed: batch=…, decay=…, precision=…, lr=…"),
+        ("proxy@lr=0.1@lr=0.2", "lr is named twice"),
+        ("prxy@lr=0.1", "did you mean proxy"),
+    ],
+)
+def test_a_variation_that_cannot_be_is_told_with_what_can(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        find(name, tmp_path)
+    assert said in str(caught.value)
+
+
+def test_a_recipe_that_names_its_rate_takes_no_other(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"proxy@lr=0\.25 names its learning rate already"):
+        find("proxy@lr=0.25", tmp_path).at_rate(0.5)
+
+
+def test_the_precision_of_a_recipe_that_names_none_is_float32() -> None:
+    assert read_recipe(OWN, "mine", "mine.toml").precision == "float32"
+    for recipe in builtin().values():
+        assert recipe.precision == "float32"
+
+
+def test_jobs_of_earlier_versions_are_read_as_they_were() -> None:
+    settings = builtin()["nb201-12"].model_dump() | {"precision": "auto"}
+    assert Recipe.model_validate(settings).precision == "auto"
 
 
 def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:

@@ -260,6 +260,25 @@ def test_a_last_batch_of_one_image_joins_the_one_before(tmp_path: Path) -> None:
     assert trained.records[0]["train"]["loss"] > 0
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_network_computes_in_the_precision_of_its_recipe(precision: str) -> None:
+    """Whatever the device could do; and float32 is float32 on GPUs too, where torch shortens it."""
+    recipe = made.recipe(precision=precision)
+    torch.backends.cudnn.allow_tf32 = True  # as torch starts
+    setting = set_up(parse_cell(made.NB201), recipe, made.images(), 1, CPU, mirrored=True)
+    assert setting.precision == precision
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    images, labels = setting.sets["train"]
+    _, _, logits = setting.forward(setting.prepare.plain(images), labels)
+    assert str(logits.dtype) == f"torch.{precision}"
+
+
+def test_tf32_is_for_gpus(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="tf32, which only GPUs do"):
+        Trained(tmp_path, made.recipe(precision="tf32"))
+
+
 def test_cells_of_the_other_space_are_refused(tmp_path: Path) -> None:
     recipe = made.recipe(network={"darts": {"channels": 2, "cells": 3}})
     with pytest.raises(RecipeError, match="nasbench201"):
