@@ -79,7 +79,7 @@ function comparisons(given) {
 function within(held) {
   const why =
     held === HELD ? " Such cells differ in how the operations that work are connected." : "";
-  return `Below, the same among cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size.${why}`;
+  return `The second line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size.${why}`;
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */

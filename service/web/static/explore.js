@@ -21,6 +21,7 @@ const WORDS = {
   width:
     "in NAS-Bench-201, how many live edges leave the input; in DARTS' space, the share of in-edges that come from an input, summed over nodes",
   depth: "live edges on the longest path from input to output",
+  live: "on a path from input to output; an operation on a dead edge does nothing, whatever it is",
   early: "after the epoch that is chosen as early; the end is the last epoch of the same training",
   training:
     "a recipe with its number of epochs: epoch 12 of 200 and the end of 12 epochs are different things",
