@@ -136,7 +136,7 @@ def mixed_paths() -> list[str]:
     paths += [
         f"/correlations?x=width&{y}&ci=bootstrap",
         f"/correlations?x=width&{y}&control=params_m",
-        f"/correlations?x=width&{y}&group_by=ops",
+        f"/correlations?x=width&{y}&group_by=live_ops",
     ]
     for index in (0, 284, 6111, 9930, 15_624):
         paths += [
