@@ -23,6 +23,7 @@ PAIRS: list[tuple[Any, Any]] = [
     (shapes.RunOfCell, schemas.RunOfCell),
     (shapes.RunDocument, schemas.RunDocument),
     (shapes.CellDocument, schemas.CellDocument),
+    (shapes.Known, schemas.KnownOf),
     (shapes.Variant, schemas.VariantOf),
     (shapes.Columns, schemas.Columns),
     (shapes.Source, schemas.SourceOf),
