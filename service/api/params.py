@@ -104,7 +104,7 @@ class ContextQuery(Query):
         None,
         description="by what the images were divided: `official` or `seeded`; the only one that "
         "is recorded by default, of the benchmark's own recipes the official one",
-        examples=["official", "seeded"],
+        examples=["official"],
     )
 
     def context(self) -> Context:
