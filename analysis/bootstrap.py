@@ -1,25 +1,57 @@
-"""Percentile bootstrap of correlation coefficients: rows drawn with replacement inside each group.
+"""Percentile bootstrap of correlation coefficients: rows, classes of copies or groups are drawn.
 
-Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. A resample takes a pair
-of values, and its controls, together, and keeps every group's size.
+Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. What is drawn must be
+independent: where rows are copies of each other, whole classes of them are, and where groups are a
+sample, whole groups (Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section
+3.8, where drawing inside of the groups besides is found to be the worse). A row that is drawn takes
+its values and controls along, and counts as often as it was drawn.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from analysis.coefficients import Method, by_group, partial_from_matrix
+from analysis.rows import Copies
 from analysis.strata import (
+    NEARLY_CONSTANT,
     BoolArray,
     FloatArray,
     IntArray,
     Strata,
     centred,
-    centred_midranks,
     levels,
+    midranks,
 )
 
+Resample = Literal["cells", "classes", "groups"]
+"""What is drawn: rows and classes inside of each group, or groups."""
+
 _BLOCK = 1 << 18  # elements drawn at a time: bounds memory and stays in the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What is drawn inside of each group: `codes` (n,) of the rows' units, numbered through the
+    groups, and how many each group has, as `strata` of units."""
+
+    codes: IntArray
+    strata: Strata
+
+    @classmethod
+    def rows(cls, strata: Strata) -> "Units":
+        """Each row by itself."""
+        return cls(np.arange(strata.sizes.sum()), strata)
+
+    @classmethod
+    def classes(cls, copies: Copies, strata: Strata) -> "Units":
+        """Rows of one class inside a group together."""
+        group = np.repeat(np.arange(len(strata)), strata.sizes)
+        pairs, codes = np.unique(group * copies.count + copies.codes, return_inverse=True)
+        sizes = np.bincount(pairs // copies.count, minlength=len(strata))
+        return cls(codes.ravel(), Strata(np.cumsum(sizes) - sizes, sizes))
 
 
 def resample_rows(strata: Strata, resamples: int, seed: int) -> Iterator[IntArray]:
@@ -41,6 +73,35 @@ def resample_rows(strata: Strata, resamples: int, seed: int) -> Iterator[IntArra
         yield rows
 
 
+def resample_counts(strata: Strata, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """How often each row is in each resample of `resample_rows`, in blocks (b, n)."""
+    for rows in resample_rows(strata, resamples, seed):
+        slots = rows + np.arange(len(rows))[:, np.newaxis] * rows.shape[1]
+        counts = np.bincount(slots.ravel(), minlength=rows.size)
+        yield counts.reshape(rows.shape).astype(np.float64)
+
+
+def resampled_means(
+    r: FloatArray, sizes: IntArray, used: BoolArray, resamples: int, seed: int
+) -> FloatArray:
+    """Σ n_g r_g / Σ n_g of each of `r` (e, g) over groups drawn from those `used` (e, g).
+
+    `sizes` (g,) are the groups' n_g; (e, resamples). What uses the same groups has the same draws.
+    """
+    means = np.empty((len(r), resamples))
+    patterns, members = np.unique(used, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        rows = np.flatnonzero(members.ravel() == number)
+        weights = sizes[pattern]
+        totals = (r[rows][:, pattern] * weights).T
+        done = 0
+        for counts in resample_counts(Strata.single(weights.size), resamples, seed):
+            part = counts @ totals / (counts @ weights)[:, np.newaxis]
+            means[rows, done : done + len(counts)] = part.T
+            done += len(counts)
+    return means
+
+
 def resampled_coefficients(
     method: Method,
     x: FloatArray,
@@ -48,23 +109,30 @@ def resampled_coefficients(
     controls: FloatArray,
     strata: Strata,
     used: BoolArray,
+    units: Units,
     resamples: int,
     seed: int,
 ) -> FloatArray:
-    """Coefficients of `x` (n,) with each of `ys` (e, n) on each resample: (e, resamples).
+    """Coefficients of `x` (n,) with each of `ys` (e, n) on resamples of `units`: (e, resamples).
 
     With `controls` (k, n) partial; over several groups the mean weighted by size over those in
     `used` (e, g) in which the resample has a coefficient; NaN where it has none in any. A resample
-    of 15,000 rows takes about 0.1 ms for Pearson and Spearman, whose mid-ranks follow from how
+    of 15,000 rows takes about 0.2 ms for Pearson and Spearman, whose mid-ranks follow from how
     often each value was drawn, and some milliseconds for Kendall, which is scipy's each time.
     """
-    draw = _kendall_blocks if method == "kendall" else _linear_blocks
-    blocks = draw(method, x, ys, controls, strata, resample_rows(strata, resamples, seed))
-    weights = np.where(used, strata.sizes, 0.0)
-    means = [
-        [_mean_over_groups(r, of_groups) for r, of_groups in zip(block, weights, strict=True)]
-        for block in blocks
-    ]
+    of_block = _kendall_block(x, ys, controls, strata)
+    if method != "kendall":
+        of_block = _linear_block(method, x, ys, controls, strata)
+    means = []
+    for counts in resample_counts(units.strata, resamples, seed):
+        weights = np.take(counts, units.codes, axis=1)
+        sizes = strata.sums(weights)
+        means.append(
+            [
+                _mean_over_groups(r, np.where(counted, sizes, 0.0))
+                for r, counted in zip(of_block(weights), used, strict=True)
+            ]
+        )
     return np.concatenate(means, axis=1)
 
 
@@ -81,43 +149,44 @@ def percentile_interval(coefficients: FloatArray, confidence: float) -> tuple[fl
 
 
 def _mean_over_groups(r: FloatArray, weights: FloatArray) -> FloatArray:
-    """Mean of `r` (b, g), NaN left out, by `weights` (g,): (b,)."""
+    """Mean of `r` (b, g), NaN left out, by `weights` (b, g): (b,)."""
     weights = np.where(np.isnan(r), 0, weights)
     total = weights.sum(axis=-1)
     mean = (weights * np.nan_to_num(r)).sum(axis=-1) / np.maximum(total, 1)
     return np.where(total > 0, mean, np.nan)
 
 
-def _kendall_blocks(
-    method: Method,
-    x: FloatArray,
-    ys: FloatArray,
-    controls: FloatArray,
-    strata: Strata,
-    blocks: Iterator[IntArray],
-) -> Iterator[Iterable[FloatArray]]:
-    """For each block of resamples the coefficients (b, g) of each of the ys."""
-    for rows in blocks:
-        drawn = [by_group(method, x[i], ys[:, i], controls[:, i], strata).r for i in rows]
-        yield np.stack(drawn, axis=1)
+OfBlock = Callable[[FloatArray], Iterable[FloatArray]]
+"""From the rows' weights in b resamples, (b, n), to the coefficients (b, g) of each of the ys."""
 
 
-def _linear_blocks(
-    method: Method,
-    x: FloatArray,
-    ys: FloatArray,
-    controls: FloatArray,
-    strata: Strata,
-    blocks: Iterator[IntArray],
-) -> Iterator[Iterable[FloatArray]]:
-    """For each block of resamples the coefficients (b, g) of each of the ys, one at a time."""
-    draw_x, *draw_controls = (_sampler(method, column, strata) for column in (x, *controls))
-    draw_ys = [_sampler(method, y, strata) for y in ys]
-    for rows in blocks:
-        held = [draw_x(rows), *(draw(rows) for draw in draw_controls)]
+def _kendall_block(x: FloatArray, ys: FloatArray, controls: FloatArray, strata: Strata) -> OfBlock:
+    def of_block(weights: FloatArray) -> Iterable[FloatArray]:
+        return np.stack([one(sample) for sample in weights], axis=1)
+
+    def one(weights: FloatArray) -> FloatArray:
+        rows = np.repeat(np.arange(x.size), weights.astype(np.intp))
+        sizes = strata.sums(weights).astype(np.intp)
+        drawn = Strata(np.cumsum(sizes) - sizes, sizes)
+        return by_group("kendall", x[rows], ys[:, rows], controls[:, rows], drawn).r
+
+    return of_block
+
+
+def _linear_block(
+    method: Method, x: FloatArray, ys: FloatArray, controls: FloatArray, strata: Strata
+) -> OfBlock:
+    sample_x, *sample_controls = (_sampler(method, column, strata) for column in (x, *controls))
+    sample_ys = [_sampler(method, y, strata) for y in ys]
+
+    def of_block(weights: FloatArray) -> Iterable[FloatArray]:
+        held = [sample_x(weights), *(sample(weights) for sample in sample_controls)]
         among = _cosines(held, held, strata)
-        drawn_ys = (draw(rows) for draw in draw_ys)
-        yield (_coefficients(among, _cosines([y], [*held, y], strata)[..., 0, :]) for y in drawn_ys)
+        for sample in sample_ys:
+            y = sample(weights)
+            yield _coefficients(among, _cosines([y], [*held, y], strata)[..., 0, :])
+
+    return of_block
 
 
 def _coefficients(among: FloatArray, with_y: FloatArray) -> FloatArray:
@@ -134,29 +203,51 @@ def _coefficients(among: FloatArray, with_y: FloatArray) -> FloatArray:
     return partial_from_matrix(matrix)[0]
 
 
-Drawn = tuple[FloatArray, FloatArray]
-"""Centred values (b, n) and their norms per group (b, g), 0 where they do not vary."""
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """A column in b resamples: `values` (b, n) less their weighted mean in the group, the same
+    times the rows' weights, and norms (b, g), 0 where the values do not vary."""
+
+    values: FloatArray
+    weighted: FloatArray
+    norms: FloatArray
 
 
-def _sampler(method: Method, column: FloatArray, strata: Strata) -> Callable[[IntArray], Drawn]:
-    """A function that draws the column's resamples (b, n), ranked anew inside each for Spearman."""
+def _sampler(
+    method: Method, column: FloatArray, strata: Strata
+) -> Callable[[FloatArray], _Sampled]:
+    """A function from the weights (b, n) to the column's resamples, ranked anew inside each for
+    Spearman."""
     if method == "spearman":
         level, n_levels = levels(column, strata)
 
-        def draw_ranks(rows: IntArray) -> Drawn:
-            ranks = centred_midranks(np.take(level, rows), n_levels, strata)
-            return ranks, np.sqrt(strata.dots(ranks, ranks))
+        def sample_ranks(weights: FloatArray) -> _Sampled:
+            ranks = midranks(level, n_levels, weights, strata)
+            weighted = weights * ranks
+            return _Sampled(ranks, weighted, np.sqrt(strata.dots(weighted, ranks)))
 
-        return draw_ranks
-    return lambda rows: centred(np.take(column, rows), strata)
+        return sample_ranks
+    means = strata.means(column)
+    deviations, _ = centred(column[np.newaxis], strata)
+
+    def sample_values(weights: FloatArray) -> _Sampled:
+        sizes = np.maximum(strata.sums(weights), 1)
+        shift = strata.sums(weights * deviations) / sizes
+        values = deviations - (shift if len(strata) == 1 else strata.spread(shift))
+        weighted = weights * values
+        norms = np.sqrt(strata.dots(weighted, values))
+        least = NEARLY_CONSTANT * np.maximum(np.abs(means + shift), np.abs(shift))
+        return _Sampled(values, weighted, np.where(norms > least, norms, 0))
+
+    return sample_values
 
 
-def _cosines(a: list[Drawn], b: list[Drawn], strata: Strata) -> FloatArray:
+def _cosines(a: list[_Sampled], b: list[_Sampled], strata: Strata) -> FloatArray:
     """Cosines (resamples, g, len(a), len(b)) of the columns in each group; 0 with a constant."""
-    result = np.empty((*a[0][1].shape, len(a), len(b)))
-    for i, (left, left_norm) in enumerate(a):
-        for j, (right, right_norm) in enumerate(b):
-            norms = left_norm * right_norm
-            dots = strata.dots(left, right)
+    result = np.empty((*a[0].norms.shape, len(a), len(b)))
+    for i, left in enumerate(a):
+        for j, right in enumerate(b):
+            norms = left.norms * right.norms
+            dots = strata.dots(left.weighted, right.values)
             result[..., i, j] = np.divide(dots, norms, out=np.zeros(norms.shape), where=norms > 0)
     return result

@@ -23,6 +23,16 @@ _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 _BLOCK = 16  # columns worked on at a time: enough to vectorise, few enough for the cache
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What Pearson's formula was applied to, the rows being one group: `x` (n,) and `ys` (e, n),
+    values or mid-ranks, less what the controls explain; `basis` (k, n) spans the controls."""
+
+    x: FloatArray
+    ys: FloatArray
+    basis: FloatArray
+
+
 class State(IntEnum):
     """Whether a group has a coefficient, and why not."""
 
@@ -40,13 +50,15 @@ class Coefficients:
 
     `r` (e, g): the coefficients, NaN where undefined; `state` (e, g): `State` codes;
     `n_controls` (g,): how many linearly independent controls vary in the group;
-    `p` (e,): the p-values that come with Pearson's and Kendall's coefficients from scipy, None for
-    Spearman, over several groups and with controls.
+    `compared`: what was correlated, if there is one group and the method isn't Kendall's;
+    `p` (e,): two-sided p of Kendall's tau without controls by the normal distribution, as scipy's,
+    if there is one group.
     """
 
     r: FloatArray
     state: IntArray
     n_controls: IntArray
+    compared: "Compared | None" = None
     p: FloatArray | None = None
 
     def mean(self, weights: FloatArray) -> FloatArray:
@@ -101,8 +113,9 @@ def _linear(
     n_controls = np.array([len(space.basis) for space in spaces], dtype=np.intp)
     x_side = _Side.of(scale(x[np.newaxis]), spaces, strata)
     r = np.full((len(ys), len(strata)), np.nan)
-    p = np.full(len(ys), np.nan)
     state = np.empty(r.shape, np.intp)
+    alone = len(strata) == 1
+    compared = np.empty(ys.shape if alone else (0, 0))
     for start in range(0, len(ys), _BLOCK):
         block = slice(start, start + _BLOCK)
         y_side = _Side.of(scale(ys[block]), spaces, strata)
@@ -118,11 +131,12 @@ def _linear(
             State.DEFINED,
         )
         defined = state[block] == State.DEFINED
-        r[block], p[block] = _pearson(x_side.values, y_side.values, defined, strata)
-    if method == "pearson" and len(strata) == 1:
-        return Coefficients(r, state, n_controls, None if n_controls[0] else p)
+        r[block] = _pearson(x_side.values, y_side.values, defined, strata)
+        if alone:
+            compared[block] = y_side.values
     # A perfect order gives 1 only up to rounding, and p is infinitely steep there.
-    return Coefficients(_snapped(r), state, n_controls)
+    both = Compared(x_side.values[0], compared, spaces[0].basis) if alone else None
+    return Coefficients(_snapped(r), state, n_controls, both)
 
 
 def _snapped(r: FloatArray) -> FloatArray:
@@ -131,24 +145,20 @@ def _snapped(r: FloatArray) -> FloatArray:
     return snapped
 
 
-def _pearson(
-    x: FloatArray, ys: FloatArray, defined: BoolArray, strata: Strata
-) -> tuple[FloatArray, FloatArray]:
-    """Coefficients of `x` (1, n) with `ys` (e, n) per group, (e, g), where `defined` (e, g), and
-    p-values (e,) if there is one group; NaN elsewhere."""
-    r, p = np.full(defined.shape, np.nan), np.full(len(ys), np.nan)
+def _pearson(x: FloatArray, ys: FloatArray, defined: BoolArray, strata: Strata) -> FloatArray:
+    """Coefficients of `x` (1, n) with `ys` (e, n) per group, NaN unless `defined`, both (e, g)."""
+    r = np.full(defined.shape, np.nan)
     if len(strata) == 1:
         rows = defined[:, 0]
         if rows.any():
             from scipy import stats
 
-            result = stats.pearsonr(x, ys[rows], axis=1)
-            r[rows, 0], p[rows] = result.statistic, result.pvalue
-        return r, p
+            r[rows, 0] = stats.pearsonr(x, ys[rows], axis=1).statistic
+        return r
     norm_x, norm_y = np.sqrt(strata.dots(x, x)), np.sqrt(strata.dots(ys, ys))
     np.divide(strata.dots(x, ys), norm_x, out=r, where=defined)
     np.divide(r, norm_y, out=r, where=defined)
-    return np.clip(r, -1, 1, out=r), p
+    return np.clip(r, -1, 1, out=r)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +247,8 @@ def _kendall(x: FloatArray, ys: FloatArray, controls: FloatArray, strata: Strata
             if held:
                 with_y = np.array([tau for tau, _ in pairs])
                 r[column, group], state[column, group] = _partial_tau(taus, with_y)
-    if len(strata) == 1:
-        return Coefficients(r, state, n_controls, None if n_controls[0] else p)
-    return Coefficients(_snapped(r), state, n_controls)
+    known = p if len(strata) == 1 and not n_controls[0] else None
+    return Coefficients(_snapped(r), state, n_controls, p=known)
 
 
 def _partial_tau(taus: FloatArray, with_y: FloatArray) -> tuple[float, State]:
@@ -264,10 +273,10 @@ def _tau_matrix(columns: list[FloatArray]) -> FloatArray:
 
 
 def _tau(a: FloatArray, b: FloatArray) -> tuple[float, float]:
-    """Tau-b and its p-value, as scipy's."""
+    """Tau-b, and from four rows on its p-value by the normal distribution, as scipy's."""
     from scipy import stats
 
-    result = stats.kendalltau(a, b)
+    result = stats.kendalltau(a, b, method="asymptotic" if a.size > 3 else "auto")
     return float(result.statistic), float(result.pvalue)
 
 

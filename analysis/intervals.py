@@ -1,4 +1,4 @@
-"""p-values and Fisher's confidence intervals for correlation coefficients.
+"""p-values and confidence intervals for correlation coefficients, on the scale of Fisher's z.
 
 Fisher's z = artanh(r) is about normal, with a variance that hardly depends on the coefficient. With
 n rows and k controls held fixed it is taken as
@@ -10,131 +10,180 @@ n rows and k controls held fixed it is taken as
 - Kendall: 0.437 / (n − 4) (Fieller, Hartley & Pearson, "Tests for rank correlation coefficients",
   Biometrika 44, 1957); nothing of the kind is established for a partial tau.
 
-The mean within groups is R = Σ w_g r_g with weights w_g = n_g / Σ n_g. As the groups are
-independent and dr = (1 − r²) dz (the delta method),
-
-    var(R) = Σ w_g² (1 − r_g²)² var(z_g),    var(artanh R) = var(R) / (1 − R²)².
-
-A group too small for var(z_g) counts with var(r_g) = 1, the most that a value in [−1, 1] can have.
-In one with |r_g| = 1, of which the formula would claim certainty, R stands in for r_g on the right.
-The interval is one for the expectation of R, which in small groups lies somewhat nearer to 0 than
-the coefficient of the whole population: by about r (1 − r²) / 2n for Pearson, more for Spearman.
+Where rows are copies of each other n is their effective number (`analysis.copies`). Means over
+groups have a variance of their own (`analysis.between`), coefficients of few rows a p of their own
+(`analysis.permutation`).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from analysis.coefficients import Coefficients, Method
-from analysis.strata import FloatArray, Strata
+from analysis.copies import effective_sizes
+from analysis.permutation import FEW, permutation_p, smallest_p
+from analysis.rows import Copies
+from analysis.strata import FloatArray, IntArray, Strata, ranked
 
 SMALLEST = {"pearson": 4, "spearman": 4, "kendall": 5}
 """Rows from which on z has a variance, without controls; one more for each control."""
 
+PMethod = Literal["exact", "permutation", "t", "normal", "groups"]
+"""Where a p-value comes from: all orders of the rows, or some that are drawn; the t or the normal
+distribution; t over groups."""
+
+PARTIAL_TAU = "the distribution of a partial tau-b is not known"
+TOO_ALIKE = "copies aside there are too few rows"
+PERFECT = "at ±1 Fisher's interval has no length, whatever n"
+
 
 @dataclass(frozen=True, slots=True)
-class Inference:
-    """What is known of the sampling distribution of e coefficients.
+class Evidence:
+    """How sure a coefficient is.
 
-    `p` (e,): two-sided p-values; `z_variance` (e,): variance of artanh of the coefficient; both NaN
-    where unknown, which `unknown` explains.
+    `z` and `z_error` are artanh of it and its standard error, both NaN where there is no interval,
+    for which `no_interval` is the reason; an interval reaches as far as t with `degrees` of freedom
+    (infinite: the normal distribution). `p` is NaN for the reason `no_p`. `n_effective` is the
+    number of rows less what copies repeat; `i_squared` is None without groups.
     """
 
-    p: FloatArray
-    z_variance: FloatArray
-    unknown: str
+    p: float
+    p_method: PMethod | None
+    z: float = np.nan
+    z_error: float = np.nan
+    degrees: float = np.inf
+    no_p: str | None = None
+    no_interval: str | None = None
+    n_effective: float | None = None
+    i_squared: float | None = None
+    i_squared_reason: str | None = None
+
+    @classmethod
+    def none(cls, reason: str) -> "Evidence":
+        """Neither p nor interval, for one reason."""
+        return cls(np.nan, None, no_p=reason, no_interval=reason)
+
+    @classmethod
+    def by_groups(cls, z: float, z_error: float, degrees: int) -> "Evidence":
+        """p and interval by t over `degrees` + 1 groups."""
+        from scipy import special
+
+        p = float(2 * special.stdtr(degrees, -abs(z) / z_error))
+        return cls(p, "groups", z, z_error, degrees)
+
+    def interval(self, confidence: float) -> tuple[float, float] | None:
+        """tanh(z ± q · error), q the quantile for `confidence`; None where there is none."""
+        from scipy import special
+
+        if np.isnan(self.z_error):
+            return None
+        tail = (1 + confidence) / 2
+        normal = np.isinf(self.degrees)
+        q = special.ndtri(tail) if normal else special.stdtrit(self.degrees, tail)
+        reach = q * self.z_error
+        return float(np.tanh(self.z - reach)), float(np.tanh(self.z + reach))
 
 
-def infer(
+def evidence(
+    method: Method, x: FloatArray, ys: FloatArray, found: Coefficients, copies: Copies
+) -> list[Evidence]:
+    """How sure each coefficient of `x` (n,) with `ys` (e, n) is, the rows being one group.
+
+    p is from orders of the rows where these are few and no copies (`analysis.permutation`), else by
+    t with n − 2 − k degrees of freedom, and by the normal distribution for Kendall.
+    """
+    r, k = found.r[:, 0], int(found.n_controls[0])
+    if method == "kendall" and k:
+        return [Evidence.none(PARTIAL_TAU)] * len(r)
+    sizes = effective_sizes(*_scores(x, ys, found, copies), r, copies)
+    variances = z_variances(method, r, sizes - k)
+    p, how = _p_values(method, x, ys, found, copies, sizes - 2 - k, variances)
+    rows = "rows" if not copies.any else "rows, copies aside,"
+    told = []
+    for at, (value, variance) in enumerate(zip(r, variances, strict=True)):
+        perfect = abs(value) == 1
+        known = bool(np.isfinite(variance)) and not perfect
+        least = f"Fisher's interval needs {SMALLEST[method] + k} {rows} or more"
+        told.append(
+            Evidence(
+                float(p[at]),
+                None if np.isnan(p[at]) else how[at],
+                float(np.arctanh(value)) if known else np.nan,
+                float(variance**0.5) if known else np.nan,
+                no_p=TOO_ALIKE if np.isnan(p[at]) else None,
+                no_interval=None if known else PERFECT if perfect else least,
+                n_effective=float(sizes[at]),
+            )
+        )
+    return told
+
+
+def _scores(
+    x: FloatArray, ys: FloatArray, found: Coefficients, copies: Copies
+) -> tuple[FloatArray, FloatArray]:
+    """What a row's influence on the coefficients is computed from, (n,) and (e, n)."""
+    if found.compared is not None:
+        return found.compared.x, found.compared.ys
+    if not copies.any:
+        return x, ys
+    one = Strata.single(x.size)
+    return ranked(x[np.newaxis], one)[0], ranked(ys, one)
+
+
+def _p_values(
     method: Method,
+    x: FloatArray,
+    ys: FloatArray,
     found: Coefficients,
-    coefficients: FloatArray,
-    weights: FloatArray,
-    strata: Strata,
-    *,
-    grouped: bool,
-) -> Inference:
-    """The distribution of `coefficients` (e,) = Σ weights (e, g) · `found.r` over the `strata`.
-
-    Without groups p is the one that came with the coefficient, else by t; within groups it is by
-    the normal distribution of artanh(R), so below 1 − confidence just where the Fisher interval
-    excludes 0.
-    """
-    if method == "kendall" and found.n_controls.any():
-        unknown = np.full(coefficients.shape, np.nan)
-        return Inference(unknown, unknown, "the distribution of a partial tau-b is not known")
-    variances = z_variances(method, found, strata)
-    smallest = SMALLEST[method]
-    if grouped:
-        variance = mean_z_variances(found.r, variances, weights, coefficients)
-        needed = f"no group has {smallest} rows, and one more for each control"
-        return Inference(_z_p_values(coefficients, variance), variance, needed)
-    n, k = int(strata.sizes[0]), int(found.n_controls[0])
-    p = t_p_values(coefficients, max(n - 2 - k, 1)) if found.p is None else found.p
-    return Inference(p, variances[:, 0], f"Fisher's interval needs {smallest + k} rows or more")
+    copies: Copies,
+    degrees: FloatArray,
+    variances: FloatArray,
+) -> tuple[FloatArray, list[PMethod]]:
+    """p (e,), NaN where copies leave too few rows, and where each comes from."""
+    r = found.r[:, 0]
+    if x.size <= FEW and not copies.any:
+        p, exact = permutation_p(method, x, ys, found)
+        return p, ["exact" if each else "permutation" for each in exact]
+    how: PMethod = "t"
+    if method != "kendall":
+        p = t_p_values(r, degrees)
+    else:
+        how = "normal"
+        p = z_p_values(r, variances) if copies.any else np.asarray(found.p)
+    perfect = np.abs(r) == 1
+    p = np.where(perfect, smallest_p(x[copies.first]), p)
+    return p, ["exact" if each else how for each in perfect]
 
 
-def z_variances(method: Method, found: Coefficients, strata: Strata) -> FloatArray:
-    """Variance of artanh(r) for each coefficient, (e, g), NaN in groups too small for one."""
-    numerator = {"pearson": 1.0, "spearman": 1 + found.r**2 / 2, "kendall": 0.437}[method]
-    spare = strata.sizes - found.n_controls - SMALLEST[method] + 1
-    return np.broadcast_to(
-        np.where(spare > 0, numerator / np.maximum(spare, 1), np.nan), found.r.shape
-    )
+def z_variances(method: Method, r: FloatArray, spare: FloatArray | IntArray) -> FloatArray:
+    """Variance of artanh(r) of coefficients `r` of `spare` rows, the number of controls taken off;
+    NaN where these are too few."""
+    numerator = {"pearson": 1.0, "spearman": 1 + r**2 / 2, "kendall": 0.437}[method]
+    left = np.broadcast_to(spare - SMALLEST[method] + 1, r.shape)
+    return np.where(left > 0, numerator / np.where(left > 0, left, 1), np.nan)
 
 
-def mean_z_variances(
-    r: FloatArray, variances: FloatArray, weights: FloatArray, mean: FloatArray
-) -> FloatArray:
-    """Variance of artanh(R) for the `mean` (e,) R = Σ w_g r_g.
-
-    `r` and `variances` (e, g) are the groups' coefficients and var(z_g), `weights` (e, g) sum to 1
-    over the groups that count and are 0 for the others. NaN where no group that counts has a
-    variance of its own, 0 where |R| = 1.
-    """
-    known = (weights > 0) & np.isfinite(variances)
-    inner = np.where(np.abs(r) < 1, r, mean[:, np.newaxis])
-    of_r = np.where(known, (1 - inner**2) ** 2 * variances, 1.0)
-    slope = 1 - mean**2
-    steep = slope > 0
-    of_z = (weights**2 * of_r).sum(axis=1) / np.where(steep, slope, 1) ** 2
-    return np.where(known.any(axis=1), np.where(steep, of_z, 0), np.nan)
-
-
-def fisher_interval(r: float, z_variance: float, confidence: float) -> tuple[float, float]:
-    """Confidence interval tanh(artanh r ± q √var z), q the normal quantile for `confidence`.
-
-    For |r| = 1, where artanh is infinite, it shrinks to (r, r), as scipy's does.
-    """
-    from scipy import special
-
-    if abs(r) == 1:
-        return r, r
-    reach = special.ndtri((1 + confidence) / 2) * np.sqrt(z_variance)
-    z = np.arctanh(r)
-    return float(np.tanh(z - reach)), float(np.tanh(z + reach))
-
-
-def t_p_values(r: FloatArray, degrees: int) -> FloatArray:
-    """Two-sided p of coefficients `r` (e,) by t = r √(df / (1 − r²)) with `degrees` of freedom.
+def t_p_values(r: FloatArray, degrees: FloatArray) -> FloatArray:
+    """Two-sided p of coefficients `r` (e,) by t = r √(df / (1 − r²)), `degrees` (e,) of freedom.
 
     Exact for Pearson's coefficients, partial ones too, under normality; for Spearman's the
-    approximation that scipy uses. |r| = 1 gives 0.
+    approximation that scipy uses. NaN without a degree of freedom.
     """
     from scipy import special
 
+    degrees = np.where(degrees > 0, degrees, np.nan)
     with np.errstate(divide="ignore"):
         t = np.abs(r) * np.sqrt(degrees / ((1 + r) * (1 - r)))
     return np.asarray(2 * special.stdtr(degrees, -t))
 
 
-def _z_p_values(r: FloatArray, z_variance: FloatArray) -> FloatArray:
-    """Two-sided p of artanh(r) / √var z by the normal distribution; 0 for |r| = 1."""
+def z_p_values(r: FloatArray, variances: FloatArray) -> FloatArray:
+    """Two-sided p of artanh(r) / √var z by the normal distribution."""
     from scipy import special
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * special.ndtr(-np.abs(np.arctanh(r)) / np.sqrt(z_variance))
-    return np.where((np.abs(r) == 1) & np.isfinite(z_variance), 0.0, p)
+        return np.asarray(2 * special.ndtr(-np.abs(np.arctanh(r)) / np.sqrt(variances)))
 
 
 def difference_interval(

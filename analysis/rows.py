@@ -12,13 +12,40 @@ _SAFE_EXPONENT = 400  # squares and their sums stay within float64's range of 2 
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """Which rows are copies: `codes` (n,) of their classes, all of 0..`count` − 1, and the `first`
+    row of each, (count,)."""
+
+    codes: IntArray
+    first: IntArray
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[np.generic]) -> "Copies":
+        """Rows of equal label are copies."""
+        _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+        return cls(codes.ravel(), first)
+
+    @property
+    def count(self) -> int:
+        """How many classes there are: rows that are distinct."""
+        return self.first.size
+
+    @property
+    def any(self) -> bool:
+        """Whether any row is a copy."""
+        return self.count < self.codes.size
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """`x` (n,), `ys` (e, n), `controls` (k, n), and group `labels` (n,) or None without groups."""
+    """`x` (n,), `ys` (e, n), `controls` (k, n), group `labels` (n,) or None without groups, and
+    `classes` (n,) of rows that are copies."""
 
     x: FloatArray
     ys: FloatArray
     controls: FloatArray
     labels: npt.NDArray[np.generic] | None
+    classes: npt.NDArray[np.generic]
 
     @classmethod
     def checked(
@@ -27,8 +54,11 @@ class Rows:
         ys: npt.ArrayLike,
         controls: Sequence[npt.ArrayLike],
         groups: npt.ArrayLike | None,
+        classes: npt.ArrayLike | None,
     ) -> "Rows":
         """Rows of `x` (n,), the columns of `ys` (n, e) and `controls`, each (n,).
+
+        Without `classes` no row is a copy.
 
         Only `ys` may hold NaN. Raises ValueError on other NaN, infinities and wrong shapes.
         """
@@ -39,14 +69,20 @@ class Rows:
         if np.isinf(columns).any():
             raise ValueError("y holds infinities")
         held = [_finite("a control", control) for control in controls]
-        labels = None if groups is None else _labels(groups)
-        lengths = {own.size, len(columns), *map(len, held)} | (
+        labels = None if groups is None else _labels("groups", groups)
+        alike = np.arange(own.size) if classes is None else _labels("classes", classes)
+        lengths = {own.size, len(columns), alike.size, *map(len, held)} | (
             set() if labels is None else {labels.size}
         )
         if len(lengths) > 1:
-            raise ValueError(f"x, y, controls and groups differ in length: {sorted(lengths)}")
+            names = "x, y, controls, groups and classes"
+            raise ValueError(f"{names} differ in length: {sorted(lengths)}")
         stacked = np.stack(held) if held else np.empty((0, own.size))
-        return cls(own, np.ascontiguousarray(columns.T), stacked, labels)
+        return cls(own, np.ascontiguousarray(columns.T), stacked, labels, alike)
+
+    def of(self, columns: list[int]) -> "Rows":
+        """The rows with these of the ys alone."""
+        return Rows(self.x, self.ys[columns], self.controls, self.labels, self.classes)
 
     def by_pattern(self) -> list[tuple[list[int], BoolArray]]:
         """The ys that are recorded (not NaN) in the same rows, and these rows (n,)."""
@@ -62,7 +98,7 @@ class Rows:
         """The given rows, in that order."""
         labels = None if self.labels is None else self.labels[rows]
         ys, controls = (np.take(array, rows, axis=1) for array in (self.ys, self.controls))
-        return Rows(self.x[rows], ys, controls, labels)
+        return Rows(self.x[rows], ys, controls, labels, self.classes[rows])
 
     def stratified(self) -> tuple["Rows", Strata]:
         """The rows sorted by group, and the groups."""
@@ -74,7 +110,7 @@ class Rows:
     def scaled(self) -> "Rows":
         """The columns, times a power of two where their squares would leave float64's range."""
         x = _scaled(self.x[np.newaxis])[0]
-        return Rows(x, _scaled(self.ys), _scaled(self.controls), self.labels)
+        return Rows(x, _scaled(self.ys), _scaled(self.controls), self.labels, self.classes)
 
 
 def _scaled(rows: FloatArray) -> FloatArray:
@@ -92,10 +128,10 @@ def _finite(name: str, values: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _labels(groups: npt.ArrayLike) -> npt.NDArray[np.generic]:
-    labels: npt.NDArray[np.generic] = np.asarray(groups)
+def _labels(name: str, values: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    labels: npt.NDArray[np.generic] = np.asarray(values)
     if labels.ndim != 1:
-        raise ValueError(f"groups must have one axis, not {labels.ndim}")
+        raise ValueError(f"{name} must have one axis, not {labels.ndim}")
     if labels.dtype.kind in "fc" and np.isnan(labels).any():
-        raise ValueError("groups holds NaN")
+        raise ValueError(f"{name} holds NaN")
     return labels

@@ -58,11 +58,17 @@ class Strata:
             return whole
         return np.add.reduceat(a * b, self.starts, axis=-1)
 
+    def sums(self, values: FloatArray) -> FloatArray:
+        """Sum per group of (..., n): (..., g)."""
+        if len(self) == 1:
+            return np.asarray(values.sum(axis=-1, keepdims=True))
+        return np.add.reduceat(values, self.starts, axis=-1)
+
     def means(self, values: FloatArray) -> FloatArray:
         """Mean per group of (..., n): (..., g)."""
         if len(self) == 1:
             return np.asarray(values.mean(axis=-1, keepdims=True))
-        return np.add.reduceat(values, self.starts, axis=-1) / self.sizes
+        return self.sums(values) / self.sizes
 
 
 def centred(values: FloatArray, strata: Strata) -> tuple[FloatArray, FloatArray]:
@@ -89,26 +95,33 @@ def levels(values: FloatArray, strata: Strata) -> tuple[IntArray, int]:
     return dense, pairs.size
 
 
-def centred_midranks(level: IntArray, n_levels: int, strata: Strata) -> FloatArray:
-    """Mid-ranks inside the group, less their mean: exact multiples of ½, (b, n).
+def midranks(level: IntArray, n_levels: int, weights: FloatArray, strata: Strata) -> FloatArray:
+    """Mid-ranks inside the group, less their mean, of b weighted samples: (b, n).
 
-    `level` (b, n) holds the levels of b samples, each with the group sizes of `strata`. No sorting:
-    the mid-rank of a level follows from how many members it and the levels below it have.
+    `level` (n,) is the dense order of the values, numbered through the groups (`levels`), `weights`
+    (b, n) say how often each sample holds each row: exact multiples of ½ where they are whole. No
+    sorting: the mid-rank of a level follows from how many members it and the levels below it have.
     """
-    samples = level.shape[0]
-    slot = level + np.arange(samples)[:, np.newaxis] * n_levels
-    counts = np.bincount(slot.ravel(), minlength=samples * n_levels).reshape(samples, n_levels)
-    rank_of_level = np.cumsum(counts, axis=1) - (counts - 1) / 2
-    ranks: FloatArray = np.take(rank_of_level, slot)
-    centre = strata.starts + (strata.sizes + 1) / 2
-    ranks -= centre if len(strata) == 1 else strata.spread(centre)
-    return ranks
+    order = np.argsort(level, kind="stable")
+    first = np.searchsorted(level[order], np.arange(n_levels))
+    counts = np.add.reduceat(np.take(weights, order, axis=1), first, axis=1)
+    return _ranks(level, counts, strata.sums(weights), strata)
 
 
 def ranked(values: FloatArray, strata: Strata) -> FloatArray:
-    """`centred_midranks` of each row of `values` (m, n): (m, n)."""
+    """Mid-ranks of each row of `values` (m, n) inside the group, less their mean: (m, n)."""
     ranks = np.empty(values.shape)
     for row, out in zip(values, ranks, strict=True):
         level, n_levels = levels(row, strata)
-        out[:] = centred_midranks(level[np.newaxis], n_levels, strata)[0]
+        counts = np.bincount(level, minlength=n_levels)[np.newaxis].astype(np.float64)
+        out[:] = _ranks(level, counts, strata.sizes[np.newaxis].astype(np.float64), strata)[0]
+    return ranks
+
+
+def _ranks(level: IntArray, counts: FloatArray, sizes: FloatArray, strata: Strata) -> FloatArray:
+    """Centred mid-ranks (b, n) from how many members each level, (b, l), and group, (b, g), has."""
+    of_levels = np.cumsum(counts, axis=1) - (counts - 1) / 2
+    ranks: FloatArray = np.take(of_levels, level, axis=1)
+    centre = np.cumsum(sizes, axis=1) - (sizes - 1) / 2
+    ranks -= centre if len(strata) == 1 else strata.spread(centre)
     return ranks

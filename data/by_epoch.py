@@ -93,7 +93,7 @@ def by_epoch(
     if epochs.same_cells:
         everywhere = ~np.isnan(curves.mean[:, shown]).any(axis=1)
         rows.leave_out(NOT_AT_EVERY_EPOCH, rows.kept & ~everywhere)
-    kept = rows.kept
+    kept, copies = rows.kept, view.frame.classes["live"]
     found: list[Correlation] = []
     for first in range(0, len(shown), EPOCHS_AT_ONCE):
         columns = curves.mean[:, shown[first : first + EPOCHS_AT_ONCE]][kept]
@@ -102,6 +102,8 @@ def by_epoch(
             np.apply_along_axis(beyond, 0, columns) if np.isinf(columns).any() else columns,
             controls=[column[kept] for column in controls],
             groups=None if labels is None else labels[kept],
+            classes=copies[kept],
+            ci=options.ci,
             **arguments(options),
         )
     results = []
@@ -114,7 +116,7 @@ def by_epoch(
         diverged += int(np.count_nonzero(lost))
         n = int(np.count_nonzero(here))
         if options.method == "pearson" and (censored or diverged):
-            correlation = evidence.no_number(options, n, censored, diverged)
+            correlation = evidence.no_number(options, copies[here], censored, diverged)
         elif epochs.same_cells and n < 3 and len(shown) > 1:
             correlation = replace(correlation, reason=_too_few(n, len(shown)))
         left_out = {

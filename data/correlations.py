@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.bootstrap import Resample
 from analysis.censoring import beyond
 from analysis.coefficients import Method
 from analysis.correlation import Correlation, Interval, correlate
@@ -28,9 +29,20 @@ class Options:
     controls: tuple[str, ...] = ()
     group_by: str | None = None
     ci: Interval = "fisher"
+    resample: Resample | None = None
     confidence: float = 0.95
     resamples: int = 999
     bootstrap_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resample == "groups" and self.group_by is None:
+            allowed = "cells, classes, or a group_by"
+            raise QueryError("groups", "there are none without group_by", allowed, "resample")
+
+    @property
+    def resampled(self) -> Resample:
+        """What a bootstrap draws."""
+        return self.resample or ("classes" if self.group_by is None else "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +111,10 @@ def labels_of(view: View, rows: CompleteRows, group_by: str | None) -> Any:
 
 
 def arguments(options: Options) -> dict[str, Any]:
-    """Of :func:`analysis.correlation.correlate`."""
+    """Of :func:`analysis.correlation.correlate`, but for ``ci``."""
     return {
         "method": options.method,
-        "ci": options.ci,
+        "resample": options.resampled,
         "confidence": options.confidence,
         "resamples": options.resamples,
         "seed": options.bootstrap_seed,
@@ -115,9 +127,10 @@ MOST_SECONDS = 30
 # Milliseconds a coefficient over 15,000 cells on one core: plain, with groups or controls, and
 # each bootstrap resample. Rough figures, on the safe side: they only bound what is asked for.
 _COSTS = {"pearson": (1, 5, 0.15), "spearman": (3, 15, 0.3), "kendall": (3, 100, 2.5)}
+_GROUPS_COST = 0.01  # of a resample of groups, whose coefficients stay what they are
 
 
-def check_cost(options: Options, coefficients: int) -> None:
+def check_cost(options: Options, coefficients: int, *, always_resampled: bool = False) -> None:
     """Refuse what would calculate for longer than ``MOST_SECONDS``.
 
     Raises:
@@ -126,15 +139,20 @@ def check_cost(options: Options, coefficients: int) -> None:
     each: float
     plain, grouped, resample = _COSTS[options.method]
     each = grouped if options.group_by or options.controls else plain
+    if options.resampled == "groups":
+        resample = _GROUPS_COST
     if options.ci == "bootstrap":
         each += options.resamples * resample * (2 if options.group_by or options.controls else 1)
     seconds = coefficients * each / 1000
     if seconds > MOST_SECONDS:
+        value, other = str(options.ci), "another method, or ci=fisher"
+        if always_resampled:
+            value, other = str(options.resamples), "or another method"
         raise QueryError(
-            options.ci,
+            value,
             f"{coefficients} {options.method} coefficients would take about {seconds:.0f} s",
-            f"about {MOST_SECONDS} s: fewer columns or resamples, another method, or ci=fisher",
-            "ci",
+            f"about {MOST_SECONDS} s: fewer columns or resamples, {other}",
+            "resamples" if always_resampled else "ci",
         )
 
 
@@ -157,16 +175,18 @@ def correlations(
             controls = [rows.require(field) for field in fixed]
             labels = labels_of(view, rows, options.group_by)
             kept = rows.kept
+            copies = view.frame.classes["live"][kept]
             censored, diverged = evidence.last(view, (x, y, *fixed), kept)
             if options.method == "pearson" and (censored or diverged):
-                n = int(np.count_nonzero(kept))
-                found = evidence.no_number(options, n, censored, diverged)
+                found = evidence.no_number(options, copies, censored, diverged)
             else:
                 found = correlate(
                     x_values[kept],
                     y_values[kept],
                     controls=[column[kept] for column in controls],
                     groups=None if labels is None else labels[kept],
+                    classes=copies,
+                    ci=options.ci,
                     **arguments(options),
                 )
             both = evidence.of_field(view, x, kept), evidence.of_field(view, y, kept)

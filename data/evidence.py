@@ -13,7 +13,7 @@ from analysis.correlation import Correlation
 from analysis.reliability import ONE_SEED, Reliability, disattenuated, reliability
 from data.catalogue import Resolved
 from data.epochs import EpochStatistics
-from data.frame import Floats, Mask
+from data.frame import Floats, Mask, Rows
 from data.queries import Field, View
 
 if TYPE_CHECKING:
@@ -58,23 +58,30 @@ def last(view: View, fields: Iterable[Field], cells: Mask) -> tuple[int, int]:
     return int(np.count_nonzero(slow & ~lost)), int(np.count_nonzero(lost))
 
 
-def no_number(options: Options, n: int, censored: int, diverged: int) -> Correlation:
-    """The answer of a method that needs numbers where cells have none, only a place."""
+def why_no_number(censored: int, diverged: int) -> str:
+    """Why a method has no coefficient that needs numbers where cells have only a place."""
     told = [
         f"{count} {what}"
         for count, what in ((censored, "never got there"), (diverged, "diverged"))
         if count
     ]
-    reason = f"cells without a number ({', '.join(told)}): spearman and kendall rank them last"
+    return f"cells without a number ({', '.join(told)}): spearman and kendall rank them last"
+
+
+def no_number(options: Options, copies: Rows, censored: int, diverged: int) -> Correlation:
+    """The answer of such a method; ``copies`` are the classes of the complete cells."""
+    grouped = options.group_by is not None
     return Correlation(
         method=options.method,
         coefficient=None,
         p_value=None,
         ci=None,
-        n=n,
-        reason=reason,
-        ci_method=options.ci,
-        n_groups=None if options.group_by is None else 0,
+        n=len(copies),
+        n_distinct=len(np.unique(copies)),
+        reason=why_no_number(censored, diverged),
+        ci_method="groups" if grouped and options.ci == "fisher" else options.ci,
+        resampled=options.resampled if options.ci == "bootstrap" else None,
+        n_groups=0 if grouped else None,
     )
 
 

@@ -56,6 +56,17 @@ def live_operations(string: str) -> tuple[str, ...]:
     return tuple(written[at] for at in sorted(live))
 
 
+@cache
+def live_strings() -> tuple[tuple[str, ...], ...]:
+    """By official index, the operations with ``none`` in the place of every one that isn't live."""
+    found = []
+    for string in strings():
+        written = operations(string)
+        live = {at for path in _PATHS if all(written[p] != "none" for p in path) for at in path}
+        found.append(tuple(name if at in live else "none" for at, name in enumerate(written)))
+    return tuple(found)
+
+
 MULTISETS = {"ops": operations, "live_ops": live_operations}
 """What cells are grouped by, besides columns."""
 

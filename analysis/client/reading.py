@@ -13,6 +13,7 @@ from analysis.client.shapes import (
     CellDocument,
     CellRanks,
     Columns,
+    Contrast,
     Correlation,
     Curve,
     Dataset,
@@ -140,6 +141,27 @@ class Reading(Calls):
         """
         asked = {"x": x, "y": y, "method": method, "control": control, "group_by": group_by}
         return Table(self, "/correlations", pairs({**asked, **filters}))
+
+    def contrasts(
+        self,
+        *,
+        x: Names,
+        y: Names,
+        method: Value = None,
+        control: Value = None,
+        group_by: Value = None,
+        **filters: Value,
+    ) -> Table[Contrast]:
+        """One or two x with one or two y over the same cells, and what they differ by.
+
+        >>> found = client.contrasts(
+        ...     x=["width", "depth"], y="valid_accuracy@final", group_by="live_ops"
+        ... )
+        >>> [(one["x"], round(one["estimate"], 2), one["n_groups"]) for one in found]
+        [(['width'], 0.22, 111), (['depth'], -0.17, 111), (['width', 'depth'], 0.4, 111)]
+        """
+        asked = {"x": x, "y": y, "method": method, "control": control, "group_by": group_by}
+        return Table(self, "/correlations/contrasts", pairs({**asked, **filters}))
 
     def correlations_by_epoch(
         self,

@@ -12,6 +12,7 @@ Record: TypeAlias = dict[str, Any]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Space = Literal["nasbench201", "darts"]
 Method = Literal["spearman", "kendall", "pearson"]
+Resampled = Literal["cells", "classes", "groups"]
 
 
 class Correlation(TypedDict):
@@ -22,20 +23,41 @@ class Correlation(TypedDict):
     method: Method
     coefficient: float | None
     p_value: float | None
+    p_method: Literal["exact", "permutation", "t", "normal", "groups"] | None
     ci: list[float] | None
-    ci_method: Literal["fisher", "bootstrap", "none"]
+    ci_method: Literal["fisher", "groups", "bootstrap", "none"]
+    resampled: Resampled | None
     n: int
+    n_distinct: int
+    n_effective: float | None
     excluded: dict[str, int]
     reason: str | None
     groups: NotRequired[int]
+    i_squared: NotRequired[float | None]
     p_reason: NotRequired[str]
     ci_reason: NotRequired[str]
+    i_squared_reason: NotRequired[str]
 
 
 class EpochCorrelation(Correlation):
     """A coefficient at one epoch."""
 
     epoch: int
+
+
+class Contrast(TypedDict):
+    """A coefficient, or the first less the second of ``x``, of ``y``, or of both."""
+
+    x: list[str]
+    y: list[str]
+    estimate: float | None
+    standard_error: float | None
+    ci: list[float] | None
+    resampled: Resampled
+    n: int
+    n_distinct: int
+    n_groups: int | None
+    reason: str | None
 
 
 class Curve(TypedDict):

@@ -12,6 +12,7 @@ from service.api import access, documentation, errors, monitoring, threads
 from service.api.routes import (
     about,
     cells,
+    contrasts,
     correlations,
     groups,
     jobs,
@@ -53,7 +54,19 @@ def create_app(
     app.state.queue = queue or Queue(library, LocalExecutor(), [])
     errors.install(app)
     access.install(app, library.store.path.parent, read)
-    modules = (cells, runs, correlations, groups, variants, plots, jobs, studies, training, about)
+    modules = (
+        cells,
+        runs,
+        correlations,
+        contrasts,
+        groups,
+        variants,
+        plots,
+        jobs,
+        studies,
+        training,
+        about,
+    )
     routers = [module.router for module in modules]
     for router in routers:
         app.include_router(router)

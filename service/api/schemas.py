@@ -239,16 +239,30 @@ class CorrelationOf(Answer):
     method: Literal["spearman", "kendall", "pearson"]
     coefficient: float | None
     p_value: float | None = Field(description="two-sided")
+    p_method: Literal["exact", "permutation", "t", "normal", "groups"] | None
     ci: tuple[float, float] | None
-    ci_method: Literal["fisher", "bootstrap", "none"]
+    ci_method: Literal["fisher", "groups", "bootstrap", "none"]
+    resampled: Literal["cells", "classes", "groups"] | None = Field(
+        description="what the bootstrap drew"
+    )
     n: int = Field(description="cells that the coefficient rests on")
+    n_distinct: int = Field(
+        description="different networks among them: copies differ in dead edges"
+    )
+    n_effective: float | None = Field(
+        description="independent cells that these are worth; null within groups"
+    )
     censored: int = Field(description="of the complete cells, those ranked last as too slow")
     diverged: int = Field(description="of the complete cells, those ranked last as diverged")
     excluded: dict[str, int] = Field(description="cells left out, by reason")
     reason: str | None = Field(description="why the coefficient is undefined")
     groups: int | None = None
+    i_squared: float | None = Field(
+        default=None, description="share of the spread between groups that is more than chance"
+    )
     p_reason: str | None = None
     ci_reason: str | None = None
+    i_squared_reason: str | None = None
     reliability: ReliabilitiesOf | None = Field(default=None, description="of metrics")
     disattenuated: float | None = Field(
         default=None, description="the coefficient without the noise of seeds"
@@ -280,6 +294,39 @@ class CorrelationsByEpoch(Answer):
 
     items: list[EpochCorrelation]
     context: ByEpochContext
+
+
+class ContrastContext(CorrelationContext):
+    """The context, the method, and which cells are in no contrast."""
+
+    method: Literal["spearman", "kendall", "pearson"]
+    censored: int = Field(description="of the complete cells, those ranked last as too slow")
+    diverged: int = Field(description="of the complete cells, those ranked last as diverged")
+    excluded: dict[str, int]
+
+
+class ContrastOf(Answer):
+    """A coefficient, or the first less the second of `x`, of `y`, or of both."""
+
+    x: list[str]
+    y: list[str]
+    estimate: float | None
+    standard_error: float | None
+    ci: tuple[float, float] | None
+    resampled: Literal["cells", "classes", "groups"]
+    n: int = Field(description="cells that all of them rest on")
+    n_distinct: int = Field(
+        description="different networks among them: copies differ in dead edges"
+    )
+    n_groups: int | None = Field(description="null without `group_by`")
+    reason: str | None = Field(description="why the estimate, or its interval, is undefined")
+
+
+class Contrasts(Answer):
+    """Coefficients over the same cells, and their differences."""
+
+    items: list[ContrastOf]
+    context: ContrastContext
 
 
 class ExplainedOf(Answer):

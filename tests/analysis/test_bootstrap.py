@@ -68,7 +68,8 @@ def resampled(
     method: Method, x: Array, ys: Array, controls: Array, strata: Strata, seed: int = 0
 ) -> Array:
     used = by_group(method, x, ys, controls, strata).state == State.DEFINED
-    return bootstrap.resampled_coefficients(method, x, ys, controls, strata, used, 100, seed)
+    units = bootstrap.Units.rows(strata)
+    return bootstrap.resampled_coefficients(method, x, ys, controls, strata, used, units, 100, seed)
 
 
 @linear_methods

@@ -14,6 +14,7 @@ from service.api.errors import ParameterProblem
 PAIRS: list[tuple[Any, Any]] = [
     (Fault, ParameterProblem),
     (shapes.Correlation, schemas.CorrelationOf),
+    (shapes.Contrast, schemas.ContrastOf),
     (shapes.EpochCorrelation, schemas.EpochCorrelation),
     (shapes.Curve, schemas.CurveOf),
     (shapes.Rank, schemas.RankOf),

@@ -15,6 +15,7 @@ from scipy import stats
 
 from analysis.coefficients import Method
 from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
+from analysis.permutation import FEW
 
 Array = npt.NDArray[np.float64]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -55,15 +56,22 @@ def assert_sound(result: Correlation) -> None:
         assert (result.p_value, result.p_reason, result.ci, result.ci_reason) == (None,) * 4
         return
     assert -1 <= result.coefficient <= 1
-    assert (result.p_value is None) == (result.p_reason is not None)
-    assert result.p_value is None or 0 <= result.p_value <= 1
+    assert (result.p_value is None) == (result.p_reason is not None) == (result.p_method is None)
+    assert result.p_value is None or 0 < result.p_value <= 1
+    assert result.n_distinct <= result.n
+    assert (result.n_effective is None) == (result.n_groups is not None)
+    if result.n_groups is None:
+        assert (result.i_squared, result.i_squared_reason) == (None, None)
+    else:
+        assert (result.i_squared is None) == (result.i_squared_reason is not None)
+        assert result.i_squared is None or 0 <= result.i_squared < 1
     if result.ci_method == "none":
         assert (result.ci, result.ci_reason) == (None, None)
     else:
         assert (result.ci is None) == (result.ci_reason is not None)
     if result.ci is not None:
         assert -1 <= result.ci[0] <= result.ci[1] <= 1
-    if result.ci is not None and result.ci_method == "fisher":
+    if result.ci is not None and result.ci_method in ("fisher", "groups"):
         assert result.ci[0] - 1e-12 <= result.coefficient <= result.ci[1] + 1e-12
 
 
@@ -92,14 +100,15 @@ def test_as_scipy(method: Method, pair: Array, offset: float) -> None:
     if result.reason is None:
         expected = SCIPY[method](x, y)
         assert result.coefficient == pytest.approx(expected.statistic, abs=1e-9)
-        assert result.p_value == pytest.approx(expected.pvalue, abs=1e-9)
+        if x.size > FEW and abs(expected.statistic) < 1 - 1e-9 and method != "kendall":
+            assert result.p_value == pytest.approx(expected.pvalue, abs=1e-9)
     else:
         assert np.ptp(x) == 0 or np.ptp(y) == 0
 
 
 @methods
-@pytest.mark.parametrize("n", [3, 4, 10, 1000, 15_625, 200_000])
-def test_as_scipy_at_any_length(method: Method, n: int) -> None:
+@pytest.mark.parametrize("n", [34, 1000, 15_625, 200_000])
+def test_p_as_scipy_at_any_length(method: Method, n: int) -> None:
     x, y, *_ = sample(n, n)
     y = y + np.arange(n) % 3
     result, expected = correlate(x, y, method=method), SCIPY[method](x, y)
@@ -109,12 +118,10 @@ def test_as_scipy_at_any_length(method: Method, n: int) -> None:
 
 @methods
 def test_all_orders_of_three(method: Method) -> None:
-    """The t distribution with one degree of freedom is where p is most sensitive to rounding."""
     for x in ([1, 2, 3], [1, 1, 2], [1, 2, 2], [0.1, 0.2, 0.3]):
         for y in ([1, 2, 3], [3, 1, 2], [3, 2, 1], [2, 1, 1], [1, 1, 2], [0.3, 0.1, 0.2]):
             result, expected = correlate(x, y, method=method), SCIPY[method](x, y)
             assert result.coefficient == pytest.approx(expected.statistic, abs=1e-15)
-            assert result.p_value == pytest.approx(expected.pvalue, abs=1e-9)
 
 
 @methods
@@ -253,14 +260,18 @@ def test_as_many_controls_as_rows_allow(method: Method) -> None:
         ({"x": [1, 2, math.inf]}, "infinities"),
         ({"controls": [[1, 2, math.nan]]}, "NaN"),
         ({"groups": [1, 2, math.nan]}, "NaN"),
+        ({"classes": [1, 2, math.nan]}, "NaN"),
         ({"x": [1, 2]}, "length"),
         ({"controls": [[1, 2]]}, "length"),
         ({"groups": [1, 2]}, "length"),
+        ({"classes": [1, 2]}, "length"),
         ({"x": [[1, 2, 3]]}, "one axis"),
         ({"y": [[1, 2, 3]]}, "one axis"),
         ({"groups": [[1, 2, 3]]}, "one axis"),
         ({"method": "cosine"}, "method"),
         ({"ci": "wald"}, "ci"),
+        ({"resample": "rows"}, "resample"),
+        ({"resample": "groups"}, "groups"),
         ({"resamples": 99}, "resamples"),
         ({"resamples": 10_001}, "resamples"),
         ({"confidence": 1.0}, "confidence"),

@@ -39,8 +39,9 @@ def test_agreement_with_scipy(client: TestClient, method: str, x: str, dataset: 
     kept = ~np.isnan(column)
     expected = SCIPY[method](column[kept], means[kept])
     assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
-    assert found["p_value"] == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-300)
     assert found["n"] == kept.sum()
+    assert found["n_effective"] < found["n_distinct"] < found["n"]
+    assert found["p_value"] >= expected.pvalue
     assert found["reason"] is None
     assert (found["x"], found["y"], found["method"]) == (x, VALID, method)
 
@@ -117,8 +118,9 @@ def test_partial_correlation_by_regression(client: TestClient, method: str) -> N
     expected = np.corrcoef(left)[0, 1]
     assert found["coefficient"] == pytest.approx(expected, abs=1e-9)
     assert found["n"] == kept.sum()
-    t = expected * np.sqrt((kept.sum() - 4) / (1 - expected**2))
-    assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(t), kept.sum() - 4), rel=1e-4)
+    degrees = found["n_effective"] - 4
+    t = expected * np.sqrt(degrees / (1 - expected**2))
+    assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(t), degrees), rel=1e-4)
 
 
 @pytest.mark.parametrize("group_by", raw.MULTISETS)
@@ -205,23 +207,87 @@ def test_within_groups_of_a_column(client: TestClient) -> None:
     assert found["coefficient"] == pytest.approx(np.average(coefficients, weights=sizes), abs=1e-9)
 
 
+def test_one_cell_of_each_network_has_scipys_p(client: TestClient) -> None:
+    for method in SCIPY:
+        asked = {"x": "width", "y": VALID, "method": method, "unique": "live"}
+        found = one(client, {**asked, "ci": "none"})
+        # The first cell of each class in the official order, without the disconnected ones.
+        _, first = np.unique(list(map(str, raw.live_strings())), return_index=True)
+        kept = first[~np.isnan(raw.columns()["width"][first])]
+        expected = SCIPY[method](raw.columns()["width"][kept], raw.means("cifar10")[kept])
+        assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
+        assert found["p_value"] == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-300)
+        assert found["n"] == found["n_distinct"] == found["n_effective"] == 9444
+
+
+def test_copies_are_counted(client: TestClient) -> None:
+    """9,445 live graphs (the official records' count), of which the disconnected cells are one."""
+    assert one(client, {"x": "width", "y": VALID, "ci": "none"})["n_distinct"] == 9444
+    assert one(client, {"x": "n_skip", "y": VALID, "ci": "none"})["n_distinct"] == 9445
+    within = one(client, {"x": "width", "y": VALID, "ci": "none", "group_by": "live_ops"})
+    assert (within["n"], within["n_distinct"], within["n_effective"]) == (8896, 5312, None)
+
+
 def test_kinds_of_interval(client: TestClient) -> None:
     asked = {"x": "width", "y": VALID, "method": "pearson"}
     plain = one(client, {**asked, "ci": "none"})
-    assert (plain["ci"], plain["ci_method"]) == (None, "none")
-    fisher = one(client, {**asked, "ci": "fisher", "confidence": 0.9})
-    kept = ~np.isnan(raw.columns()["width"])
+    assert (plain["ci"], plain["ci_method"], plain["resampled"]) == (None, "none", None)
+    fisher = one(client, {**asked, "ci": "fisher", "confidence": 0.9, "unique": "live"})
+    _, first = np.unique(list(map(str, raw.live_strings())), return_index=True)
+    kept = first[~np.isnan(raw.columns()["width"][first])]
     expected = stats.pearsonr(raw.columns()["width"][kept], raw.means("cifar10")[kept])
     np.testing.assert_allclose(fisher["ci"], expected.confidence_interval(0.9), atol=1e-9)
     boot = {**asked, "ci": "bootstrap", "resamples": 200}
-    first = one(client, boot)
-    assert first["ci_method"] == "bootstrap"
-    assert first["ci"][0] < first["coefficient"] < first["ci"][1]
-    assert one(client, boot)["ci"] == first["ci"], "the same seed gives the same interval"
-    assert one(client, {**boot, "bootstrap_seed": 1})["ci"] != first["ci"]
-    # About as wide as Fisher's 95 % interval: width and accuracy are bounded, so no more than that.
+    first_time = one(client, boot)
+    assert (first_time["ci_method"], first_time["resampled"]) == ("bootstrap", "classes")
+    assert first_time["ci"][0] < first_time["coefficient"] < first_time["ci"][1]
+    assert one(client, boot)["ci"] == first_time["ci"], "the same seed gives the same interval"
+    assert one(client, {**boot, "bootstrap_seed": 1})["ci"] != first_time["ci"]
+    # Fisher's interval, of as many cells as these are worth, is about as wide.
     wide = np.diff(one(client, {**asked, "ci": "fisher"})["ci"])[0]
-    assert 0.5 * wide < np.diff(first["ci"])[0] < 2 * wide
+    assert 0.6 * wide < np.diff(first_time["ci"])[0] < 1.6 * wide
+    cells = one(client, {**boot, "resample": "cells"})
+    assert cells["resampled"] == "cells"
+    assert np.diff(cells["ci"])[0] < 0.3 * wide
+
+
+def test_groups_are_a_sample(client: TestClient) -> None:
+    """The interval follows from how the groups' coefficients spread; I² is 0.84 by ``ops``."""
+    asked = {"x": "width", "y": VALID, "group_by": "ops"}
+    found = one(client, asked)
+    assert found["i_squared"] == pytest.approx(0.845, abs=5e-4)
+    frame = pd.DataFrame(
+        {
+            "ops": [" ".join(sorted(raw.operations(string))) for string in raw.strings()],
+            "width": raw.columns()["width"],
+            "valid": raw.means("cifar10"),
+        }
+    ).dropna()
+    groups = [group for _, group in frame.groupby("ops") if group["width"].nunique() > 1]
+    r = np.array([stats.spearmanr(group["width"], group["valid"]).statistic for group in groups])
+    weights = np.array([len(group) for group in groups]) / sum(map(len, groups))
+    mean = weights @ r
+    variance = (weights**2) @ (r - mean) ** 2 * len(r) / (len(r) - 1)
+    reach = stats.t.ppf(0.975, len(r) - 1) * np.sqrt(variance) / (1 - mean**2)
+    ends = np.tanh([np.arctanh(mean) - reach, np.arctanh(mean) + reach])
+    np.testing.assert_allclose(found["ci"], ends, atol=1e-9)
+    assert (found["ci_method"], found["p_method"]) == ("groups", "groups")
+    drawn = one(client, {**asked, "ci": "bootstrap"})
+    assert drawn["resampled"] == "groups"
+    np.testing.assert_allclose(drawn["ci"], found["ci"], atol=0.01)
+    inside = one(client, {**asked, "ci": "bootstrap", "resample": "cells", "resamples": 100})
+    assert np.diff(inside["ci"])[0] < 0.5 * np.diff(found["ci"])[0]
+
+
+def test_three_cells_in_perfect_order_prove_nothing(client: TestClient) -> None:
+    cells = ("DARTS-V2", "AmoebaNet-A", "SNAS-mild")
+    found = one(client, [("cell", cell) for cell in cells] + [("x", "width"), ("y", "width")])
+    assert (found["coefficient"], found["n"], found["p_method"]) == (1, 3, "exact")
+    assert found["p_value"] >= 1 / 3
+    assert (found["ci"], found["ci_reason"]) == (
+        None,
+        "at ±1 Fisher's interval has no length, whatever n",
+    )
 
 
 @pytest.mark.parametrize("method", SCIPY)
@@ -276,6 +342,7 @@ def test_every_x_with_every_y(client: TestClient) -> None:
         ({"x": "width", "y": VALID, "method": "tau"}, "method", "kendall"),
         ({"x": "width", "y": VALID, "confidence": "1"}, "confidence", "number"),
         ({"x": "width", "y": VALID, "resamples": "5"}, "resamples", "100"),
+        ({"x": "width", "y": VALID, "resample": "groups"}, "resample", "group_by"),
         ({"x": "arch", "y": VALID}, "x", "columns are"),
     ],
 )

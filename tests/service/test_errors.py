@@ -24,6 +24,7 @@ PLACES = {
 REQUIRED = {
     "/correlations": {"x": "width", "y": "depth"},
     "/correlations/by-epoch": {"x": "width", "y": "valid_accuracy"},
+    "/correlations/contrasts": {"x": "width,depth", "y": "n_paths", "resamples": "100"},
     "/ranks": {"cell": "1"},
     "/curves": {"cell": "1"},
     "/variants": {"cell": "1"},

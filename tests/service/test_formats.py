@@ -79,6 +79,7 @@ def test_all_cells_in_every_format(client: TestClient, form: str) -> None:
         ("/runs", {"cell": "284"}),
         ("/correlations", {"x": "width,depth,reduce_width", "y": VALID}),
         ("/correlations/by-epoch", {"x": "width", "y": "valid_accuracy", "ci": "none"}),
+        ("/correlations/contrasts", {"x": "width,depth", "y": VALID, "group_by": "live_ops"}),
     ],
 )
 def test_other_collections(

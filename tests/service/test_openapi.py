@@ -124,8 +124,9 @@ def test_the_contract_s_calls_are_there(document: dict[str, Any]) -> None:
     """The calls of the contract; what its paths call their places is open."""
     assert set(document["paths"]) >= {
         "/cells", "/cells/{cell}", "/cells/{cell}/curves", "/cells/{cell}/diagram.svg", "/runs",
-        "/runs/{id}", "/correlations", "/correlations/by-epoch", "/groups", "/ranks", "/columns",
-        "/sources", "/health", "/metrics", "/jobs", "/jobs/{job}", "/jobs/{job}/events",
+        "/runs/{id}", "/correlations", "/correlations/by-epoch", "/correlations/contrasts",
+        "/groups", "/ranks", "/columns", "/sources", "/health", "/metrics",
+        "/jobs", "/jobs/{job}", "/jobs/{job}/events",
         "/jobs/{job}/log", "/jobs/{job}/resume", "/recipes", "/datasets",
         "/variants", "/studies", "/studies/{study}", "/studies/{study}/plot.svg",
     }  # fmt: skip

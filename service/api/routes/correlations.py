@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
+from analysis.correlation import Interval
 from analysis.reliability import Reliability
 from data.by_epoch import Epochs, by_epoch
 from data.columns import GROUPINGS
@@ -39,7 +40,9 @@ Method = Annotated[
 ]
 
 
-class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
+class Correlating(CellFilters):  # type: ignore[misc,valid-type]
+    """How to correlate, and which cells: parameters of several calls."""
+
     method: Method = "spearman"
     control: Names = Parameter(
         (),
@@ -52,8 +55,11 @@ class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
         f"size: any column, or {GROUPINGS_TOLD}",
         examples=["live_ops"],
     )
-    ci: Literal["fisher", "bootstrap", "none"] = Parameter(
-        "fisher", description="confidence interval"
+    resample: Literal["cells", "classes", "groups"] | None = Parameter(
+        None,
+        description="what the bootstrap draws: whole groups (with `group_by` the default), or "
+        "inside of each group whole classes of cells that are one network (else the default), or "
+        "single cells",
     )
     confidence: Annotated[float, Parameter(gt=0, lt=1)] = Parameter(
         0.95, description="confidence of the interval"
@@ -65,17 +71,30 @@ class _CorrelationBase(CellFilters):  # type: ignore[misc,valid-type]
         0, description="seed of the bootstrap: the same one gives the same interval"
     )
 
-    def options(self) -> Options:
+    def correlating(self, ci: Interval) -> Options:
         """As the data layer takes them."""
         return Options(
             method=self.method,
             controls=tuple(split_names(self.control)),
             group_by=self.group_by,
-            ci=self.ci,
+            ci=ci,
+            resample=self.resample,
             confidence=self.confidence,
             resamples=self.resamples,
             bootstrap_seed=self.bootstrap_seed,
         )
+
+
+class _CorrelationBase(Correlating):
+    ci: Interval = Parameter(
+        "fisher",
+        description="confidence interval: `fisher`, on the scale of Fisher's z, within groups from "
+        "the variance between them",
+    )
+
+    def options(self) -> Options:
+        """As the data layer takes them."""
+        return self.correlating(self.ci)
 
 
 class CorrelationsQuery(_CorrelationBase):
@@ -144,17 +163,25 @@ def describe(view: View, result: Result) -> dict[str, Any]:
         "method": found.method,
         "coefficient": found.coefficient,
         "p_value": found.p_value,
+        "p_method": found.p_method,
         "ci": list(found.ci) if found.ci is not None else None,
         "ci_method": found.ci_method,
+        "resampled": found.resampled,
         "n": found.n,
+        "n_distinct": found.n_distinct,
+        "n_effective": found.n_effective,
         "censored": told.censored,
         "diverged": told.diverged,
         "excluded": result.excluded,
         "reason": found.reason,
     }
     if found.n_groups is not None:
-        described["groups"] = found.n_groups
-    reasons = {"p_reason": found.p_reason, "ci_reason": found.ci_reason}
+        described |= {"groups": found.n_groups, "i_squared": found.i_squared}
+    reasons = {
+        "p_reason": found.p_reason,
+        "ci_reason": found.ci_reason,
+        "i_squared_reason": found.i_squared_reason,
+    }
     if told.of_metrics:
         described["reliability"] = {
             "x": _reliability(view, told.x),
@@ -165,7 +192,7 @@ def describe(view: View, result: Result) -> dict[str, Any]:
     return described | {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def _group_fields(view: View, query: _CorrelationBase) -> list[Field]:
+def group_fields(view: View, query: Correlating) -> list[Field]:
     """The column that cells are grouped by, if it is one."""
     if query.group_by is None or query.group_by in GROUPINGS:
         return []
@@ -211,7 +238,7 @@ def correlate(request: Request) -> Response:
     for parameter, names in (("x", xs), ("y", ys), ("control", split_names(query.control))):
         with blame(parameter):
             fields += [view.field(name) for name in names]
-    fields += _group_fields(view, query)
+    fields += group_fields(view, query)
     results = correlations(view, filters, xs, ys, query.options())
     context = deps.describe_context(view, fields, filters) | _context(query)
     return collection(
@@ -245,7 +272,7 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
         fields += [view.field(name) for name in xs]
     with blame("control"):
         fields += [view.field(name) for name in split_names(query.control)]
-    fields += _group_fields(view, query)
+    fields += group_fields(view, query)
     with blame("y"):
         resolved = view.snapshot.catalogue.resolve_curve(query.y, query.schedule, view.context)
     epochs = query.epochs()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import exp, log
+from math import atanh, exp, log
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from analysis.intervals import fisher_interval
+from analysis.intervals import Evidence
 from analysis.report import claims
 from analysis.report.claims import Claim, Measurement, Verdict
 
@@ -183,7 +183,8 @@ def test_fading_rests_on_the_interval_of_the_difference() -> None:
     """Zou 2007 gives (-0.093, 0.517) for 0.396 and 0.179 with 0.088 between, n = 66."""
 
     def pearson(r: float) -> Any:
-        return item("width", "m", r, fisher_interval(r, 1 / 63, 0.95))
+        known = Evidence(0.5, "t", atanh(r), 63**-0.5)
+        return item("width", "m", r, known.interval(0.95))
 
     found = claims.fades("here", pearson(0.396), pearson(0.179), {"coefficient": 0.088})
     assert "+0.22 (-0.09, +0.52)" in found.value

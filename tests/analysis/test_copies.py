@@ -1,0 +1,82 @@
+"""Rows that are copies: what they are worth, by hand and by simulation."""
+
+import numpy as np
+import pytest
+
+from analysis.coefficients import Method
+from analysis.correlation import correlate
+from tests.analysis.test_correlation import linear_methods, methods, sample
+
+
+@methods
+def test_without_copies_nothing_changes(method: Method) -> None:
+    x, y, *_ = sample(1, 60)
+    result = correlate(x, y, method=method, classes=np.arange(60) * 7)
+    assert result == correlate(x, y, method=method)
+    assert (result.n, result.n_distinct, result.n_effective) == (60, 60, 60)
+
+
+@methods
+def test_rows_written_out_twice_are_worth_one_each(method: Method) -> None:
+    """The design effect of classes of m equal rows is about m."""
+    x, y, *_ = sample(2, 200, tied=False)
+    twice = np.tile(np.arange(200), 4)
+    result = correlate(x[twice], y[twice], method=method, classes=twice)
+    assert (result.n, result.n_distinct) == (800, 200)
+    assert result.n_effective == pytest.approx(200, rel=0.01)
+    once = correlate(x, y, method=method)
+    assert result.coefficient == pytest.approx(once.coefficient, abs=0.01)
+    assert result.ci == pytest.approx(once.ci, abs=0.01)
+    assert correlate(x[twice], y[twice], method=method).ci != pytest.approx(once.ci, abs=0.01)
+
+
+def test_a_few_large_classes_are_worth_less_than_their_number() -> None:
+    """Kish: with weights m the effective number is (Σ m)² / Σ m², where x and y are shared."""
+    rng = np.random.default_rng(3)
+    sizes = np.repeat([1, 60], [300, 10])
+    classes = np.repeat(np.arange(310), sizes)
+    x, y = rng.normal(size=(2, 310))[:, classes]
+    result = correlate(x, y, method="pearson", classes=classes)
+    kish = sizes.sum() ** 2 / (sizes**2).sum()
+    assert result.n_effective is not None
+    assert 0.4 * kish < result.n_effective < 2.5 * kish < result.n_distinct
+
+
+def test_copies_alone_have_neither_p_nor_interval() -> None:
+    x, y, *_ = sample(4, 40, tied=False)
+    result = correlate(x, y, classes=["one"] * 20 + ["other"] * 20)
+    assert (result.n, result.n_distinct) == (40, 2)
+    assert result.p_reason == "copies aside there are too few rows"
+    assert result.ci_reason == "Fisher's interval needs 4 rows, copies aside, or more"
+
+
+def test_within_groups_copies_are_counted_where_a_group_counts() -> None:
+    x = [1, 2, 3, 3, 1, 1, 1, 1]
+    y = [1, 3, 2, 2, 1, 2, 3, 4]
+    result = correlate(x, y, groups=list("aaaabbbb"), classes=[0, 1, 2, 2, 3, 4, 5, 6])
+    assert (result.n, result.n_distinct) == (4, 3)
+
+
+@linear_methods
+def test_interval_and_bootstrap_of_classes_hold_what_single_rows_miss(method: Method) -> None:
+    """Classes of 1 to 12 rows that share x and nearly all of y; there is no correlation."""
+    rng = np.random.default_rng(5)
+    held = {"fisher": 0, "classes": 0, "cells": 0}
+    trials = 120
+    for _ in range(trials):
+        classes = np.repeat(np.arange(70), rng.integers(1, 13, 70))
+        x, y = rng.normal(size=(2, 70))[:, classes]
+        y = y + 0.2 * rng.normal(size=y.size)
+        for what in held:
+            if what == "fisher":
+                found = correlate(x, y, method=method, classes=classes)
+            else:
+                found = correlate(
+                    x, y, method=method, classes=classes, ci="bootstrap", resample=what,  # type: ignore[arg-type]
+                    resamples=200,
+                )  # fmt: skip
+                assert found.resampled == what
+            held[what] += bool(found.ci and found.ci[0] <= 0 <= found.ci[1])
+    assert held["fisher"] / trials >= 0.90
+    assert held["classes"] / trials >= 0.87
+    assert held["cells"] / trials < 0.75

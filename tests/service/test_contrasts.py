@@ -1,0 +1,104 @@
+"""Differences of correlations over HTTP: against figures from outside, and the raw tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from tests.service.helpers import Parameters, get, refused
+
+EARLY, FINAL = "valid_accuracy@12of12", "valid_accuracy@200of200"
+CALL = "/correlations/contrasts"
+
+
+def contrasts(client: TestClient, parameters: Parameters) -> dict[tuple[str, str], dict[str, Any]]:
+    items = get(client, CALL, parameters)["items"]
+    return {(" − ".join(item["x"]), " − ".join(item["y"])): item for item in items}
+
+
+def test_what_width_tells_fades_a_little_with_the_live_operations_held(
+    tables_client: TestClient,
+) -> None:
+    """+0.040 (+0.011, +0.066) was computed outside of this project, with groups resampled."""
+    asked = {"x": "width,depth", "y": f"{EARLY},{FINAL}", "group_by": "live_ops"}
+    found = contrasts(tables_client, {**asked, "resamples": 5000})
+    fades = found["width", f"{EARLY} − {FINAL}"]
+    assert fades["estimate"] == pytest.approx(0.040, abs=5e-4)
+    np.testing.assert_allclose(fades["ci"], [0.011, 0.066], atol=0.003)
+    assert (fades["n_groups"], fades["n"], fades["resampled"]) == (111, 8896, "groups")
+    for x, early, late in (("width", 0.265, 0.225), ("depth", -0.206, -0.175)):
+        assert found[x, EARLY]["estimate"] == pytest.approx(early, abs=6e-4)
+        assert found[x, FINAL]["estimate"] == pytest.approx(late, abs=6e-4)
+    both = found["width − depth", f"{EARLY} − {FINAL}"]
+    single = [found[x, y]["estimate"] for x in ("width", "depth") for y in (EARLY, FINAL)]
+    assert both["estimate"] == pytest.approx(single[0] - single[1] - single[2] + single[3])
+    assert len(found) == 9
+
+
+def test_with_epoch_3_of_one_seed_no_fading_shows(tables_client: TestClient) -> None:
+    """−0.024 was computed outside of this project, over cells that optimisers chose."""
+    early = "valid_accuracy@3of200"
+    asked = {"x": "width", "y": f"{early},{FINAL}", "group_by": "live_ops"}
+    fades = contrasts(tables_client, asked)["width", f"{early} − {FINAL}"]
+    assert fades["estimate"] == pytest.approx(-0.024, abs=5e-4)
+    assert fades["ci"][0] < -0.024 < fades["ci"][1]
+    assert fades["ci"][1] > 0
+
+
+def test_all_over_the_same_cells(client: TestClient) -> None:
+    """effective_width is undefined for some cells, which then are in no item."""
+    asked = {"x": "width,effective_width", "y": "valid_accuracy@final", "resamples": 100}
+    body = get(client, CALL, asked)
+    assert {item["n"] for item in body["items"]} == {13_642}
+    context = body["context"]
+    assert context["excluded"]["disconnected"] == 341
+    assert sum(context["excluded"].values()) == 15_625 - 13_642
+    assert (context["method"], context["confidence"]) == ("spearman", 0.95)
+    single = get(client, "/correlations", {**asked, "x": "effective_width", "ci": "none"})
+    assert body["items"][1]["estimate"] == pytest.approx(single["items"][0]["coefficient"])
+    assert {item["resampled"] for item in body["items"]} == {"classes"}
+
+
+def test_cells_in_a_group_without_a_coefficient_are_counted(client: TestClient) -> None:
+    asked = {"x": "width,depth", "y": "valid_accuracy@final", "group_by": "live_ops"}
+    body = get(client, CALL, asked)
+    left = body["context"]["excluded"]
+    assert left["in a group without every coefficient"] == 15_284 - body["items"][0]["n"]
+
+
+def test_copies_make_the_interval_of_a_difference_wider(client: TestClient) -> None:
+    asked = {"x": "width,depth", "y": "valid_accuracy@final", "resamples": 100}
+    classes, cells = (
+        get(client, CALL, {**asked, "resample": what})["items"][2] for what in ("classes", "cells")
+    )
+    assert classes["estimate"] == cells["estimate"]
+    assert classes["standard_error"] > 1.5 * cells["standard_error"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "hint"),
+    [
+        ({"x": "width", "y": "depth"}, "x", "two of x or of y"),
+        ({"x": "width,depth,n_paths", "y": "n_skip"}, "x", "at most 2 names"),
+        ({"x": "width,depth", "y": "n_skip", "resample": "groups"}, "resample", "group_by"),
+        ({"x": "width,depth", "y": "n_skip", "ci": "fisher"}, "ci", ""),
+        ({"x": "width,depth", "y": "n_skip,widht"}, "y", "did you mean width"),
+        ({"x": "width,depth", "y": "n_skip", "group_by": "op"}, "group_by", "live_ops"),
+    ],
+)
+def test_what_has_no_contrast(
+    client: TestClient, parameters: dict[str, str], name: str, hint: str
+) -> None:
+    (error,) = refused(client, CALL, parameters)
+    assert error["name"] == name
+    assert hint in error["allowed"]
+
+
+def test_what_would_take_minutes_is_refused(client: TestClient) -> None:
+    asked = {"x": "width,depth", "y": "n_skip,n_pool", "method": "kendall", "resamples": "10000"}
+    (error,) = refused(client, CALL, asked)
+    assert error["name"] == "resamples"
+    assert "ci=" not in error["allowed"]
