@@ -62,10 +62,11 @@ class Correlation:
     reason.
 
     `n` is the number of rows that the coefficient rests on, `n_distinct` how many of them are no
-    copies of others, `n_effective` what they are worth (None with groups), `n_groups` the number of
-    groups that they form (None without). `i_squared`, in [0, 1), is the share of the spread between
-    groups that is more than chance, None with a reason or without groups. `excluded` counts the
-    rows left out by reason; "y is not recorded" aside, its reasons hold inside the row's group.
+    copies of others, `n_effective` how many independent ones they are worth (None with groups and
+    for a partial tau), `n_groups` the number of groups that they form (None without). `i_squared`,
+    in [0, 1), is the share of the spread between groups that is more than chance, None with a
+    reason or without groups. `excluded` counts the rows left out by reason; "y is not recorded"
+    aside, its reasons hold inside the row's group.
     """
 
     method: Method

@@ -250,7 +250,8 @@ class CorrelationOf(Answer):
         description="different networks among them: copies differ in dead edges"
     )
     n_effective: float | None = Field(
-        description="independent cells that these are worth; null within groups"
+        description="independent cells that these are worth; null within groups, and for partial "
+        "taus"
     )
     censored: int = Field(description="of the complete cells, those ranked last as too slow")
     diverged: int = Field(description="of the complete cells, those ranked last as diverged")

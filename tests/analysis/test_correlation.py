@@ -15,6 +15,7 @@ from scipy import stats
 
 from analysis.coefficients import Method
 from analysis.correlation import NOT_RECORDED, Correlation, Interval, correlate, correlate_columns
+from analysis.intervals import PARTIAL_TAU
 from analysis.permutation import FEW
 
 Array = npt.NDArray[np.float64]
@@ -59,7 +60,8 @@ def assert_sound(result: Correlation) -> None:
     assert (result.p_value is None) == (result.p_reason is not None) == (result.p_method is None)
     assert result.p_value is None or 0 < result.p_value <= 1
     assert result.n_distinct <= result.n
-    assert (result.n_effective is None) == (result.n_groups is not None)
+    unknown = result.n_groups is not None or result.p_reason == PARTIAL_TAU
+    assert (result.n_effective is None) == unknown
     if result.n_groups is None:
         assert (result.i_squared, result.i_squared_reason) == (None, None)
     else:
