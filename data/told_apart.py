@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 
+from data.recipe_names import as_trained
+
 OFFICIAL = "official"
 """The data set's own division: the benchmark's split files, or nothing had to be divided."""
 
@@ -38,25 +40,16 @@ def split_of(details: str | None) -> str:
 
 
 def recipe_of(name: str, details: str | None) -> str:
-    """What a run's recipe is called, by the settings that its ``details`` hold.
+    """What a run's recipe is called, by the settings and the precision that its ``details`` hold.
 
-    A name stands for one training. The benchmark's recipes of earlier versions moved the rate every
-    batch, where its own code does every epoch, and left the precision to the device. Such runs keep
-    what they were, under a name that says it: ``nb201-12@decay=batch``,
-    ``nb201-12@precision=bfloat16``; a learning rate of their own comes last, ``…@lr=0.05``.
+    Runs of earlier versions keep what they were, under a name that says it
+    (:func:`data.recipe_names.as_trained`).
     """
-    told = json.loads(details) if details and name.startswith(BENCHMARK) else {}
-    recipe = told.get("recipe")
-    if not isinstance(recipe, dict):
+    told = json.loads(details) if details else {}
+    settings, precision = told.get("recipe"), told.get("precision")
+    if not isinstance(settings, dict):
         return name
-    own, at, rate = name.partition("@lr=")
-    optimiser, precision = recipe.get("optimiser"), told.get("precision")
-    decay = optimiser.get("decay") if isinstance(optimiser, dict) else None
-    if decay == "batch" and "@decay=" not in own:
-        own += "@decay=batch"
-    if precision not in (None, "float32") and "@precision=" not in own:
-        own += f"@precision={precision}"
-    return f"{own}{at}{rate}"
+    return as_trained(name, settings, precision if isinstance(precision, str) else None)
 
 
 def id_of_run(

@@ -84,7 +84,7 @@ def mean_of_one_source(values: Mapping[tuple[int, Label], float]) -> float:
         return len(held[candidate]) == 1 and tier < _MEANS, tier, place
 
     best = held[min(held, key=worth)]
-    return sum(best) / len(best)
+    return math.fsum(best) / len(best)
 
 
 _MEANS = 2  # the tier of tables' own means

@@ -145,7 +145,7 @@ def settings(decay: str, setting: str, precision: str) -> str:
         ),
         ("proxy", settings("batch", "float32", "float32"), "proxy"),
         ("mine", settings("batch", "bfloat16", "bfloat16"), "mine"),
-        ("mine", settings("batch", "auto", "bfloat16"), "mine"),
+        ("mine", settings("batch", "auto", "bfloat16"), "mine@precision=bfloat16"),
         (
             "nb201-12@lr=0.05",
             settings("batch", "auto", "bfloat16"),
