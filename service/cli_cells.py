@@ -26,7 +26,12 @@ def _show_cells(body: Document) -> None:
     if not items:
         say("no cell passes these filters")
         return
-    names = [name for name in items[0] if not name.endswith((":n_seeds", ":std"))]
+    beside = (":n_seeds", ":std", ":state")
+    names = [
+        name
+        for name in items[0]
+        if not (name.endswith(beside) and name.rpartition(":")[0] in items[0])
+    ]
     shown = table(names, boxed=True)
     for item in items:
         shown.add_row(*(_value(item, name) for name in names))
@@ -37,6 +42,8 @@ def _show_cells(body: Document) -> None:
 
 def _value(item: Document, name: str) -> str:
     std = item.get(f"{name}:std")
+    if item[name] is None and (state := item.get(f"{name}:state")) is not None:
+        return str(state)
     return (
         figure(item[name]) if std is None else measured(item[name], std, percent=in_percent(name))
     )

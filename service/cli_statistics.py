@@ -8,6 +8,7 @@ from itertools import groupby
 from data.columns import GROUPINGS
 from service.cli_query import Command
 from service.cli_tables import (
+    NOTHING,
     Document,
     coefficient,
     counts,
@@ -53,6 +54,9 @@ def _show_coefficients(items: Sequence[Document]) -> None:
     where = "epoch" if by_epoch else "y"
     more = filled(
         {
+            "ranked last": [_last(item) for item in items],
+            "reliability": [_reliability(item) for item in items],
+            "without noise": [coefficient(item.get("disattenuated")) for item in items],
             "groups": [figure(item.get("groups")) for item in items],
             "left out": [counts(item["excluded"]) for item in items],
             "why not": [_why_not(item) for item in items],
@@ -72,6 +76,23 @@ def _show_coefficients(items: Sequence[Document]) -> None:
     show(shown)
 
 
+def _last(found: Document) -> str:
+    """How many cells have a place and no number."""
+    told = [f"{found[what]:,} {what}" for what in ("censored", "diverged") if found[what]]
+    return figure(", ".join(told) or None)
+
+
+def _reliability(item: Document) -> str:
+    """Of x and of y, where they are of trainings."""
+    found = item.get("reliability") or {}
+    told = [
+        f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.2f')}"
+        for name, one in found.items()
+        if one is not None
+    ]
+    return figure(", ".join(told) or None)
+
+
 def _why_not(item: Document) -> str:
     """Why the coefficient, or what should stand beside it, is undefined."""
     reasons = [item["reason"]]
@@ -89,6 +110,11 @@ def _say_how(body: Document) -> None:
     told = [_cells_of(context)]
     if method != "none":
         told.append(f"{100 * context['confidence']:g} % intervals ({method})")
+    if "same_cells" in context:
+        same = (
+            "the same at each epoch" if context["same_cells"] else "other ones from epoch to epoch"
+        )
+        told[0] += f", {same}"
     if context["control"]:
         told.append(f"{', '.join(context['control'])} held fixed")
     if context["group_by"] is not None:
@@ -107,8 +133,17 @@ def _show_groups(body: Document) -> None:
     for metric in body["explained"] if items else ():
         keys = [name for name in items[0] if name not in ("cells", "metrics")]
         quartiles = ("min", "q1", "median", "q3", "max")
+        behind = any(_last(item["metrics"][metric]) != NOTHING for item in items)
         lacking = any(item["cells"] != item["metrics"][metric]["n"] for item in items)
-        heads = [*keys, "cells", *(["n"] if lacking else []), "mean ± std", *quartiles, "best"]
+        heads = [
+            *keys,
+            "cells",
+            *(["n"] if lacking else []),
+            *(["last"] if behind else []),
+            "mean ± std",
+            *quartiles,
+            "best",
+        ]
         shown = table(heads, title=metric)
         for item in items:
             found = item["metrics"][metric]
@@ -116,6 +151,7 @@ def _show_groups(body: Document) -> None:
                 *(figure(item[name]) for name in keys),
                 f"{item['cells']:,}",
                 *([f"{found['n']:,}"] if lacking else []),
+                *([_last(found)] if behind else []),
                 measured(found["mean"], found["std"], percent=in_percent(metric)),
                 *(rounded(found[name]) for name in quartiles),
                 figure(found["best"]),

@@ -151,7 +151,7 @@ def _show_correlations(items: Sequence[Document]) -> None:
     for row, found in rows.items():
         if any(one["coefficient"] is not None for one in found.values()):
             texts = (_coefficient(found[x]) for x in ("width", "depth"))
-            shown.add_row(*row, *texts, str(found["width"]["n"]))
+            shown.add_row(*row, *texts, _cells(found["width"]))
     if shown.rows:
         show(shown)
     too_few = {item["space"]: item["n"] for item in items if item["n"] < FEWEST}
@@ -164,6 +164,12 @@ def _show_correlations(items: Sequence[Document]) -> None:
             undefined.setdefault(why, []).append(item["y"])
     for why, measures in undefined.items():
         say(f"no ρ of y = {', '.join(measures)} {why}")
+
+
+def _cells(found: Document) -> str:
+    """How many, and how many of them are ranked last."""
+    last = [f"{found[what]} {what}" for what in ("censored", "diverged") if found[what]]
+    return f"{found['n']}{', ' if last else ''}{', '.join(last)}"
 
 
 def _coefficient(found: Document) -> str:

@@ -172,9 +172,14 @@ class Reading(Calls):
         method: Value = None,
         control: Value = None,
         group_by: Value = None,
+        same_cells: Value = None,
+        min_epoch: Value = None,
+        max_epoch: Value = None,
         **filters: Value,
     ) -> Table[EpochCorrelation]:
-        """Every x with one measure, at every recorded epoch.
+        """Every x with one measure, at every recorded epoch between two.
+
+        Over the cells that have all of these epochs; with ``same_cells=False`` over those of each.
 
         >>> found = client.correlations_by_epoch(
         ...     x="width", y="valid_accuracy", dataset="cifar10-valid", recipe="proxy",
@@ -184,8 +189,9 @@ class Reading(Calls):
         [(1, 0.21), (2, 0.37), (3, 0.36)]
         """
         asked = {"x": x, "y": y, "schedule": schedule, "method": method, "control": control}
-        parameters = pairs({**asked, "group_by": group_by, **filters})
-        return Table(self, "/correlations/by-epoch", parameters)
+        asked |= {"group_by": group_by, "same_cells": same_cells}
+        shown = {"min_epoch": min_epoch, "max_epoch": max_epoch}
+        return Table(self, "/correlations/by-epoch", pairs({**asked, **shown, **filters}))
 
     def groups(
         self, *, by: Value = None, metric: Value = None, bins: Value = None, **filters: Value

@@ -15,6 +15,16 @@ Method = Literal["spearman", "kendall", "pearson"]
 Resampled = Literal["cells", "classes", "groups"]
 
 
+class Reliability(TypedDict):
+    """Intraclass correlation of a metric over the cells; ``reason`` says why there is none."""
+
+    icc: float | None
+    icc_single: float | None
+    seeds: float | None
+    n: int
+    reason: str | None
+
+
 class Correlation(TypedDict):
     """One coefficient with its evidence; ``reason`` says why one is undefined."""
 
@@ -30,6 +40,8 @@ class Correlation(TypedDict):
     n: int
     n_distinct: int
     n_effective: float | None
+    censored: int
+    diverged: int
     excluded: dict[str, int]
     reason: str | None
     groups: NotRequired[int]
@@ -37,6 +49,9 @@ class Correlation(TypedDict):
     p_reason: NotRequired[str]
     ci_reason: NotRequired[str]
     i_squared_reason: NotRequired[str]
+    reliability: NotRequired[dict[str, Reliability | None]]
+    disattenuated: NotRequired[float | None]
+    disattenuated_reason: NotRequired[str]
 
 
 class EpochCorrelation(Correlation):

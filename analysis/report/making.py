@@ -32,7 +32,7 @@ against it and none supports it. Ranks (claim 1) and components of variance (cla
 tests at the level of 5 %, shares of the variance over the whole table, which is no sample, by the
 share itself. The others are there to be seen: measurements of one claim share
 networks, so that they don't count as so many independent votes, and nothing is corrected for their
-number. Runs that diverged are in no correlation.
+number. Trainings that diverged are ranked last.
 """
 
 

@@ -79,7 +79,8 @@ def learning_rates(material: Material) -> Section:
     text = [
         "## Learning rates\n",
         f"Spearman's ρ of width and depth with {_aulc(half)}, over "
-        f"{cell_name(material.scale.family.cell)} and its variants, without runs that diverged:\n",
+        f"{cell_name(material.scale.family.cell)} and its variants, those that diverged ranked "
+        "last:\n",
         markdown(head, rows),
     ]
     return text, measured

@@ -39,7 +39,8 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
             *(side_by_side(rows), *about, counted(rows)),
             prose(
                 f"{FIRST_EPOCHS} Where the cells of a study differ in their operations as well, it "
-                "can't tell what is due to width and depth. Runs that diverged are in no row."
+                "can't tell what is due to width and depth. Trainings that diverged are ranked "
+                "last."
             ),
         ],
         f"/studies/{found[0]['id']}/plot",

@@ -150,6 +150,8 @@ def _against(rate: Mapping[str, Any], space: str, x: str) -> alt.TitleParams:
         shown = f"no ρ: {found['reason']}"
     else:
         shown = f"ρ = {signed(found['coefficient'])}{interval(found['ci'])}, n = {found['n']}"
+        if found["diverged"]:
+            shown += f", {found['diverged']} of them diverged, ranked last"
     return alt.TitleParams(
         f"{space}, learning rate {rate['learning_rate']:g}: {measure} by {x}", subtitle=shown
     )

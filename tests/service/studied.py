@@ -107,7 +107,7 @@ def convergence(kind: str, variants: tuple[str, ...] = ()) -> dict[str, Any]:
 
     cells = [cell(FIRST, "original", 20, 60, 80), cell(SECOND, "original")]
     cells += [cell(f"nb201-00000{n}", role, 10, 50, 70) for n, role in enumerate(variants)]
-    found = {"coefficient": -0.5, "ci": [-0.9, 0.25], "n": 9, "reason": None}
+    found = {"coefficient": -0.5, "ci": [-0.9, 0.25], "n": 9, "diverged": 0, "reason": None}
     result = {
         "epoch": 2,
         "set": "x-valid",

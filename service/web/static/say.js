@@ -53,9 +53,13 @@ export function metricName(metric) {
   return `${measureName(found[1])} after epoch ${found[2]} of ${found[3]}`;
 }
 
-/** Whether a number is of one seed. */
-export function seedName(seed) {
-  return seed === "mean" ? "mean over seeds" : `seed ${seed}`;
+/** Of which seeds numbers are; `counts`: the fewest and most that a cell has, where that is known. */
+export function seedName(seed, counts) {
+  if (seed !== "mean") return `seed ${seed}`;
+  if (!counts) return "mean over seeds";
+  const [fewest, most] = counts;
+  if (most === 1) return "one seed";
+  return `mean over ${fewest === most ? most : `${fewest}–${most}`} seeds`;
 }
 
 /** Which images a training is on, where they aren't the data set's own, divided as it says. */
@@ -71,7 +75,7 @@ export function ofWhat(context, metric) {
   const images = imagesName(set);
   return (
     `${set.dataset}, ${setName(set.set)}${images}; schedule of ${set.schedule} epochs, recipe ${set.recipe}; ` +
-    `${seedName(context.seed)}; from ${origins(set.sources)}${context.pooled ? ", pooled" : ""}`
+    `${seedName(context.seed, set.n_seeds)}; from ${origins(set.sources)}${context.pooled ? ", pooled" : ""}`
   );
 }
 
@@ -87,5 +91,8 @@ export function who(item) {
   const left = Object.entries(item.excluded ?? {}).map(
     ([reason, cells]) => `${count(cells)} ${reason}`,
   );
-  return `n = ${many(item.n, "cell")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
+  const last = ["censored", "diverged"]
+    .filter((what) => item[what])
+    .map((what) => `, ${count(item[what])} of them ${what}, ranked last`);
+  return `n = ${many(item.n, "cell")}${last.join("")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
 }

@@ -1,0 +1,170 @@
+"""Reliability beside correlations, and correlations over the same cells at every epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from starlette.testclient import TestClient
+
+from data.library import Library
+from tests import raw
+from tests.conftest import client_of
+from tests.service.helpers import get, refused
+from tests.store.sources import Made, run
+
+VALID = "valid_accuracy@final"
+
+
+def one(client: TestClient, **asked: Any) -> dict[str, Any]:
+    (item,) = get(client, "/correlations", asked)["items"]
+    return dict(item)
+
+
+def table_4(cells: list[list[float]]) -> tuple[float, float, float]:
+    """ICC(1), ICC(1, n_0) and n_0 by Shrout and Fleiss's mean squares, value by value."""
+    sizes = [len(values) for values in cells]
+    total, a = sum(sizes), len(cells)
+    grand = sum(map(sum, cells)) / total
+    between = sum(len(v) * (np.mean(v) - grand) ** 2 for v in cells) / (a - 1)
+    within = sum((x - np.mean(v)) ** 2 for v in cells for x in v) / (total - a)
+    k = (total - sum(n * n for n in sizes) / total) / (a - 1)
+    return (
+        float((between - within) / (between + (k - 1) * within)),
+        float((between - within) / between),
+        float(k),
+    )
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "ImageNet16-120"])
+def test_the_reliability_of_the_packaged_table(client: TestClient, dataset: str) -> None:
+    found = one(client, x="width", y=VALID, dataset=dataset, min_depth=3, ci="none")
+    depth = raw.columns()["depth"]
+    cells = [v for v, d in zip(raw.accuracies(dataset), depth, strict=True) if d == 3]
+    single, mean, k = table_4(cells)
+    assert found["reliability"]["x"] is None
+    y = found["reliability"]["y"]
+    assert (y["icc"], y["icc_single"], y["seeds"]) == pytest.approx((mean, single, k), rel=1e-6)
+    assert (y["n"], y["reason"]) == (found["n"], None)
+    assert found["disattenuated"] == pytest.approx(found["coefficient"] / np.sqrt(mean))
+
+
+def test_of_one_seed_asked_for(client: TestClient) -> None:
+    """The noise of one seed is known from the others."""
+    both = [one(client, x="width", y=VALID, seed=seed, ci="none") for seed in ("mean", 777)]
+    mean, single = (item["reliability"]["y"] for item in both)
+    assert single["icc"] == single["icc_single"] == mean["icc_single"] < mean["icc"]
+    expected = both[1]["coefficient"] / np.sqrt(single["icc"])
+    assert both[1]["disattenuated"] == pytest.approx(expected)
+
+
+def test_columns_have_no_seeds(client: TestClient) -> None:
+    assert "reliability" not in one(client, x="width", y="depth", ci="none")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"method": "kendall"}, "the formula is for pearson and spearman"),
+        ({"group_by": "ops"}, "the formula is for plain coefficients"),
+        ({"control": "params_m"}, "the formula is for plain coefficients"),
+        ({"width": 3}, "the coefficient is undefined"),
+    ],
+)
+def test_why_noise_is_not_taken_off(client: TestClient, asked: dict[str, Any], reason: str) -> None:
+    found = one(client, x="width", y=VALID, ci="none", min_params_m=1, **asked)
+    assert (found["disattenuated"], found["disattenuated_reason"]) == (None, reason)
+
+
+CONTEXT = {"recipe": "r", "ci": "none"}
+CURVES: dict[int, list[float]] = {
+    6111: [50, 60, 70, 80],
+    9930: [30, 50, 55, 60],
+    284: [20, 30, 40, 45],
+    11: [25, 35, 30],
+    1: [40, 10],
+}
+
+
+@pytest.fixture
+def curves(fresh: Library, tmp_path: Path) -> TestClient:
+    runs = [
+        run(index, dict(enumerate(curve, 1)), schedule=4, recipe="r")
+        for index, curve in CURVES.items()
+    ]
+    fresh.import_source(Made(tmp_path, [runs]))
+    return client_of(fresh)
+
+
+def by_epoch(client: TestClient, **asked: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    body = get(client, "/correlations/by-epoch",
+               {**CONTEXT, "x": "params_m", "y": "valid_accuracy", **asked})  # fmt: skip
+    return body["items"], body["context"]
+
+
+def rho(cells: list[int], epoch: int) -> float:
+    params = raw.costs("cifar10")[0].round(6)[cells]
+    return float(stats.spearmanr(params, [CURVES[cell][epoch - 1] for cell in cells]).statistic)
+
+
+def test_every_epoch_is_of_the_same_cells(curves: TestClient) -> None:
+    items, context = by_epoch(curves)
+    assert context["same_cells"] is True
+    assert context["sets"]["valid_accuracy"]["n_seeds"] == [1, 1]
+    for item in items:
+        assert item["n"] == 3
+        assert item["excluded"]["not recorded at every epoch shown"] == 15_625 - 3
+        assert item["coefficient"] == pytest.approx(rho([6111, 9930, 284], item["epoch"]))
+        assert item["reliability"]["y"]["reason"] == "one seed"
+    items, _ = by_epoch(curves, max_epoch=2)
+    assert [(item["epoch"], item["n"]) for item in items] == [(1, 5), (2, 5)]
+    for item in items:
+        assert item["coefficient"] == pytest.approx(rho(list(CURVES), item["epoch"]))
+    items, _ = by_epoch(curves, min_epoch=2, max_epoch=3)
+    assert [(item["epoch"], item["n"]) for item in items] == [(2, 4), (3, 4)]
+
+
+def test_other_cells_at_each_epoch_are_a_choice(curves: TestClient) -> None:
+    items, context = by_epoch(curves, same_cells="false")
+    assert context["same_cells"] is False
+    assert [item["n"] for item in items] == [5, 5, 4, 3]
+    assert items[2]["coefficient"] == pytest.approx(rho([6111, 9930, 284, 11], 3))
+
+
+def test_too_few_cells_say_what_to_do(curves: TestClient) -> None:
+    items, _ = by_epoch(curves, cell="6111", max_params_m=5)
+    for item in items:
+        assert (item["coefficient"], item["n"]) == (None, 1)
+        assert "same_cells=false" in item["reason"]
+        assert "max_epoch" in item["reason"]
+
+
+def test_epochs_that_nobody_recorded(curves: TestClient) -> None:
+    asked = {**CONTEXT, "x": "width", "y": "valid_accuracy", "min_epoch": 5}
+    (error,) = refused(curves, "/correlations/by-epoch", asked)
+    assert error["name"] == "min_epoch"
+    assert "1..4" in error["allowed"]
+
+
+def test_two_epochs_of_one_training_share_their_noise(fresh: Library, tmp_path: Path) -> None:
+    values = {6111: 40.0, 9930: 30.0, 284: 21.0, 11: 10.0}
+    runs = [
+        run(index, {3: value + seed, 4: 2 * value - seed}, seed=seed, schedule=4, recipe="r")
+        for index, value in values.items()
+        for seed in (0, 1)
+    ]
+    fresh.import_source(Made(tmp_path, [runs]))
+    client = client_of(fresh)
+    found = one(client, x="valid_accuracy@3of4", y="valid_accuracy@4of4", **CONTEXT)
+    assert found["reliability"]["x"]["seeds"] == found["reliability"]["y"]["seeds"] == 2
+    assert found["disattenuated"] is None
+    assert "same trainings" in found["disattenuated_reason"]
+    items, _ = by_epoch(client)
+    early, late = (item["reliability"]["y"]["icc"] for item in items)
+    assert early == pytest.approx(table_4([[v, v + 1] for v in values.values()])[1], rel=1e-5)
+    assert late == pytest.approx(
+        table_4([[2 * v, 2 * v - 1] for v in values.values()])[1], rel=1e-5
+    )
