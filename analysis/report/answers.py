@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,14 +21,22 @@ class Answer:
     by_pair: dict[tuple[str, str], dict[str, Any]]
 
     def table(self, xs: Sequence[str], ys: Sequence[str]) -> str:
-        """A row a y, a column an x."""
+        """A row a y, a column an x; and how reliable y is, or that it is of one seed."""
         rows = []
         for y in ys:
             found = [self.by_pair[x, y] for x in xs]
             numbers = sorted({item["n"] for item in found})
             cells = f"{numbers[0]:,}" + (f"–{numbers[-1]:,}" if len(numbers) > 1 else "")
-            rows.append([f"`{y}`", *(shown(item) for item in found), cells])
-        return markdown(["", *(f"`{x}`" for x in xs), "n"], rows) + f"\n`{self.call}`\n"
+            rows.append([f"`{y}`", *(shown(item) for item in found), cells, _reliability(found)])
+        heads = ["", *(f"`{x}`" for x in xs), "n", "reliability (ICC)"]
+        return markdown(heads, rows) + f"\n`{self.call}`\n"
+
+
+def _reliability(items: Sequence[Mapping[str, Any]]) -> str:
+    """Of the y that coefficients share; over different cells it may differ."""
+    found = [item["reliability"]["y"] for item in items if item.get("reliability")]
+    told = [one["reason"] or f"{one['icc']:.2f}" for one in found if one is not None]
+    return "–".join(sorted(set(told)))
 
 
 def correlations(

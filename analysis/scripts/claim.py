@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
@@ -166,8 +166,8 @@ def of_table(answer: Table[Any], metric: str) -> str:
     epoch = f"epoch {of['epoch']}" if "epoch" in of else "each epoch"
     return prose(
         f"{of['dataset']} ({of['set']}; images: {of['images']}; split: {of['split']}), "
-        f"{of['recipe']}, {epoch} of "
-        f"{of['schedule']}, seed {answer.context['seed']}, from {_origins(of['sources'])}"
+        f"{of['recipe']}, {epoch} of {of['schedule']}, "
+        f"{_seeds(answer.context['seed'], of['n_seeds'])}, from {_origins(of['sources'])}"
     )
 
 
@@ -176,6 +176,16 @@ def _origins(given: Mapping[str, int]) -> str:
     if len(given) < 2:
         return _each(given)
     return _each(f"{name} ({cells:,} cells)" for name, cells in given.items())
+
+
+def _seeds(seed: object, counts: Sequence[int] | None) -> str:
+    """Of which seeds, and how many a cell."""
+    if seed != "mean" or counts is None:
+        return f"seed {seed}"
+    fewest, most = counts
+    if most == 1:
+        return "one seed"
+    return f"mean over {most if fewest == most else f'{fewest}–{most}'} seeds"
 
 
 def judged(

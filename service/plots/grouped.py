@@ -51,6 +51,7 @@ def boxes(document: Document) -> Drawn:
             document["filters"],
             context["excluded"],
         ),
+        *_last(document),
         *words.sources(context),
         *first_of(len(items), len(document["items"]), "groups"),
     ]
@@ -81,7 +82,8 @@ def _name(by: str, key: Any, digits: int) -> str:
 def _label(row: Mapping[str, Any]) -> str:
     if not row["n"]:
         return f"{row['group']}\nn = 0"
-    return f"{row['group']}\nn = {row['n']:,}\nmean {row['mean']:.4g}"
+    mean = "no mean" if row["mean"] is None else f"mean {row['mean']:.4g}"
+    return f"{row['group']}\nn = {row['n']:,}\n{mean}"
 
 
 def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
@@ -152,6 +154,19 @@ def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
 def _held(metric: str, document: Document) -> str:
     """How many of the cells have the metric."""
     return f"n = {words.part_of(_n(metric, document), _cells(document))}"
+
+
+def _last(document: Document) -> list[str]:
+    """How many cells have a place behind the others and no number, by metric."""
+    told = [
+        f"{metric}: {count:,} {what}"
+        for metric in document["metrics"]
+        for what in ("censored", "diverged")
+        if (count := sum(item["metrics"][metric][what] for item in document["items"]))
+    ]
+    if not told:
+        return []
+    return [f"behind all others, with no number ({', '.join(told)}): no mean where there are such"]
 
 
 def _counted(document: Document) -> str:

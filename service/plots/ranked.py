@@ -64,7 +64,8 @@ def dots(document: Document) -> Drawn:
 def _told(rank: Mapping[str, Any]) -> str:
     if rank["percentile"] is None:
         return rank["reason"] or "no rank"
-    return f"{words.tick(rank['value'])}, {_ordinal(rank['rank'])} of {rank['of']:,}"
+    value = "no value" if rank["value"] is None else words.tick(rank["value"])
+    return f"{value}, {_ordinal(rank['rank'])} of {rank['of']:,}"
 
 
 def _ordinal(number: int) -> str:

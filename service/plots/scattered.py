@@ -58,7 +58,7 @@ def scatter(document: Document) -> Drawn:
     ]
     behind = [f"{found[what]:,} {what}" for what in ("censored", "diverged") if found[what]]
     if behind:
-        notes[0] += f"; ranked last, without a point: cells {' and '.join(behind)}"
+        notes[0] += f"; cells ranked last, without a point: {', '.join(behind)}"
     bare = sum(row["colour"] is None for row in rows)
     if bare:
         notes[0] += f"; grey: {bare:,} cells without {words.column(names['colour'], context)}"

@@ -34,6 +34,8 @@ def shapes(document: Document) -> Drawn:
     what = words.column(metric, context)
     sides = {name: sorted({row[name] for row in rows}) for name in ("width", "depth")}
     means = [row["mean"] for row in rows if row["mean"] is not None]
+    if not means:
+        raise NothingToShowError(f"cells without a number of {metric} for every shape: no mean")
     ends = apart(min(means), max(means))
     mean = alt.Color(
         "mean:Q",
@@ -94,7 +96,7 @@ def shapes(document: Document) -> Drawn:
         + (", and how many of these have a value; " if partly else "; ")
         + ("below it and as colour" if roomy else "as colour")
         + f": their mean {what}"
-        + ("; grey: none has a value" if len(means) < len(rows) else ""),
+        + ("; grey: no mean" if len(means) < len(rows) else ""),
         words.population(
             words.part_of(*(sum(row[name] for row in rows) for name in ("n", "cells"))),
             context,

@@ -421,3 +421,13 @@ def test_an_answer_is_drawn_once(client: TestClient, monkeypatch: pytest.MonkeyP
     path = "/plots/shapes.json?max_params_m=0.9"
     assert get(client, path) == get(client, path)
     assert len(asked) == 1
+
+
+def test_pictures_of_slow_cells_say_how_many_there_are(started_client: TestClient) -> None:
+    sample = "dataset=cifar10-valid&recipe=proxy&images=jpeg&source=local-bundle"
+    for address, told in (
+        ("groups.json?by=width&metric=epochs_to_45of12", "epochs_to_45of12: 119 censored"),
+        ("scatter.json?x=width&y=epochs_to_45of12", "without a point: 119 censored"),
+    ):
+        body = get(started_client, f"/plots/{address}&{sample}")
+        assert told in " ".join(body["usermeta"]["caption"]["lines"])

@@ -43,7 +43,7 @@ def table_4(cells: list[list[float]]) -> tuple[float, float, float]:
 def test_the_reliability_of_the_packaged_table(client: TestClient, dataset: str) -> None:
     found = one(client, x="width", y=VALID, dataset=dataset, min_depth=3, ci="none")
     depth = raw.columns()["depth"]
-    cells = [v for v, d in zip(raw.accuracies(dataset), depth, strict=True) if d == 3]
+    cells = [list(v) for v, d in zip(raw.accuracies(dataset), depth, strict=True) if d == 3]
     single, mean, k = table_4(cells)
     assert found["reliability"]["x"] is None
     y = found["reliability"]["y"]
