@@ -52,11 +52,12 @@ def reliability(sizes: FloatArray, means: FloatArray, deviations: FloatArray) ->
     if not known.any():
         why = "the number of seeds is not known" if sizes.size else "no cells"
         return Reliability(None, None, None, 0, why)
+    one = ONE_SEED if known.all() else f"{ONE_SEED}, or a number that is not known"
     sizes, means, deviations = sizes[known], means[known], deviations[known]
     squares = np.where(sizes > 1, deviations**2 * (sizes - 1), 0.0)
     n = len(sizes)
     if sizes.max() == 1:
-        return Reliability(None, None, 1.0, n, ONE_SEED)
+        return Reliability(None, None, 1.0, n, one)
     found = spread_of(Groups(sizes, means, squares, "cell"))
     if found.between_unclipped is None or found.within is None:
         return Reliability(None, None, float(sizes.mean()), n, "fewer than 2 cells")

@@ -35,7 +35,7 @@ class Answer:
 def _reliability(items: Sequence[Mapping[str, Any]]) -> str:
     """Of the y that coefficients share; over different cells it may differ."""
     found = [item["reliability"]["y"] for item in items if item.get("reliability")]
-    told = [one["reason"] or f"{one['icc']:.2f}" for one in found if one is not None]
+    told = [one["reason"] or f"{one['icc']:.3f}" for one in found if one is not None]
     return "–".join(sorted(set(told)))
 
 
