@@ -54,11 +54,11 @@ def _show_coefficients(items: Sequence[Document]) -> None:
     where = "epoch" if by_epoch else "y"
     more = filled(
         {
+            "groups": [figure(item.get("groups")) for item in items],
+            "left out": [counts(item["excluded"]) for item in items],
             "ranked last": [_last(item) for item in items],
             "reliability": [_reliability(item) for item in items],
             "without noise": [coefficient(item.get("disattenuated")) for item in items],
-            "groups": [figure(item.get("groups")) for item in items],
-            "left out": [counts(item["excluded"]) for item in items],
             "why not": [_why_not(item) for item in items],
         }
     )
@@ -86,7 +86,7 @@ def _reliability(item: Document) -> str:
     """Of x and of y, where they are of trainings."""
     found = item.get("reliability") or {}
     told = [
-        f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.2f')}"
+        f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.3f')}"
         for name, one in found.items()
         if one is not None
     ]

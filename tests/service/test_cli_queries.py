@@ -328,6 +328,8 @@ def test_correlations(held: Path) -> None:
         f"{expected.pvalue:.2g}",
         "15,284",
         "341 disconnected",
+        f"y {item['reliability']['y']['icc']:.3f}",
+        f"{item['disattenuated']:.3f}",
     ]
     assert "cells of nasbench201 on cifar10; 95 % intervals (fisher)" in text
 
