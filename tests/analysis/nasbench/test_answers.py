@@ -37,6 +37,14 @@ def counted(client: TestClient) -> tuple[Any, list[str]]:
     return create(Client(transport=transport), "tss", verbose=False), transport.asked
 
 
+def alike(found: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two answers are the same but for the last digit of a mean."""
+    return found.keys() == other.keys() and all(
+        value == other[name] or value == pytest.approx(other[name], rel=1e-12)
+        for name, value in found.items()
+    )
+
+
 @pytest.fixture
 def api(client: TestClient) -> Any:
     return counted(client)[0]
@@ -177,7 +185,7 @@ def test_many_cells_are_asked_for_at_once(client: TestClient) -> None:
     assert len(asked) == 1 + 40 + 4 * 16
     asked.clear()
     again = [api.get_more_info(i, "cifar100", hp="200") for i in range(SINGLY)]
-    assert all(a == pytest.approx(b, rel=1e-12) for a, b in zip(found, again, strict=True))
+    assert all(map(alike, found, again))
     assert not asked
 
 
@@ -194,8 +202,7 @@ def test_one_by_one_or_at_once_is_the_same(records_client: TestClient) -> None:
                 seeds = singly.query_meta_info_by_index(index, hp).get_dataset_seeds(dataset)
                 for seed in (False, *seeds):
                     asked = index, dataset, None, hp, seed
-                    found = at_once.get_more_info(*asked)
-                    assert found == pytest.approx(singly.get_more_info(*asked), rel=1e-12)
+                    assert alike(at_once.get_more_info(*asked), singly.get_more_info(*asked))
                     compared += 1
     assert compared == 3 * (4 * 4 + 3 + 2 + 2 + 2)
 
