@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.contrast import Contrast, contrasts
+from analysis.reliability import Reliability
 from data import evidence
 from data.correlations import (
     CompleteRows,
@@ -27,12 +28,14 @@ class Contrasts:
     Attributes:
         excluded: how many cells are left out, by reason.
         censored, diverged: how many are ranked last, as too slow for a metric or as diverged.
+        reliability: of each column over these cells, None for one that no training touches.
     """
 
     items: list[Contrast]
     excluded: dict[str, int]
     censored: int
     diverged: int
+    reliability: dict[str, Reliability | None]
 
 
 def over_the_same_cells(
@@ -67,4 +70,5 @@ def over_the_same_cells(
         ]
     left = int(np.count_nonzero(kept)) - found[0].n
     ungrouped = {"in a group without every coefficient": left} if left else {}
-    return Contrasts(found, rows.excluded | ungrouped, *last)
+    noise = {one.name: evidence.of_field(view, one, kept) for side in fields for one in side}
+    return Contrasts(found, rows.excluded | ungrouped, *last, noise)

@@ -304,6 +304,9 @@ class ContrastContext(CorrelationContext):
     censored: int = Field(description="of the complete cells, those ranked last as too slow")
     diverged: int = Field(description="of the complete cells, those ranked last as diverged")
     excluded: dict[str, int]
+    reliability: dict[str, ReliabilityOf | None] = Field(
+        description="of each column over these cells; null for one that no training has to do with"
+    )
 
 
 class ContrastOf(Answer):

@@ -168,3 +168,12 @@ def test_two_epochs_of_one_training_share_their_noise(fresh: Library, tmp_path: 
     assert late == pytest.approx(
         table_4([[2 * v, 2 * v - 1] for v in values.values()])[1], rel=1e-5
     )
+
+
+def test_contrasts_say_how_reliable_their_columns_are(client: TestClient) -> None:
+    asked = {"x": "width,depth", "y": VALID, "resamples": 100}
+    body = get(client, "/correlations/contrasts", asked)
+    found = body["context"]["reliability"]
+    assert (found["width"], found["depth"]) == (None, None)
+    single = one(client, x="width", y=VALID, ci="none")
+    assert found[VALID] == single["reliability"]["y"]

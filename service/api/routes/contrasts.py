@@ -16,7 +16,7 @@ from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
 from service.api.params import Format, Names, read, split_names
-from service.api.routes.correlations import Correlating, group_fields
+from service.api.routes.correlations import Correlating, group_fields, reliability
 
 router = APIRouter(tags=["statistics"])
 
@@ -79,6 +79,7 @@ def contrast(request: Request) -> Response:
         "censored": found.censored,
         "diverged": found.diverged,
         "excluded": found.excluded,
+        "reliability": {name: reliability(view, one) for name, one in found.reliability.items()},
     }
     records = [_describe(item, xs, ys) for item in found.items]
     return collection(request, query.format, records, context, "contrasts")

@@ -184,8 +184,8 @@ def describe(view: View, result: Result) -> dict[str, Any]:
     }
     if told.of_metrics:
         described["reliability"] = {
-            "x": _reliability(view, told.x),
-            "y": _reliability(view, told.y),
+            "x": reliability(view, told.x),
+            "y": reliability(view, told.y),
         }
         described["disattenuated"] = told.disattenuated
         reasons["disattenuated_reason"] = told.why_not
@@ -200,7 +200,8 @@ def group_fields(view: View, query: Correlating) -> list[Field]:
         return [view.field(query.group_by, others=GROUPINGS)]
 
 
-def _reliability(view: View, found: Reliability | None) -> dict[str, Any] | None:
+def reliability(view: View, found: Reliability | None) -> dict[str, Any] | None:
+    """How reliable a metric is, as the contract shows it; None for a column."""
     if found is None:
         return None
     return {
