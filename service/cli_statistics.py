@@ -1,4 +1,4 @@
-"""``cellwise correlations``, ``correlations-by-epoch`` and ``groups``."""
+"""``cellwise correlations``, ``correlations-by-epoch``, ``contrasts`` and ``groups``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from service.cli_tables import (
     sparkline,
     table,
 )
-from service.plots.coefficients import METHODS
+from service.plots.coefficients import METHODS, intervals_by
 
 
 def _show_correlations(body: Document) -> None:
@@ -54,7 +54,10 @@ def _show_coefficients(items: Sequence[Document]) -> None:
     where = "epoch" if by_epoch else "y"
     more = filled(
         {
+            "distinct": _unless_all(items, "n_distinct"),
+            "worth": _unless_all(items, "n_effective"),
             "groups": [figure(item.get("groups")) for item in items],
+            "I²": [_share(item.get("i_squared")) for item in items],
             "left out": [counts(item["excluded"]) for item in items],
             "ranked last": [_last(item) for item in items],
             "reliability": [_reliability(item) for item in items],
@@ -93,12 +96,26 @@ def _reliability(item: Document) -> str:
     return figure(", ".join(told) or None)
 
 
+def _unless_all(items: Sequence[Document], name: str) -> list[str]:
+    """How many cells these are, told where they are fewer than n."""
+    fewer = any(item[name] is not None and item[name] < item["n"] for item in items)
+    return [f"{item[name]:,.0f}" if fewer and item[name] is not None else NOTHING for item in items]
+
+
+def _share(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
 def _why_not(item: Document) -> str:
     """Why the coefficient, or what should stand beside it, is undefined."""
     reasons = [item["reason"]]
     reasons += [
         f"no {what}: {item[name]}"
-        for what, name in (("p", "p_reason"), ("interval", "ci_reason"))
+        for what, name in (
+            ("p", "p_reason"),
+            ("interval", "ci_reason"),
+            ("I²", "i_squared_reason"),
+        )
         if item.get(name) not in (None, item["reason"])
     ]
     return figure("; ".join(filter(None, reasons)) or None)
@@ -106,15 +123,19 @@ def _why_not(item: Document) -> str:
 
 def _say_how(body: Document) -> None:
     context = body["context"]
-    method = next((item["ci_method"] for item in body["items"]), "none")
     told = [_cells_of(context)]
-    if method != "none":
-        told.append(f"{100 * context['confidence']:g} % intervals ({method})")
     if "same_cells" in context:
         same = (
             "the same at each epoch" if context["same_cells"] else "other ones from epoch to epoch"
         )
         told[0] += f", {same}"
+    if context["confidence"] is not None and any(item["ci"] for item in body["items"]):
+        told.append(f"{100 * context['confidence']:g} % intervals, {intervals_by(body['items'])}")
+    _say_held(context, told)
+
+
+def _say_held(context: Document, told: list[str]) -> None:
+    """What was held fixed, behind what is ``told`` already."""
     if context["control"]:
         told.append(f"{', '.join(context['control'])} held fixed")
     if context["group_by"] is not None:
@@ -123,6 +144,35 @@ def _say_how(body: Document) -> None:
         told.append(f"mean within groups of equal {same}, weighted by size")
     say("; ".join(told))
     say_context(context)
+
+
+def _show_contrasts(body: Document) -> None:
+    """A row each; what is compared stands as ``width − depth``."""
+    items, context = body["items"], body["context"]
+    more = filled({"why not": [figure(item["reason"]) for item in items]})
+    shown = table(["x", "y", "estimate", "SE", *more])
+    for place, item in enumerate(items):
+        shown.add_row(
+            figure(" − ".join(item["x"])),
+            figure(" − ".join(item["y"])),
+            coefficient(item["estimate"], item["ci"]),
+            NOTHING if item["standard_error"] is None else f"{item['standard_error']:.3f}",
+            *(texts[place] for texts in more.values()),
+        )
+    show(shown)
+    one = items[0]
+    cells = f"{one['n']:,} {_cells_of(context)}, {one['n_distinct']:,} of them distinct"
+    groups = "" if one["n_groups"] is None else f", in {one['n_groups']:,} groups"
+    how = intervals_by([one | {"ci_method": "bootstrap", "ci": True}])
+    told = [
+        f"all over the same {cells}{groups}",
+        f"{METHODS[context['method']]} with {100 * context['confidence']:g} % intervals, {how}",
+    ]
+    if context["excluded"]:
+        told.append(f"left out: {counts(context['excluded'])}")
+    if context["censored"] or context["diverged"]:
+        told.append(f"ranked last: {_last(context)}")
+    _say_held(context, told)
 
 
 def _show_groups(body: Document) -> None:
@@ -199,6 +249,14 @@ COMMANDS = (
         path="/correlations/by-epoch",
         query="service.api.routes.correlations:ByEpochQuery",
         show=_show_by_epoch,
+    ),
+    Command(
+        name="contrasts",
+        about="Differences of correlations over the same cells: does width tell more than depth?",
+        example="cellwise contrasts --x width,depth --y valid_accuracy@final",
+        path="/correlations/contrasts",
+        query="service.api.routes.contrasts:ContrastsQuery",
+        show=_show_contrasts,
     ),
     Command(
         name="groups",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 METHODS = {"spearman": "Spearman's ρ", "kendall": "Kendall's τ-b", "pearson": "Pearson's r"}
@@ -14,6 +14,24 @@ def told(found: Mapping[str, Any]) -> str:
     if found["coefficient"] is None:
         return f"no {method}: {found['reason']}"
     return f"{method} = {signed(found['coefficient'])}{interval(found['ci'])}"
+
+
+def intervals_by(items: Sequence[Mapping[str, Any]]) -> str:
+    """What the intervals of an answer come from, in a few words."""
+    ways = {_DRAWN.get(item["resampled"], item["ci_method"]) for item in items if item["ci"]}
+    if "groups" in ways:
+        return "from the variance between groups"
+    if "fisher" in ways:
+        alike = any(item["n_distinct"] < item["n"] for item in items)
+        return "Fisher's, copies of a network counting as one" if alike else "Fisher's"
+    return ", ".join(sorted(ways))
+
+
+_DRAWN = {
+    "groups": "groups resampled",
+    "classes": "copies of a network resampled together",
+    "cells": "single cells resampled",
+}
 
 
 def signed(value: float) -> str:

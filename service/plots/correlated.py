@@ -10,7 +10,7 @@ import altair as alt
 
 from service.plots import words
 from service.plots.captions import Document, Drawn, Layers, Rows
-from service.plots.coefficients import METHODS
+from service.plots.coefficients import METHODS, intervals_by
 from service.plots.hover import followed
 from service.plots.scales import around, epoch_axis
 from service.plots.themes import SOFT
@@ -48,7 +48,7 @@ def by_epoch(document: Document) -> Drawn:
     # The curve comes last: before it are what x, the controls and the filters were read from.
     *_, (measure, curve) = context["sets"].items()
     method = METHODS[items[0]["method"]]
-    notes = [_how(method, context), *_what(curve, document, sound)]
+    notes = [_how(method, context, sound), *_what(curve, document, sound)]
     if len(sound) < len(defined):
         few = words.counted(len(defined) - len(sound), "coefficient")
         notes.append(f"not shown, of too few cells for an interval: {few}")
@@ -120,7 +120,7 @@ def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layer
     return chart, live
 
 
-def _how(method: str, context: Mapping[str, Any]) -> str:
+def _how(method: str, context: Mapping[str, Any], items: Rows) -> str:
     told = method
     if context["control"]:
         held = ", ".join(words.column(name, context) for name in context["control"])
@@ -128,7 +128,7 @@ def _how(method: str, context: Mapping[str, Any]) -> str:
     if context["group_by"] is not None:
         told += f", mean within groups of equal {words.grouping(context['group_by'], context)}"
     if context["confidence"] is not None:
-        told += f", with its {100 * context['confidence']:g} % interval"
+        told += f", with its {100 * context['confidence']:g} % interval ({intervals_by(items)})"
     return told
 
 

@@ -8,7 +8,7 @@ import altair as alt
 
 from service.plots import words
 from service.plots.captions import Document, Drawn, Rows
-from service.plots.coefficients import told
+from service.plots.coefficients import intervals_by, told
 from service.plots.scales import apart
 from service.plots.themes import FAINT
 from service.plots.views import NothingToShowError
@@ -51,7 +51,8 @@ def scatter(document: Document) -> Drawn:
     )
     found = document["correlation"]
     notes = [
-        told(found) + ("; in brackets: 95 % interval" if found["ci"] else ""),
+        told(found)
+        + (f"; in brackets: 95 % interval, {intervals_by([found])}" if found["ci"] else ""),
         words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),
         *words.noise([found]),

@@ -75,6 +75,10 @@ SAME = [
         "correlations-by-epoch --x width --y valid_accuracy --method kendall",
         "/correlations/by-epoch?x=width&y=valid_accuracy&method=kendall",
     ),
+    (
+        "contrasts --x width,depth --y n_skip --group-by live_ops --resamples 100",
+        "/correlations/contrasts?x=width,depth&y=n_skip&group_by=live_ops&resamples=100",
+    ),
     ("groups --by width --bins 2 --connected true", "/groups?by=width&bins=2&connected=true"),
 ]
 
@@ -325,13 +329,17 @@ def test_correlations(held: Path) -> None:
         "depth",
         "valid_accuracy@final",
         f"{expected.statistic:.3f} [{low:.3f}, {high:.3f}]",
-        f"{expected.pvalue:.2g}",
+        f"{item['p_value']:.2g}",
         "15,284",
+        "9,444",
+        f"{item['n_effective']:.0f}",
         "341 disconnected",
         f"y {item['reliability']['y']['icc']:.3f}",
         f"{item['disattenuated']:.3f}",
     ]
-    assert "cells of nasbench201 on cifar10; 95 % intervals (fisher)" in text
+    assert item["p_value"] > expected.pvalue
+    told = "95 % intervals, Fisher's, copies of a network counting as one"
+    assert f"cells of nasbench201 on cifar10; {told}" in text
 
 
 def test_p_values_too_small_for_a_number_are_not_0(held: Path) -> None:
@@ -346,7 +354,27 @@ def test_how_a_correlation_was_made_is_said(held: Path) -> None:
     assert "interval" not in text
     assert "groups" in rows(text)[0]
     text = ok("correlations", "--x", "width", "--control", "params_m", "--confidence", 0.9, *given)
-    assert "90 % intervals (fisher); params_m held fixed" in text
+    assert "90 % intervals, Fisher's, copies of a network counting as one; params_m" in text
+    text = ok("correlations", "--x", "width", "--group-by", "live_ops", *given)
+    assert "95 % intervals, from the variance between groups" in text
+    assert "I²" in rows(text)[0]
+
+
+def test_contrasts(held: Path) -> None:
+    command = ("contrasts", "--x", "width,depth", "--y", "valid_accuracy@final", "--home", held)
+    text = ok(*command, "--group-by", "live_ops")
+    items = json.loads(ok(*command, "--group-by", "live_ops", "--json"))["items"]
+    low, high = items[2]["ci"]
+    assert rows(text)[3] == [
+        "width − depth",
+        "valid_accuracy@final",
+        f"{items[2]['estimate']:.3f} [{low:.3f}, {high:.3f}]",
+        f"{items[2]['standard_error']:.3f}",
+    ]
+    assert "over the same 8,896 cells of nasbench201 on cifar10, 5,312 of them distinct" in text
+    assert "in 111 groups; Spearman's ρ with 95 % intervals, groups resampled" in text
+    assert "mean within groups of equal operations on live edges" in text
+    assert "x is constant" in ok(*command, "--width", 3)
 
 
 def test_undefined_coefficients_say_why(held: Path) -> None:

@@ -26,7 +26,10 @@ def by_epoch(*coefficients: float | None) -> dict[str, Any]:
             "method": "spearman",
             "coefficient": value,
             "ci": None if value is None else [value - 0.1, value + 0.1],
+            "ci_method": "fisher",
+            "resampled": None,
             "n": 398 + epoch,
+            "n_distinct": 398 + epoch,
             "reason": "y is constant" if value is None else None,
         }
         for epoch, value in enumerate(coefficients, 1)
@@ -71,7 +74,7 @@ def test_correlations_by_epoch_have_a_line_with_its_interval() -> None:
     caption = texts(picture(drawn, "lines", "svg"))
     for told in (
         "Correlation of width with validation accuracy, by epoch",
-        "Spearman's ρ, holding parameters fixed, with its 95 % interval",
+        "Spearman's ρ, holding parameters fixed, with its 95 % interval (Fisher's)",
         "cifar10-valid, validation images (x-valid), jpeg images on a seeded split; schedule of 12",
         "sources: local-bundle (400 cells), own (1 cell); mean over seeds, sources pooled",
         "n = 399–401 cells of nasbench201 with depth = 3, connected",
@@ -161,11 +164,38 @@ def test_each_column_s_line_is_broken_by_its_own_n(first: str) -> None:
     assert {(row["x"], row["alone"]) for row in rows} == {("width", True), ("depth", False)}
 
 
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (
+            {"ci_method": "fisher", "n_distinct": 300},
+            "Fisher's, copies of a network counting as one",
+        ),
+        ({"ci_method": "groups"}, "from the variance between groups"),
+        ({"ci_method": "bootstrap", "resampled": "groups"}, "groups resampled"),
+        (
+            {"ci_method": "bootstrap", "resampled": "classes"},
+            "copies of a network resampled together",
+        ),
+        ({"ci_method": "bootstrap", "resampled": "cells"}, "single cells resampled"),
+    ],
+)
+def test_what_the_interval_comes_from_is_said(made: dict[str, Any], told: str) -> None:
+    drawn = by_epoch(0.25, 0.5)
+    for item in drawn["items"]:
+        item |= made
+    (how, *_) = chart(drawn, "lines")["usermeta"]["caption"]["lines"]
+    assert how.endswith(f"with its 95 % interval ({told})")
+
+
 def test_held_and_grouped_are_named() -> None:
     drawn = by_epoch(0.25, 0.5)
+    for item in drawn["items"]:
+        item["ci_method"] = "groups"
     drawn["context"] |= {"group_by": "ops", "confidence": 0.9}
     (how, *_) = chart(drawn, "lines")["usermeta"]["caption"]["lines"]
     assert how == (
         "Spearman's ρ, holding parameters fixed, mean within groups of equal "
-        "operations, those on dead edges counted, with its 90 % interval"
+        "operations, those on dead edges counted, with its 90 % interval (from the variance "
+        "between groups)"
     )
