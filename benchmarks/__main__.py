@@ -17,6 +17,7 @@ from benchmarks import (
     browser,
     concurrency,
     correlations,
+    gpu,
     pages,
     readers,
     report,
@@ -24,7 +25,7 @@ from benchmarks import (
     start,
     training,
 )
-from benchmarks.results import BenchmarkError, Section, cores
+from benchmarks.results import BenchmarkError, Section, SkippedError, cores
 from benchmarks.work import ALL_CELLS, REPOSITORY, Work, say
 
 # readers comes before correlations, which uses the home that it fills.
@@ -37,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[Work], Section]] = {
     "training": training.run,
     "browser": browser.run,
 }
+ASKED: dict[str, Callable[[Work], Section]] = {"gpu": gpu.run}
+"""Made only by name, on another machine than the rest, and kept apart from it."""
 _QUICK_CELLS = 300
 
 
@@ -44,7 +47,12 @@ def arguments() -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--only", action="append", choices=BENCHMARKS, help="measure only this (repeatable)")
+    add(
+        "--only",
+        action="append",
+        choices=[*BENCHMARKS, *ASKED],
+        help="measure only this (repeatable)",
+    )
     add("--quick", action="store_true", help="few repeats and cells: a check, no measurement")
     add("--cells", type=int, help=f"cells of the official files, by default {ALL_CELLS:,}")
     add("--whole", action="store_true", help="every one-file form at full size: 7 minutes more")
@@ -64,25 +72,30 @@ def main() -> int:
     if not 1 <= cells <= ALL_CELLS:
         raise SystemExit(f"--cells is 1 to {ALL_CELLS:,}")
     work = Work(inputs.resolve(), cells, options.quick, options.whole)
-    default = Path("benchmarks") / "results" / f"cpu-{cores()}core.json"
     keep = folder if options.quick else REPOSITORY
-    kept = options.results or keep / default
-    page = options.out or keep / "docs" / "benchmarks.md"
     failed = False
     try:
-        for name in options.only or BENCHMARKS:
-            failed |= not _measure(name, work, kept)
+        for known, stem, title in (
+            (BENCHMARKS, f"cpu-{cores()}core", "benchmarks"),
+            (ASKED, "gpu", "benchmarks_gpu"),
+        ):
+            names = [name for name in options.only or BENCHMARKS if name in known]
+            kept = options.results or keep / "benchmarks" / "results" / f"{stem}.json"
+            page = options.out or keep / "docs" / f"{title}.md"
+            made = [_measure(name, known[name], work, kept) for name in names]
+            failed |= not all(made)
+            if made and (held := results.load(kept)):
+                inside = kept.is_relative_to(REPOSITORY)
+                shown = kept.relative_to(REPOSITORY) if inside else Path(kept.name)
+                report.write(page, [held[name] for name in known if name in held], str(shown))
+                say(f"results in {kept}, page in {page}")
     finally:
         if options.work is None:
             shutil.rmtree(inputs if options.quick else folder, ignore_errors=True)
-    held = results.load(kept)
-    shown = kept.relative_to(REPOSITORY) if kept.is_relative_to(REPOSITORY) else Path(kept.name)
-    report.write(page, [held[name] for name in BENCHMARKS if name in held], str(shown))
-    say(f"results in {kept}, page in {page}")
     return int(failed)
 
 
-def _measure(name: str, work: Work, kept: Path) -> bool:
+def _measure(name: str, benchmark: Callable[[Work], Section], work: Work, kept: Path) -> bool:
     say(f"== {name}")
     about = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -93,7 +106,10 @@ def _measure(name: str, work: Work, kept: Path) -> bool:
     }
     started = time.perf_counter()
     try:
-        section = BENCHMARKS[name](work)
+        section = benchmark(work)
+    except SkippedError as reason:
+        say(f"{name} is left out: {reason}")
+        return True
     except (BenchmarkError, OSError, http.client.HTTPException) as error:
         say(f"{name} could not be measured: {type(error).__name__}: {error}")
         return False

@@ -35,6 +35,10 @@ class BenchmarkError(RuntimeError):
     """A measurement can't be made, or what it compares doesn't agree."""
 
 
+class SkippedError(RuntimeError):
+    """A measurement that this machine isn't for; no fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One measured figure.

@@ -8,12 +8,12 @@ that were trained here on images divided here (:mod:`data.told_apart`).
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import duckdb
 
-from data.told_apart import BENCHMARK, OFFICIAL, id_of_run, recipe_of, split_of
+from data.schema_recipes import name_recipes
+from data.told_apart import OFFICIAL, id_of_run, recipe_of, split_of
 
 AT_ONCE = 10_000
 """Runs whose details are read at a time."""
@@ -52,7 +52,7 @@ def tell_apart(cursor: duckdb.DuckDBPyConnection) -> None:
         "UPDATE study_parts SET recipe = told.recipe FROM told WHERE study_parts.run = told.id"
     )
     cursor.execute("DROP TABLE told")
-    _rename_jobs(cursor)
+    name_recipes(cursor)
 
 
 def _told(
@@ -75,38 +75,6 @@ def _told(
     which = str(replicate if seed is None else seed).replace(" ", "-")
     new = id_of_run(source, cell_id, dataset, schedule, which, named, images, split)
     return run, old, new, named, split
-
-
-def _rename_jobs(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Give jobs, and studies that they are of, the recipe that their runs have or will have."""
-    jobs = cursor.execute(
-        "SELECT job, jobs.recipe, settings, runs.recipe FROM jobs "
-        "LEFT JOIN runs ON runs.id = jobs.run WHERE starts_with(jobs.recipe, ?)",
-        [BENCHMARK],
-    ).fetchall()
-    for job, recipe, text, of_run in jobs:
-        settings = json.loads(text)
-        named = of_run or recipe_of(recipe, json.dumps({"recipe": settings}))
-        if named == recipe:
-            continue
-        renamed = json.dumps(settings | {"name": named})
-        cursor.execute(
-            "UPDATE jobs SET recipe = ?, settings = ? WHERE job = ?", [named, renamed, job]
-        )
-        cursor.execute("UPDATE study_parts SET recipe = ? WHERE job = ?", [named, job])
-    studies = cursor.execute(
-        "SELECT study, any_value(settings), min(recipe) "
-        "FROM studies JOIN study_parts USING (study) "
-        "WHERE starts_with(recipe, ?) GROUP BY study",
-        [BENCHMARK],
-    ).fetchall()
-    for study, text, recipe in studies:
-        settings, named = json.loads(text), recipe.partition("@lr=")[0]
-        if settings.get("recipe") not in (None, named):
-            renamed = json.dumps(
-                settings | {"recipe": named}, ensure_ascii=False, separators=(",", ":")
-            )
-            cursor.execute("UPDATE studies SET settings = ? WHERE study = ?", [renamed, study])
 
 
 def _move_curves(cursor: duckdb.DuckDBPyConnection) -> None:

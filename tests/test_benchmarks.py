@@ -1,0 +1,98 @@
+"""What the benchmarks say of a training beside the official records, and where there is no GPU."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.cells import parse_cell
+from benchmarks import __main__ as benchmarks
+from benchmarks import official
+from benchmarks.official import CELLS, EPOCHS, MEASURES, Curves, compare, told
+from service.training.folder import Assignment, JobFolder
+from service.training.recipes import builtin
+from tests.conftest import NATS_BENCH, need
+from tests.service.jobs.staged import record
+
+
+def flat(value: float) -> Curves:
+    return {what: [value] * EPOCHS for what in MEASURES}
+
+
+RECORDS = {"0": [flat(10.0), flat(12.0)], "11": [flat(20.0), flat(20.0)], "284": [flat(3), flat(4)]}
+MARGIN = 3.182446 * ((2 + 0 + 0.5) / 3) ** 0.5 * 1.5**0.5
+"""By hand: t of three degrees of freedom, variances 2, 0 and ½ between two seeds, √(1 + ½)."""
+
+
+def test_the_margin_is_that_of_one_more_seed() -> None:
+    points = compare({"0": flat(11.0)}, RECORDS)
+    assert len(points) == EPOCHS * len(MEASURES)
+    for point in points:
+        assert (point.mean, point.low, point.high) == (11.0, 10.0, 12.0)
+        assert point.margin == pytest.approx(MARGIN, rel=1e-6)
+
+
+@pytest.mark.parametrize(("off", "within"), [(0.0, 12), (0.99, 12), (-0.99, 12), (1.01, 0)])
+def test_what_lies_beyond_it_is_told(off: float, within: int) -> None:
+    lines = told(compare({"11": flat(20 + off * MARGIN)}, RECORDS))
+    assert len(lines) == 2 + len(MEASURES)
+    assert f"| {within} of 12 | 12 |" in lines[2]
+    assert lines[2].endswith(f"| {off * MARGIN:+.3f} |")
+
+
+def test_a_training_that_goes_on_is_compared_as_far_as_it_is() -> None:
+    part = {what: values[:3] for what, values in flat(20.0).items()}
+    points = compare({"11": part}, RECORDS)
+    assert {point.epoch for point in points} == {1, 2, 3}
+
+
+def test_the_official_records_are_read_whole() -> None:
+    """The values of the files, which nats_bench gives too (tests/real)."""
+    records = official.official(need(NATS_BENCH))
+    assert {cell: len(seeds) for cell, seeds in records.items()} == dict.fromkeys(CELLS, 2)
+    for seeds in records.values():
+        for curves in seeds:
+            assert {len(curves[what]) for what in MEASURES} == {EPOCHS}
+    finals = {
+        cell: sorted(curves["x-valid", "accuracy"][-1] for curves in seeds)
+        for cell, seeds in records.items()
+    }
+    assert 62.71 in [round(value, 2) for value in finals["0"]]
+    assert 74.04 in [round(value, 2) for value in finals["284"]]
+
+
+def test_the_command_compares_folders_of_jobs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = JobFolder(tmp_path / "000001")
+    recipe = builtin()["nb201-12"]
+    cell = parse_cell("284").arch
+    folder.create(
+        Assignment(cell=cell, dataset="cifar10-valid", recipe=recipe, seed=777, places=())
+    )
+    for epoch in (1, 2):
+        folder.append_epoch(record(epoch))
+    kept = tmp_path / "kept.json"
+    arguments = ["official", str(folder.path), "--records", str(need(NATS_BENCH))]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(kept)])
+    assert official.main() == 0
+    assert "| 284 | x-valid accuracy |" in capsys.readouterr().out
+    held = json.loads(kept.read_text())
+    assert [line["epoch"] for line in held["trained"]["284"]["epochs"]] == [1, 2]
+    assert len(held["points"]) == 2 * len(MEASURES)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_where_there_is_no_gpu_its_benchmark_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept.json"
+    arguments = ["benchmarks", "--only", "gpu", "--work", str(tmp_path), "--results", str(kept)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert benchmarks.main() == 0
+    assert "gpu is left out: torch sees no GPU" in capsys.readouterr().err
+    assert not kept.exists()
