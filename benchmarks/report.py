@@ -30,7 +30,8 @@ def write(path: Path, sections: list[Section], results: str) -> None:
 def _summary(sections: list[Section]) -> Iterator[str]:
     held = [(s, f) for s in sections for f in s.figures if f.met is not None]
     missed = [(section, figure) for section, figure in held if not figure.met]
-    yield f"**{len(held) - len(missed)} of {len(held)} targets are met.**"
+    if held:
+        yield f"**{len(held) - len(missed)} of {len(held)} targets are met.**"
     if missed:
         yield ""
         yield "Missed:"
