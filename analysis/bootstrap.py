@@ -20,10 +20,9 @@ from analysis.strata import (
     BoolArray,
     FloatArray,
     IntArray,
+    Order,
     Strata,
     centred,
-    levels,
-    midranks,
 )
 
 Resample = Literal["cells", "classes", "groups"]
@@ -35,15 +34,15 @@ _BLOCK = 1 << 18  # elements drawn at a time: bounds memory and stays in the cac
 @dataclass(frozen=True, slots=True)
 class Units:
     """What is drawn inside of each group: `codes` (n,) of the rows' units, numbered through the
-    groups, and how many each group has, as `strata` of units."""
+    groups, None where each row is its own, and how many each group has, as `strata` of units."""
 
-    codes: IntArray
+    codes: IntArray | None
     strata: Strata
 
     @classmethod
     def rows(cls, strata: Strata) -> "Units":
         """Each row by itself."""
-        return cls(np.arange(strata.sizes.sum()), strata)
+        return cls(None, strata)
 
     @classmethod
     def classes(cls, copies: Copies, strata: Strata) -> "Units":
@@ -125,7 +124,7 @@ def resampled_coefficients(
         of_block = _linear_block(method, x, ys, controls, strata)
     means = []
     for counts in resample_counts(units.strata, resamples, seed):
-        weights = np.take(counts, units.codes, axis=1)
+        weights = counts if units.codes is None else np.take(counts, units.codes, axis=1)
         sizes = strata.sums(weights)
         means.append(
             [
@@ -219,10 +218,10 @@ def _sampler(
     """A function from the weights (b, n) to the column's resamples, ranked anew inside each for
     Spearman."""
     if method == "spearman":
-        level, n_levels = levels(column, strata)
+        order = Order.of(column, strata)
 
         def sample_ranks(weights: FloatArray) -> _Sampled:
-            ranks = midranks(level, n_levels, weights, strata)
+            ranks = order.midranks(weights)
             weighted = weights * ranks
             return _Sampled(ranks, weighted, np.sqrt(strata.dots(weighted, ranks)))
 

@@ -95,17 +95,36 @@ def levels(values: FloatArray, strata: Strata) -> tuple[IntArray, int]:
     return dense, pairs.size
 
 
-def midranks(level: IntArray, n_levels: int, weights: FloatArray, strata: Strata) -> FloatArray:
-    """Mid-ranks inside the group, less their mean, of b weighted samples: (b, n).
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of values inside their groups, from which the mid-ranks of weighted samples follow.
 
-    `level` (n,) is the dense order of the values, numbered through the groups (`levels`), `weights`
-    (b, n) say how often each sample holds each row: exact multiples of ½ where they are whole. No
-    sorting: the mid-rank of a level follows from how many members it and the levels below it have.
+    `level` (n,) is the dense order, numbered through the groups (`levels`); `rows` (n,) are sorted
+    by it, and `first` (l,) says where each level begins among them.
     """
-    order = np.argsort(level, kind="stable")
-    first = np.searchsorted(level[order], np.arange(n_levels))
-    counts = np.add.reduceat(np.take(weights, order, axis=1), first, axis=1)
-    return _ranks(level, counts, strata.sums(weights), strata)
+
+    strata: Strata
+    level: IntArray
+    rows: IntArray
+    first: IntArray
+
+    @classmethod
+    def of(cls, values: FloatArray, strata: Strata) -> "Order":
+        """The order of `values` (n,)."""
+        level, n_levels = levels(values, strata)
+        rows = np.argsort(level, kind="stable")
+        return cls(strata, level, rows, np.searchsorted(level[rows], np.arange(n_levels)))
+
+    def midranks(self, weights: FloatArray) -> FloatArray:
+        """Mid-ranks inside the group, less their mean, of b samples that hold each row as often as
+        `weights` (b, n) say: (b, n), exact multiples of ½ where these are whole.
+
+        No sorting: a level's mid-rank follows from how many members it and those below it have.
+        """
+        counts = np.take(weights, self.rows, axis=1)
+        if self.first.size < self.rows.size:
+            counts = np.add.reduceat(counts, self.first, axis=1)
+        return _ranks(self.level, counts, self.strata.sums(weights), self.strata)
 
 
 def ranked(values: FloatArray, strata: Strata) -> FloatArray:

@@ -126,7 +126,7 @@ MOST_SECONDS = 30
 
 # Milliseconds a coefficient over 15,000 cells on one core: plain, with groups or controls, and
 # each bootstrap resample. Rough figures, on the safe side: they only bound what is asked for.
-_COSTS = {"pearson": (1, 5, 0.15), "spearman": (3, 15, 0.3), "kendall": (3, 100, 2.5)}
+_COSTS = {"pearson": (2, 5, 0.3), "spearman": (4, 15, 0.6), "kendall": (6, 200, 2.5)}
 _GROUPS_COST = 0.01  # of a resample of groups, whose coefficients stay what they are
 
 

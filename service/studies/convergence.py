@@ -144,7 +144,8 @@ def _stability(group: list[Outcome]) -> dict[str, Any]:
 def correlations(
     rows: Sequence[dict[str, Any]], places: Mapping[str, Mapping[str, Place]]
 ) -> list[dict[str, Any]]:
-    """Spearman's, of width and depth with each measure, with Fisher's 95 % interval.
+    """Spearman's, of width and depth with each measure, with Fisher's 95 % interval,
+    which ±1 lacks, and p from the orders of up to 30 cells (docs/statistics.md).
 
     ``rows`` have a row a cell, ``places`` those of each cell by measure. Within a space: the widths
     of two spaces are not in one unit.

@@ -13,6 +13,8 @@ const MOST = 10;
 
 const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.";
+const COPIES =
+  "Cells that differ in dead edges alone are one network: the interval counts them as copies.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
 const OTHERS =
@@ -37,7 +39,10 @@ export function board() {
     element.setAttribute("aria-busy", "true");
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
     const compared = comparisons(given);
-    fill(about, `${method} with its 95 % interval: ${MEANING} ${within(compared[1].held)}`);
+    fill(
+      about,
+      `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(compared[1].held)}`,
+    );
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
@@ -79,7 +84,7 @@ function comparisons(given) {
 function within(held) {
   const why =
     held === HELD ? " Such cells differ in how the operations that work are connected." : "";
-  return `The second line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size.${why}`;
+  return `The second line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why}`;
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */

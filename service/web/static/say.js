@@ -94,5 +94,6 @@ export function who(item) {
   const last = ["censored", "diverged"]
     .filter((what) => item[what])
     .map((what) => `, ${count(item[what])} of them ${what}, ranked last`);
-  return `n = ${many(item.n, "cell")}${last.join("")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
+  const networks = item.n_distinct < item.n ? ` (${count(item.n_distinct)} networks)` : "";
+  return `n = ${many(item.n, "cell")}${networks}${last.join("")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
 }
