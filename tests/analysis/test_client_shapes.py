@@ -14,6 +14,7 @@ from service.api.errors import ParameterProblem
 PAIRS: list[tuple[Any, Any]] = [
     (Fault, ParameterProblem),
     (shapes.Correlation, schemas.CorrelationOf),
+    (shapes.Reliability, schemas.ReliabilityOf),
     (shapes.Contrast, schemas.ContrastOf),
     (shapes.EpochCorrelation, schemas.EpochCorrelation),
     (shapes.Curve, schemas.CurveOf),
