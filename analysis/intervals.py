@@ -184,29 +184,3 @@ def z_p_values(r: FloatArray, variances: FloatArray) -> FloatArray:
 
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(2 * special.ndtr(-np.abs(np.arctanh(r)) / np.sqrt(variances)))
-
-
-def difference_interval(
-    first: float,
-    first_ci: tuple[float, float],
-    second: float,
-    second_ci: tuple[float, float],
-    between: float,
-) -> tuple[float, float]:
-    """Confidence interval of `first` − `second`, correlations of one variable over one sample.
-
-    `between` is the correlation of the two variables that are not shared. From the intervals of the
-    two, of equal confidence: Zou, "Toward using confidence intervals to compare correlations",
-    Psychological Methods 12, 2007, section "Overlapping correlations". His correlation of the two
-    estimates is that of Pearson's coefficients; for Spearman's it is an approximation.
-    """
-    squares = first**2 + second**2 + between**2
-    numerator = (between - first * second / 2) * (1 - squares) + between**3
-    denominator = (1 - first**2) * (1 - second**2)
-    # Rounding, or coefficients that no three variables can have, would leave [-1, 1].
-    c = float(np.clip(numerator / denominator, -1, 1)) if denominator else 1.0
-    below, above = first - first_ci[0], second_ci[1] - second
-    low = first - second - np.sqrt(max(below**2 + above**2 - 2 * c * below * above, 0))
-    above, below = first_ci[1] - first, second - second_ci[0]
-    high = first - second + np.sqrt(max(above**2 + below**2 - 2 * c * above * below, 0))
-    return float(low), float(high)

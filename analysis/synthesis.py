@@ -173,3 +173,32 @@ def _i_squared(y: FloatArray, s_squared: FloatArray) -> float | None:
     weights = 1 / s_squared
     q = float(weights @ (y - weights @ y / weights.sum()) ** 2)
     return max(0.0, 1 - (y.size - 1) / q) if q else 0.0
+
+
+def could_show(
+    standard_errors: Sequence[float],
+    *,
+    tau: float = 0.0,
+    alpha: float = 0.05,
+    trials: int = 1000,
+    seed: int = 0,
+) -> float | None:
+    """The smallest mean that so many sources would show with probability `POWER`, beforehand.
+
+    By simulation of sources with these errors about effects that differ by ``tau`` between them, at
+    ``alpha``, two-sided. None where nothing would tell the error (:func:`join`). The join moves
+    along with the effect, so that one simulation without any does for all effects.
+    """
+    from scipy import special
+
+    rng = np.random.default_rng(seed)
+    spread = np.hypot(standard_errors, tau)
+    needed = []
+    for _ in range(trials):
+        noise = rng.normal(0, spread)
+        mean = join([Estimate(*one) for one in zip(noise, standard_errors, strict=True)])
+        if mean is None:
+            return None
+        critical = special.stdtrit(mean.degrees, 1 - alpha / 2)
+        needed.append(critical * mean.standard_error - mean.value)
+    return float(np.quantile(needed, POWER))

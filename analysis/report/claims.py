@@ -1,270 +1,310 @@
-"""What the paper claims, what was measured on each claim, and whether the one bears out the other.
+"""What the paper claims, what each source says of it, and the verdict that follows.
 
 Shu, Wang and Cai, "Understanding Architectures Learnt by Cell-based Neural Architecture Search",
-ICLR 2020, arXiv 1909.09569. Pure: documents of studies and answers of the API in, claims out.
+ICLR 2020, arXiv 1909.09569. Pure: estimates in, claims with verdicts out. What is estimated of each
+claim is fixed here, whatever comes out, and explained in docs/verdicts.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from analysis.intervals import difference_interval
-from analysis.report.text import interval
+import numpy as np
 
-Verdict = Literal["supported", "not supported", "can't tell"]
-Sign = Literal["positive", "negative"]
-Ends = Sequence[float | None]
-Item = Mapping[str, Any]
+from analysis.combinations import on_fishers_scale
+from analysis.synthesis import Estimate, Mean, join
+from analysis.verdicts import Predicts, Question, Verdict, judge
 
-MARGIN = 1.0
-"""Percentage points: accuracies that differ by less count as no different."""
+Reading = Literal["contrast", "width", "depth", "difference"]
 
-ALPHA = 0.05
-"""Level of the tests; intervals are of 1 − ALPHA."""
+SHAPE: tuple[Reading, ...] = ("contrast", "width", "depth")
+"""Readings of a claim on wide and shallow cells: how much more it goes with width than with depth,
+half the difference of the two; with width alone; with shallowness alone. All are positive as
+claimed. The verdict on the claim is that on the first."""
 
-WIDE_AND_SHALLOW: dict[str, Sign] = {"width": "positive", "depth": "negative"}
-"""Signs of correlations with what wide, shallow cells are claimed to have more of."""
-_LESS: dict[str, Sign] = {"width": "negative", "depth": "positive"}
+ONE: tuple[Reading, ...] = ("difference",)
+
+HEADLINE = ""
+"""The group of the sources that the verdict rests on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """One figure that bears on a claim.
+class Unit:
+    """What the estimates of a claim are in.
 
     Attributes:
-        what: of what, in words.
-        claimed: what the claim would have it be, in words.
-        value: the figure with its interval, in words.
-        n: cells, pairs or whatever it rests on.
-        primary: whether the claim's verdict rests on it, which never depends on what was found.
+        band: effects within ±``band`` count as none; None where the seeds tell it.
+        form: how numbers are written.
+        on_fishers_scale: whether estimates lie in [−1, 1] and are joined as their artanh.
+        name: in words.
     """
 
-    what: str
-    claimed: str
-    value: str
+    band: float | None
+    form: str
+    on_fishers_scale: bool
+    name: str
+
+
+CORRELATION = Unit(0.1, "+.2f", True, "Spearman's ρ")
+CHANGE = Unit(0.1, "+.2f", False, "difference of Spearman's ρ")
+SHARE = Unit(0.1, "+.2f", True, "difference of shares of the variance")
+RANK = Unit(0.1, "+.2f", False, "share of the wirings behind, less ½")
+POINTS = Unit(None, "+.2f", False, "percentage points")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one source says of a claim.
+
+    Attributes:
+        name: of the source, in words.
+        n: cells, or whatever it rests on.
+        estimates: by reading, positive as claimed, in the claim's unit.
+        distinct: how many of the n are different networks, where that isn't all of them.
+        reason: why readings are missing.
+        group: `HEADLINE`, or what is shown beside it, in words.
+    """
+
+    name: str
     n: int
-    verdict: Verdict
-    primary: bool = False
+    estimates: Mapping[Reading, Estimate]
+    distinct: int | None = None
+    reason: str = ""
+    group: str = HEADLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A reading of a claim over the sources of a group, in the claim's unit.
+
+    Attributes:
+        mean: None where nothing can be told.
+        interval: of 95 %.
+        detectable: the smallest effect that so many sources, as precise and as different, would
+            have shown with a probability of 80 %, by itself.
+        verdict: on the sources that it rests on; None beside them.
+        n_sources: how many sources have an estimate.
+        i_squared: of the scale that they are joined on.
+    """
+
+    mean: float | None
+    interval: tuple[float, float] | None
+    detectable: float | None
+    n_sources: int
+    i_squared: float | None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A claim, as the program has it.
+
+    Attributes:
+        title: in a few words.
+        statement: what is claimed.
+        estimand: what is estimated, in words.
+        readings: the verdict is on the first.
+    """
+
+    title: str
+    statement: str
+    estimand: str
+    unit: Unit
+    readings: tuple[Reading, ...] = SHAPE
+    predicts: Predicts = "effect"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim with all that was measured on it."""
+    """A claim with what its sources say of it and what follows."""
 
-    title: str
-    statement: str
-    measurements: tuple[Measurement, ...]
+    asked: Asked
+    sources: tuple[Source, ...]
+    band: float | None
+    findings: Mapping[Reading, Finding]
+    beside: Mapping[str, Mapping[Reading, Finding]] = field(default_factory=dict)
 
     @property
-    def verdict(self) -> Verdict:
-        """Of the primary measurements together.
+    def title(self) -> str:
+        """In a few words."""
+        return self.asked.title
 
-        Supported if all of them support it; not supported if none does and at least one speaks
-        against it.
-        """
-        found = [one.verdict for one in self.measurements if one.primary]
-        if found and set(found) == {"supported"}:
-            return "supported"
-        if "not supported" in found and "supported" not in found:
-            return "not supported"
-        return "can't tell"
+    @property
+    def headline(self) -> Finding:
+        """What the verdict on the claim rests on."""
+        return self.findings[self.asked.readings[0]]
 
-    def count(self, verdict: Verdict) -> int:
-        """How many measurements say so."""
-        return sum(one.verdict == verdict for one in self.measurements)
+    @property
+    def verdict(self) -> str:
+        """Of the claim, in a word."""
+        return word(self.headline)
 
 
-def judged(ends: Ends | None, claimed: Sign, zero: float = 0.0) -> Verdict:
-    """Whether an interval lies on the claimed side of ``zero``, on the other, or on both."""
-    if ends is None:
-        return "can't tell"
-    low, high = ends
-    above, below = low is not None and low > zero, high is not None and high < zero
-    if above or below:
-        return "supported" if above == (claimed == "positive") else "not supported"
-    return "can't tell"
+def word(found: Finding) -> str:
+    """The verdict of a finding in a word."""
+    return "inconclusive" if found.verdict is None else found.verdict.word
 
 
-def correlation(what: str, item: Item, claimed: Sign, *, primary: bool = False) -> Measurement:
-    """A coefficient of the API with its interval.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The sources of a claim.
 
-    One of ±1 tells nothing: Fisher's interval has no length there, however few the cells.
+    Attributes:
+        band: what counts as no effect, where the unit doesn't tell.
     """
-    coefficient, ends = item["coefficient"], item["ci"]
-    if coefficient is None:
-        value = item["reason"] or "undefined"
-    elif abs(coefficient) == 1:
-        value, ends = f"ρ = {coefficient:+.0f}, without an interval", None
-    else:
-        value = f"ρ = {coefficient:+.2f}{interval(ends, '+.2f')}"
-    return Measurement(what, f"ρ {claimed}", value, item["n"], judged(ends, claimed), primary)
+
+    asked: Asked
+    sources: tuple[Source, ...]
+    band: float | None = None
 
 
-def of_shape(
-    where: str,
-    items: Iterable[Item],
-    measures: Mapping[str, str],
-    *,
-    rises: bool,
-    primary: bool = False,
-) -> list[Measurement]:
-    """Width and depth with each of ``measures`` (name → in words).
+def settled(evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
+    """Claims with verdicts, corrected for their number.
 
-    ``rises``: wide and shallow cells are claimed to have more of it, else less.
+    The verdicts on the claims are judged together, and so are those on width alone and those on
+    depth alone.
     """
-    found = {(item["x"], item["y"]): item for item in items}
-    signs = WIDE_AND_SHALLOW if rises else _LESS
-    return [
-        correlation(f"{where}: {x} with {words}", found[x, name], sign, primary=primary)
-        for name, words in measures.items()
-        for x, sign in signs.items()
-        if (x, name) in found
+    found = [_unjudged(one) for one in evidence]
+    families: list[list[tuple[int, Reading]]] = [
+        [(place, one.asked.readings[0]) for place, one in enumerate(evidence)],
+        *(
+            [(place, r) for place, one in enumerate(evidence) if r in one.asked.readings]
+            for r in SHAPE[1:]
+        ),
     ]
+    for together in families:
+        asked = []
+        for place, reading in together:
+            one = evidence[place]
+            band = one.band if one.asked.unit.band is None else one.asked.unit.band
+            mean = None if band is None else _mean(one, reading, HEADLINE)
+            if one.asked.unit.on_fishers_scale and band is not None:
+                band = float(np.arctanh(band))
+            asked.append(Question(mean, band or 0.0, one.asked.predicts))
+        for (place, reading), verdict in zip(together, judge(asked), strict=True):
+            findings = dict(found[place].findings)
+            findings[reading] = replace(findings[reading], verdict=verdict)
+            found[place] = replace(found[place], findings=findings)
+    return tuple(found)
 
 
-def among_the_extremes(ranks: Sequence[Item]) -> list[Measurement]:
-    """Whether most of the cells are wider, and shallower, than wirings drawn blindly.
-
-    The p-value of a cell is the share of wirings of as many nodes that are as wide or wider (as
-    shallow or shallower). That most cells, u = n // 2 + 1 of n, are more extreme is tested by
-    combining the n − u + 1 largest by Fisher's method (Benjamini and Heller, "Screening for partial
-    conjunction hypotheses", Biometrics 64, 2008, section 2).
-    """
-    measured = []
-    most = len(ranks) // 2 + 1
-    for column, words in (("width", "wide"), ("depth", "shallow")):
-        found = [item["ranks"][column] for item in ranks]
-        shares = [share_as_extreme(rank) for rank in found]
-        p = _partial_conjunction(shares, most)
-        verdict: Verdict = "can't tell"
-        if p < ALPHA:
-            verdict = "supported"
-        elif _partial_conjunction([share_no_more_extreme(rank) for rank in found], most) < ALPHA:
-            verdict = "not supported"
-        told = ", ".join(f"{100 * share:.3g} %" for share in shares)
-        measured.append(
-            Measurement(
-                f"wirings that are as {words} as each cell or more so",
-                f"few for most cells, p < {ALPHA}",
-                f"{told}; p = {p:.2g}",
-                len(ranks),
-                verdict,
-                primary=True,
-            )
-        )
-    return measured
-
-
-def share_as_extreme(rank: Item) -> float:
-    """Share of all wirings that rank like the cell or before it, from a rank of ``GET /ranks``."""
-    before, equal = _before_and_equal(rank)
-    return float((before + equal) / rank["of"])
-
-
-def share_no_more_extreme(rank: Item) -> float:
-    """Share of all wirings that rank like the cell or after it."""
-    before, _ = _before_and_equal(rank)
-    return float((rank["of"] - before) / rank["of"])
-
-
-def _before_and_equal(rank: Item) -> tuple[float, float]:
-    before = rank["rank"] - 1
-    # The percentile counts those behind, and half of those that are equal.
-    return before, 2 * (rank["of"] - before - rank["percentile"] * rank["of"] / 100)
-
-
-def _partial_conjunction(p_values: Sequence[float], least: int) -> float:
-    """p of "fewer than ``least`` of the hypotheses are false"."""
-    from scipy import stats
-
-    largest = sorted(p_values)[least - 1 :]
-    return float(stats.combine_pvalues(largest, method="fisher").pvalue)
-
-
-def connections_matter(
-    components: Iterable[Item], measures: Mapping[str, str], primary: str
-) -> list[Measurement]:
-    """Variance between randomly connected cells against that between cells of random operations.
-
-    Judged by Brown and Forsythe's test of equal spread, which is defined where a component is 0.
-    ``primary`` names the measure on which the claim rests.
-    """
-    measured = []
-    for item in components:
-        if item["measure"] not in measures:
-            continue
-        by_connections, by_operations, p = item["connections"], item["operations"], item["p"]
-        verdict: Verdict = "can't tell"
-        if p is not None and p < ALPHA and by_connections != by_operations:
-            verdict = "supported" if by_connections > by_operations else "not supported"
-        measured.append(
-            Measurement(
-                f"fresh: variance of {measures[item['measure']]}, connections / operations",
-                "above 1",
-                _ratio(item),
-                item["by_connections"]["n_cells"] + item["by_operations"]["n_cells"],
-                verdict,
-                primary=item["measure"] == primary,
-            )
-        )
-    return measured
-
-
-def _ratio(item: Item) -> str:
-    if item["connections"] is None or item["operations"] is None or item["p"] is None:
-        return "undefined"
-    unbounded = item["ratio"] is None and item["connections"] > 0
-    told = "∞" if unbounded else "undefined" if item["ratio"] is None else f"{item['ratio']:.2f}"
-    return f"{told}{interval(item['ratio_interval'], '.2f')}, p = {item['p']:.2g}"
-
-
-def not_by_operations(what: str, explained: Item, *, primary: bool = False) -> Measurement:
-    """Share of the variance over a whole space that its cells' operations alone explain.
-
-    Half or more speaks against the claim. Less doesn't speak for it: the rest is chance as well as
-    connections.
-    """
-    share = explained["eta_squared"]
-    if share is None:
-        return Measurement(what, "below 50 %", "undefined", explained["n"], "can't tell", primary)
-    verdict: Verdict = "not supported" if share >= 0.5 else "can't tell"
-    value = f"η² = {100 * share:.0f} %, without an interval"
-    return Measurement(what, "below 50 %", value, explained["n"], verdict, primary)
-
-
-def no_better(original: str, compared: Item, *, primary: bool = False) -> Measurement:
-    """Final accuracy of adapted cells against the originals; less than the margin is no better."""
-    ends, mean = compared["ci"], compared["mean"]
-    value = "undefined" if mean is None else f"{mean:+.2f} points{interval(ends, '+.2f')}"
-    return Measurement(
-        f"{original}: adapted − original",
-        f"below {MARGIN:+g} point",
-        value,
-        compared["n"],
-        judged(ends, "negative", MARGIN),
-        primary,
+def _unjudged(one: Evidence) -> Claim:
+    band = one.band if one.asked.unit.band is None else one.asked.unit.band
+    groups = dict.fromkeys(source.group for source in one.sources if source.group != HEADLINE)
+    return Claim(
+        asked=one.asked,
+        sources=one.sources,
+        band=band,
+        findings=_findings(one, HEADLINE),
+        beside={group: _findings(one, group) for group in groups},
     )
 
 
-def fades(
-    what: str, early: Item, late: Item, between: Item, *, primary: bool = False
-) -> Measurement:
-    """Whether a correlation with width is stronger early than at the end, on the same cells.
+def _findings(one: Evidence, group: str) -> dict[Reading, Finding]:
+    return {reading: _finding(one, reading, group) for reading in one.asked.readings}
 
-    It can only fade where it is positive early.
-    """
-    coefficients = [item["coefficient"] for item in (early, late, between)]
-    known = None not in coefficients and None not in (early["ci"], late["ci"])
-    if not known or 1 in map(abs, coefficients[:2]):
-        return Measurement(
-            what, "early above final", "undefined", early["n"], "can't tell", primary
-        )
-    first, last, shared = coefficients
-    ends = difference_interval(first, early["ci"], last, late["ci"], shared)
-    value = f"{first:+.2f} − {last:+.2f} = {first - last:+.2f}{interval(ends, '+.2f')}"
-    verdict = judged(ends, "positive")
-    if verdict == "supported" and judged(early["ci"], "positive") != "supported":
-        verdict = "can't tell"
-    return Measurement(what, "early above final", value, early["n"], verdict, primary)
+
+def _finding(one: Evidence, reading: Reading, group: str) -> Finding:
+    known = [s for s in one.sources if s.group == group and reading in s.estimates]
+    mean = _mean(one, reading, group)
+    if mean is None:
+        return Finding(None, None, None, len(known), None)
+    back = np.tanh if one.asked.unit.on_fishers_scale else np.asarray
+    low, high = mean.interval()
+    return Finding(
+        mean=float(back(mean.value)),
+        interval=(float(back(low)), float(back(high))),
+        detectable=float(back(mean.detectable())),
+        n_sources=mean.n_sources,
+        i_squared=mean.i_squared,
+    )
+
+
+def _mean(one: Evidence, reading: Reading, group: str) -> Mean | None:
+    """Over the sources, on the scale that they are joined on."""
+    found = [
+        on_fishers_scale(source.estimates[reading], source.n)
+        if one.asked.unit.on_fishers_scale
+        else source.estimates[reading]
+        for source in one.sources
+        if source.group == group and reading in source.estimates
+    ]
+    return join(found)
+
+
+def settled_by_name(
+    evidence: Mapping[str, Iterable[Source]], margin: float | None
+) -> dict[str, Claim]:
+    """As :func:`settled`, of sources by the claims' names in `CLAIMS`; ``margin`` of `POINTS`."""
+    given = [
+        Evidence(asked, tuple(evidence.get(name, ())), margin if asked.unit == POINTS else None)
+        for name, asked in CLAIMS.items()
+    ]
+    return dict(zip(CLAIMS, settled(given), strict=True))
+
+
+CLAIMS = {
+    "ranks": Asked(
+        "Searched cells are wide and shallow",
+        "cells that searches find are among the widest and shallowest of their spaces",
+        "how far the percentile of a cell's width, and of its shallowness, among the reference "
+        "wirings lies above the middle; the mean over searches that the claim was not made from",
+        RANK,
+    ),
+    "speed": Asked(
+        "Wide, shallow cells learn faster",
+        "the wider and shallower a cell, the faster it converges in the first epochs",
+        "correlation with the mean validation accuracy of the first half of the epochs; over all "
+        "of NAS-Bench-201 with the accuracy at the end of the 12-epoch schedule, live operations "
+        "held",
+        CORRELATION,
+    ),
+    "rates": Asked(
+        "They do so at other learning rates",
+        "the same holds at learning rates ten times lower and higher",
+        "the same correlation, as the mean of those at the two other rates",
+        CORRELATION,
+    ),
+    "connections": Asked(
+        "Connections decide, not operations",
+        "how fast a cell converges depends more on how its operations are connected than on which "
+        "they are",
+        "share of the variance of early accuracy that is between wirings, given operations, less "
+        "that between operations, given the wiring",
+        SHARE,
+        ONE,
+    ),
+    "landscape": Asked(
+        "Their loss is smoother",
+        "the loss around the trained weights of wide, shallow cells is smoother",
+        "correlation with the mean curvature of the loss at the trained weights, over "
+        "filter-normalised planes, turned round: positive where wide and shallow cells curve less",
+        CORRELATION,
+    ),
+    "gradients": Asked(
+        "Their gradients vary less",
+        "the gradients of wide, shallow cells differ less from mini-batch to mini-batch",
+        "correlation with the mean gradient variance over a plane around the trained weights, "
+        "turned round: positive where gradients of wide and shallow cells vary less",
+        CORRELATION,
+    ),
+    "generalisation": Asked(
+        "They don't generalise better",
+        "cells made wider and shallower by adapting their connections end up no more accurate",
+        "final test accuracy of the adapted cell less the original's, of cells that this makes "
+        "wider; a gain counts from the standard deviation over seeds on",
+        POINTS,
+        ONE,
+        "no gain",
+    ),
+    "fading": Asked(
+        "What shape tells early fades",
+        "that a cell is wide and shallow tells more of its early than of its final accuracy",
+        "correlation with early accuracy less that with final accuracy, over the same cells; over "
+        "all of NAS-Bench-201 with live operations held",
+        CHANGE,
+    ),
+}
+"""The claims by name, in the paper's order."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.client import Client, ClientError, Parameters
+from analysis.report import plan
 from analysis.report.asking import Document
 from analysis.report.scale import Scale
 
@@ -43,10 +44,10 @@ class Material:
     def picture(self, study: str, view: str, caption: str) -> str:
         """A view of a study."""
         document = self.documents[study]
-        name = f"{study.replace(' ', '-')}-{view}"
+        name = f"{study.replace(' ', '-')}-{view}".lower()
         return self.figure(name, f"{document['links']['self']}/plot.svg", [("view", view)], caption)
 
-    def rate(self, study: str, learning_rate: float | None = None) -> dict[str, Any]:
+    def at(self, study: str, learning_rate: float | None = None) -> dict[str, Any]:
         """The results of a convergence study at a learning rate, by default the scale's."""
         wanted = self.scale.learning_rate if learning_rate is None else learning_rate
         results = self.documents[study]["results"]
@@ -55,4 +56,4 @@ class Material:
     @property
     def half(self) -> int:
         """T of the measures over the first T epochs."""
-        return int(self.rate("rates family")["epoch"])
+        return int(self.at(plan.named(plan.CONVERGENCE, self.scale.family.cell))["epoch"])

@@ -6,14 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from analysis.cells import cell_name
-from analysis.report.claims import Measurement
 from analysis.report.text import number
 
 Row = Mapping[str, Any]
 """A cell as the documents of studies have it."""
-
-Section = tuple[list[str], list[Measurement]]
-"""Text, and what it says on the claims."""
 
 SHAPE = ("cell", "width", "depth")
 """Heads of what :func:`labelled` gives."""

@@ -15,6 +15,9 @@ from analysis.spaces.published import FIVE
 
 DEFAULT = "proxy"
 
+FEWEST_WIRINGS = 6
+"""Of a family: with fewer, no correlation can be told from chance."""
+
 Seeds = Annotated[tuple[int, ...], Field(min_length=1)]
 
 
@@ -27,24 +30,56 @@ class _Settings(BaseModel):
 
 
 class Family(_Settings):
-    """A cell and variants of it that differ in their connections alone."""
+    """A cell and others that differ from it in their connections alone, or in their operations.
+
+    Its wirings are the cell, its adapted form, the first ``published`` of the paper's own random
+    connections (``NAME-conn1`` …) and ``drawn`` more; its operations likewise (``NAME-ops1`` …).
+    """
 
     cell: str = Field(description="one of the named cells")
-    variants: int = Field(ge=4, le=1000, description="randomly connected variants")
-    draw: int = Field(ge=0, description="seed of the draws")
+    adapted: bool = Field(default=True, description="its adapted form too")
+    published: int = Field(default=0, ge=0, le=10, description="the paper's random connections")
+    drawn: int = Field(default=0, ge=0, le=1000, description="further random connections")
+    draw: int = Field(default=1, ge=0, description="seed of what is drawn")
+    seeds: Seeds = Field(description="of the trainings at the one learning rate")
+    rate_seeds: tuple[int, ...] = Field(default=(), description="at the other rates; none: not")
+    measured: int = Field(default=0, ge=0, description="of how many wirings, the first ones")
+    published_operations: int = Field(default=0, ge=0, le=10, description="the paper's own")
+    drawn_operations: int = Field(default=0, ge=0, le=1000, description="further ones")
+    operation_seeds: tuple[int, ...] = Field(
+        default=(), description="of both kinds of variants; two or more tell cells from seeds"
+    )
 
+    @property
+    def wirings(self) -> int:
+        """How many cells it has that differ in their connections alone."""
+        return 1 + self.adapted + self.published + self.drawn
 
-class Operations(_Settings):
-    """Randomly connected variants beside variants with other operations."""
+    @property
+    def operations(self) -> int:
+        """How many variants with other operations it has."""
+        return self.published_operations + self.drawn_operations
 
-    seeds: Seeds = Field(description="two or more, to tell cells from seeds")
+    @model_validator(mode="after")
+    def _fits(self) -> Family:
+        if self.cell not in NAMED:
+            known = f"{', '.join(FIVE)} or another cell with a name"
+            raise ValueError(f"cell {self.cell}; allowed: {known}")
+        if self.wirings < FEWEST_WIRINGS:
+            raise ValueError(f"{self.wirings} wirings; allowed: {FEWEST_WIRINGS} and more")
+        if self.measured > self.wirings:
+            raise ValueError(f"measured {self.measured} of {self.wirings} wirings")
+        if bool(self.operations) != bool(self.operation_seeds):
+            raise ValueError("operations and operation_seeds go together")
+        return self
 
 
 class Landscape(_Settings):
-    """The loss over the plane of two random directions."""
+    """The loss over planes of two random directions each."""
 
     points: int = Field(ge=3, description="a side; odd")
     sample: int | None = Field(default=None, ge=1, description="test images; none: all")
+    planes: int = Field(default=1, ge=1, le=100, description="over which curvature is averaged")
 
 
 class Gradients(_Settings):
@@ -66,6 +101,7 @@ class Smoothness(_Settings):
 class Generalisation(_Settings):
     """Named cells against their adapted forms."""
 
+    cells: Annotated[tuple[str, ...], Field(min_length=1)]
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     recipe: str
     seeds: Seeds
@@ -78,6 +114,8 @@ class Scale(_Settings):
         name: as ``--scale`` takes it.
         limits: what can't be told at this scale, as a paragraph of the report.
         learning_rate: of what isn't done at several; one of ``learning_rates``.
+        families: the first is looked at more closely than the others: its landscapes are whole
+            pictures, and it has gradients by epoch and eigenvalues.
     """
 
     name: str
@@ -85,23 +123,33 @@ class Scale(_Settings):
     limits: str = ""
     dataset: str
     recipe: str
-    seeds: Seeds
     learning_rates: Annotated[tuple[float, ...], Field(min_length=1)]
     learning_rate: float
-    family: Family
-    operations: Operations
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]
     landscape: Landscape
     gradients: Gradients
     smoothness: Smoothness
     generalisation: Generalisation
 
+    @property
+    def family(self) -> Family:
+        """The one that is looked at most closely."""
+        return self.families[0]
+
+    @property
+    def other_rates(self) -> tuple[float, ...]:
+        """The learning rates but for the one at which most is done."""
+        return tuple(rate for rate in self.learning_rates if rate != self.learning_rate)
+
     @model_validator(mode="after")
     def _fits(self) -> Scale:
         if self.learning_rate not in self.learning_rates:
             raise ValueError(f"learning_rate {self.learning_rate:g} isn't among learning_rates")
-        if self.family.cell not in NAMED:
-            known = f"{', '.join(FIVE)} or another cell with a name"
-            raise ValueError(f"family.cell {self.family.cell}; allowed: {known}")
+        cells = [family.cell for family in self.families]
+        if len(set(cells)) < len(cells):
+            raise ValueError(f"families of one cell: {', '.join(cells)}; allowed: one each")
+        if not self.family.measured:
+            raise ValueError("the first family has to be measured")
         return self
 
 

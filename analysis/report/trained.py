@@ -2,137 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from analysis.cells import cell_name
-from analysis.correlation import correlate
-from analysis.report import claims
-from analysis.report.claims import Measurement
+from analysis.cells import cell_name, parse_cell
+from analysis.report import pairs, plan
 from analysis.report.material import Material
-from analysis.report.rows import SHAPE, Row, Section, labelled, once
+from analysis.report.rows import SHAPE, Row, labelled, once
 from analysis.report.text import NOTHING, interval, markdown, number
 
 
-def convergence(material: Material) -> Section:
-    """How fast cells learn beside their variants."""
-    at, half = material.rate("rates family"), material.half
-    others = material.rate("rates named")
-    family = cell_name(material.scale.family.cell)
-    found = at["correlations"]
-    measured = [
-        *claims.of_shape("fresh", found, {f"aulc@{half}": _aulc(half)}, rises=True, primary=True),
-        *claims.of_shape("fresh", found, {f"sotl@{half}": _sotl(half)}, rises=False),
-    ]
+def convergence(material: Material) -> list[str]:
+    """How fast the cells of the families learn."""
+    half, scale = material.half, material.scale
     text = [
         "## Convergence\n",
-        f"{family}, its adapted form and {material.scale.family.variants} variants with other "
-        "connections and the same operations, which differ in nothing else; then the published "
-        f"cells with their adapted forms, whose operations differ too. {_ways(material)} "
-        f"`aulc@{half}` and `accuracy` are percent of {_images(at['set'])}, `sotl@{half}` is in "
-        "nats, `half_life` in epochs (docs/concepts.md).\n",
-        material.picture("rates family", "curves", f"Learning curves of {family} and variants"),
-        material.picture("rates family", "shape", "Width and depth against the first epochs"),
-        _measures(at["cells"], half),
-        material.picture("rates named", "curves", "Learning curves of the published cells"),
-        _measures(others["cells"], half),
+        "Cells that differ in their connections alone, a family for each parent; then the cells "
+        f"that the claims were made from, whose operations differ too. Recipe `{scale.recipe}` at "
+        f"learning rate {scale.learning_rate:g} on {scale.dataset}. `aulc@{half}` and `accuracy` "
+        f"are percent of {_images(_set(material))}, `sotl@{half}` is in nats, `half_life` in "
+        "epochs (docs/concepts.md), all means over the seeds.\n",
     ]
-    return text, measured
-
-
-def learning_rates(material: Material) -> Section:
-    """The same at the other learning rates."""
-    half, name = material.half, f"aulc@{material.half}"
-    measured: list[Measurement] = []
-    rows = []
-    for rate in material.scale.learning_rates:
-        at = material.rate("rates family", rate)
-        found = claims.of_shape(
-            f"fresh, learning rate {rate:g}",
-            at["correlations"],
-            {name: _aulc(half)},
-            rises=True,
-            primary=True,
-        )
-        if rate != material.scale.learning_rate:
-            measured += found
-        best = max(
-            (row for row in at["cells"] if row["measures"]["accuracy@final"]["mean"] is not None),
-            key=lambda row: row["measures"]["accuracy@final"]["mean"],
-            default=None,
-        )
-        diverged = sum(row["diverged"] for row in at["cells"])
-        trainings = sum(row["trainings"] for row in at["cells"])
-        rows.append(
-            [
-                f"{rate:g}",
-                *(one.value for one in found),
-                f"{diverged} of {trainings}",
-                NOTHING if best is None else cell_name(best["cell"]),
-                NOTHING if best is None else f"{best['measures']['accuracy@final']['mean']:.2f} %",
+    for family in scale.families:
+        study, name = plan.named(plan.CONVERGENCE, family.cell), cell_name(family.cell)
+        text.append(f"### {name} and its variants: {_seeds(family.seeds)}\n")
+        if family == scale.family:
+            text += [
+                material.picture(study, "curves", f"Learning curves of {name} and variants"),
+                material.picture(study, "shape", "Width and depth against the first epochs"),
             ]
-        )
-    head = ["learning rate", "width", "depth", "diverged", "best at the end", "its accuracy"]
-    text = [
+        text.append(_measures(material.at(study)["cells"], half))
+    study = plan.named(plan.CONVERGENCE, plan.TOGETHER)
+    return [
+        *text,
+        f"### The cells that the claims were made from: {_seeds(scale.family.seeds[:1])}\n",
+        material.picture(study, "curves", "Learning curves of the published cells"),
+        _measures(material.at(study)["cells"], half),
+    ]
+
+
+def learning_rates(material: Material) -> list[str]:
+    """What trainings come to at each learning rate."""
+    rows = []
+    for family in material.scale.families:
+        for rate in material.scale.learning_rates:
+            usual = rate == material.scale.learning_rate
+            study = plan.named(plan.CONVERGENCE if usual else plan.RATES, family.cell)
+            if study not in material.documents:
+                continue
+            cells = material.at(study, rate)["cells"]
+            best = max(
+                (row for row in cells if row["measures"]["accuracy@final"]["mean"] is not None),
+                key=lambda row: row["measures"]["accuracy@final"]["mean"],
+                default=None,
+            )
+            diverged, trainings = (
+                sum(row[of] for row in cells) for of in ("diverged", "trainings")
+            )
+            end = None if best is None else best["measures"]["accuracy@final"]["mean"]
+            rows.append(
+                [
+                    cell_name(family.cell),
+                    f"{rate:g}",
+                    str(len(cells)),
+                    f"{diverged} of {trainings}",
+                    NOTHING if best is None else cell_name(best["cell"]),
+                    NOTHING if end is None else f"{end:.2f} %",
+                ]
+            )
+    head = ["family", "learning rate", "cells", "diverged", "best at the end", "its accuracy"]
+    return [
         "## Learning rates\n",
-        f"Spearman's ρ of width and depth with {_aulc(half)}, over "
-        f"{cell_name(material.scale.family.cell)} and its variants, those that diverged ranked "
-        "last:\n",
+        "A cell of which a training diverged ranks last in every correlation at that rate.\n",
         markdown(head, rows),
     ]
-    return text, measured
 
 
-def operations(material: Material) -> Section:
+def operations(material: Material) -> list[str]:
     """Random connections against random operations."""
-    at, half = material.rate("operations"), material.half
-    names = {
-        f"accuracy@{half}": f"accuracy after {half} epochs",
-        f"aulc@{half}": _aulc(half),
-        f"sotl@{half}": _sotl(half),
-        "accuracy@final": "final accuracy",
-    }
-    early = [item for item in at["components"] if item["measure"] != "accuracy@final"]
-    measured = claims.connections_matter(early, names, f"aulc@{half}")
-    rows = [
-        [
-            f"`{item['measure']}`",
-            *(number(item[part], ".3g") for part in ("connections", "operations", "seeds")),
-            number(item["ratio"], ".2f") + interval(item["ratio_interval"], ".2f"),
-            number(item["p"], ".2g"),
-        ]
-        for item in at["components"]
-        if item["measure"] in names
-    ]
-    seeds = len(material.scale.operations.seeds)
-    text = [
+    half = material.half
+    measures = (f"aulc@{half}", f"sotl@{half}", "accuracy@final")
+    rows, pictures = [], []
+    for family in material.scale.families:
+        study = plan.named(plan.OPERATIONS, family.cell)
+        if study not in material.documents:
+            continue
+        found = {row["cell"]: row["measures"] for row in material.at(study)["cells"]}
+        for measure in measures:
+            row = [cell_name(family.cell), f"`{measure}`"]
+            for cells in (plan.random_connections(family), plan.other_operations(family)):
+                means = [found[parse_cell(cell).id][measure]["mean"] for cell in cells]
+                row.append(_spread([mean for mean in means if mean is not None]))
+            rows.append(row)
+        caption = f"Both kinds of variants of {family.cell}: shape and first epochs"
+        pictures.append(material.picture(study, "shape", caption))
+    return [
         "## Connections against operations\n",
-        f"{material.scale.family.variants} variants of {cell_name(material.scale.family.cell)} "
-        "with random connections and as many with random operations, "
-        f"{seeds} seeds each: components of variance (accuracies in percent, losses in nats, "
-        "squared), the ratio of the first two with a bootstrap interval over cells, and p of Brown "
-        "and Forsythe's test that both kinds spread equally, which decides.\n",
-        markdown(["", "connections", "operations", "seeds", "connections / operations", "p"], rows),
-        material.picture("operations", "shape", "Both kinds of variants: shape and first epochs"),
+        "Variants with random connections and the parent's operations beside variants with random "
+        "operations and the parent's connections. Variance between cells of the means over their "
+        "seeds (accuracies in percent, losses in nats, squared), which holds a part of that "
+        "between seeds in both kinds alike, and in brackets the number of cells:\n",
+        markdown(["family", "", "random connections", "random operations"], rows),
+        *pictures,
     ]
-    return text, measured
 
 
-def generalisation(material: Material) -> Section:
-    """Published cells against their adapted forms at the end."""
-    document = material.documents["generalisation"]
-    results = document["results"]
-    measured = [
-        claims.no_better(_original(one), one, primary=one["original"] == "all") for one in results
-    ]
+def generalisation(material: Material) -> list[str]:
+    """Cells against their adapted forms at the end."""
+    document = material.documents[plan.GENERALISATION]
+    results, settings = document["results"], document["settings"]
     sets = dict.fromkeys(
         f"{pair['dataset']}: {_images(pair['set'])}"
         for one in results
         for pair in one.get("pairs", ())
         if pair["set"] is not None
+    )
+    noise = pairs.noise(document)
+    told = (
+        f"Trainings of one cell on one data set that differ in the seed alone have a standard "
+        f"deviation of {noise.deviation:.2f} points ({noise.degrees} degrees of freedom)."
+        if noise
+        else "With one seed nothing tells how far a gain is due to chance."
     )
     rows = [
         [
@@ -146,62 +138,37 @@ def generalisation(material: Material) -> Section:
         ]
         for one in results
     ]
-    settings = document["settings"]
-    seeds = ", ".join(map(str, settings["seeds"]))
-    text = [
+    return [
         "## Generalisation\n",
         "Accuracy of the adapted cell minus the original's after the last epoch of "
-        f"`{settings['recipe']}` ({'; '.join(sets)}). Of one cell, pairs of one data set and seed "
-        f"({seeds}); all together, one pair a cell and data set, the mean over seeds. Pairs are "
-        "taken as independent. *Detectable*: the difference that so many pairs would have shown "
-        "with a probability of 80 %.\n",
+        f"`{settings['recipe']}` ({'; '.join(sets)}), {_seeds(settings['seeds'])}. {told} Of one "
+        "cell, pairs of one data set and seed, taken as independent; all together, one pair a cell "
+        "and data set, the mean over seeds. *Adapted cells*: by the paired t-test, by itself.\n",
         markdown(
             ["cell", "points", "p (t)", "p (Wilcoxon)", "adapted cells", "detectable", "pairs"],
             rows,
         ),
-        material.picture("generalisation", "pairs", "Final accuracy in pairs"),
-    ]
-    return text, measured
-
-
-def fading(material: Material) -> list[Measurement]:
-    """Whether width tells more of the first epochs than of the last, on the trained family."""
-    at, early = material.rate("rates family"), f"aulc@{material.half}"
-    complete = [
-        (row["width"], row["measures"][early]["mean"], row["measures"]["accuracy@final"]["mean"])
-        for row in once(at["cells"])
-    ]
-    known = [row for row in complete if None not in row]
-    width, first, last = np.array(known, np.float64).reshape(-1, 3).T
-
-    def item(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict[str, Any]:
-        found = correlate(x, y, method="spearman")
-        return {"coefficient": found.coefficient, "ci": found.ci, "n": found.n}
-
-    what = f"fresh: width with {_aulc(material.half)} against final accuracy"
-    return [
-        claims.fades(what, item(width, first), item(width, last), item(first, last), primary=True)
+        material.picture(plan.GENERALISATION, "pairs", "Final accuracy in pairs"),
     ]
 
 
-def _ways(material: Material) -> str:
-    scale = material.scale
-    seeds = "seed" if len(scale.seeds) == 1 else "seeds"
-    return (
-        f"Recipe `{scale.recipe}` at learning rate {scale.learning_rate:g} on {scale.dataset}, "
-        f"{seeds} {', '.join(map(str, scale.seeds))}."
-    )
+def _set(material: Material) -> str | None:
+    study = plan.named(plan.CONVERGENCE, material.scale.family.cell)
+    which: str | None = material.at(study)["set"]
+    return which
 
 
-def _aulc(half: int) -> str:
-    return f"mean accuracy of the first {half} epochs"
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
-def _sotl(half: int) -> str:
-    return f"summed training loss of the first {half} epochs"
+def _spread(means: Sequence[float]) -> str:
+    if len(means) < 2:
+        return NOTHING
+    return f"{np.var(means, ddof=1):.3g} ({len(means)})"
 
 
-def _original(one: Row) -> str:
+def _original(one: Mapping[str, Any]) -> str:
     return "all together" if one["original"] == "all" else cell_name(one["original"])
 
 

@@ -15,7 +15,8 @@ from scipy import stats
 
 from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.answers import correlations
-from analysis.report.benchmark import SAMPLE, SHAPES
+from analysis.report.benchmark import SHAPES
+from analysis.report.tabular import SAMPLED
 from analysis.report.text import markdown, number
 from analysis.scripts.bundle import CELLS, VARIANTS, VARIED, drawn
 
@@ -90,7 +91,9 @@ def _accuracies(server: Client, metric: str, *context: tuple[str, str]) -> dict[
 
 
 def _agreement(server: Client) -> str:
-    proxy = {epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *SAMPLE) for epoch in EPOCHS}
+    proxy = {
+        epoch: _accuracies(server, f"valid_accuracy@{epoch}of12", *SAMPLED) for epoch in EPOCHS
+    }
     rows = []
     for name, (metric, recipe) in TABLE.items():
         table = _accuracies(server, metric, ("dataset", "cifar10"), ("recipe", recipe))
@@ -110,7 +113,7 @@ def _agreement(server: Client) -> str:
 
 def _shapes(server: Client) -> str:
     ys = [f"valid_accuracy@{epoch}of12" for epoch in EPOCHS]
-    answer = correlations(server, SHAPES, ys, *SAMPLE)
+    answer = correlations(server, SHAPES, ys, *SAMPLED)
     text = (
         "## Width and depth\n\n"
         "Spearman with the validation accuracy of NAS-Bench-201's cells after so many of 12\n"
@@ -123,12 +126,12 @@ def _shapes(server: Client) -> str:
     text += (
         "\nWith the numbers of live operations of each kind held fixed (partial correlation):\n\n"
     )
-    text += correlations(server, *shown, *SAMPLE, *held).table(*shown)
+    text += correlations(server, *shown, *SAMPLED, *held).table(*shown)
     text += (
         "\nThe mean within groups of the\n"
         "[same operations on live edges](concepts.md#the-same-operations-those-that-work):\n\n"
     )
-    return text + correlations(server, *shown, *SAMPLE, ("group_by", "live_ops")).table(*shown)
+    return text + correlations(server, *shown, *SAMPLED, ("group_by", "live_ops")).table(*shown)
 
 
 def _named(server: Client) -> str:
@@ -137,7 +140,7 @@ def _named(server: Client) -> str:
     page = server.get(
         "/cells",
         [
-            *SAMPLE,
+            *SAMPLED,
             ("space", "darts"),
             ("fields", ",".join(fields)),
             ("min_metric", f"{FINAL}:0"),
@@ -155,7 +158,7 @@ def _named(server: Client) -> str:
         ["cell", "width", "depth", *(f"`{m}`" for m in (*metrics, "test_accuracy@12of12"))], rows
     )
     xs = ("width", "depth")
-    answer = correlations(server, xs, (metrics[1], metrics[-1]), *SAMPLE, ("space", "darts"))
+    answer = correlations(server, xs, (metrics[1], metrics[-1]), *SAMPLED, ("space", "darts"))
     return text + "\n" + answer.table(xs, (metrics[1], metrics[-1]))
 
 

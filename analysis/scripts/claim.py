@@ -16,13 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from analysis.client import DEFAULT_URL, Client, ClientError, Table
 from analysis.client.parameters import Value
-from analysis.report.claims import WIDE_AND_SHALLOW, Sign, correlation
+from analysis.report.text import interval
 from analysis.spaces.published import FIVE
 
 PUBLISHED = tuple(FIVE)
@@ -30,7 +30,11 @@ PUBLISHED = tuple(FIVE)
 CELLS = (*PUBLISHED, *(f"{name}-adapted" for name in PUBLISHED))
 """These and their adapted forms."""
 
-MORE: dict[str, Sign] = WIDE_AND_SHALLOW
+Sign = Literal["positive", "negative"]
+Side = Literal["as claimed", "against", "undecided"]
+"""On which side of zero an interval lies."""
+
+MORE: dict[str, Sign] = {"width": "positive", "depth": "negative"}
 """Signs of ρ with what wide, shallow cells are claimed to have more of."""
 LESS: dict[str, Sign] = {"width": "negative", "depth": "positive"}
 
@@ -47,7 +51,7 @@ FIRST_EPOCHS = (
     "is faster."
 )
 LINE = 100
-SAYS = {"supported": "as claimed", "not supported": "against", "can't tell": "undecided"}
+SIDES: tuple[Side, ...] = ("as claimed", "against", "undecided")
 _ENDED = ("done", "failed")
 
 
@@ -191,17 +195,38 @@ def _seeds(seed: object, counts: Sequence[int] | None) -> str:
 def judged(
     items: Iterable[Mapping[str, Any]],
     signs: Mapping[str, Sign],
-    words: Mapping[str, str] = SAYS,
+    words: Mapping[Side, str] | None = None,
     **labels: object,
 ) -> list[dict[str, Any]]:
     """A row a coefficient of the API: ``found`` in words, and what its interval ``says``."""
     rows = []
     for item in items:
-        found = correlation(item["y"], item, signs[item["x"]])
-        says = words[found.verdict]
-        row = {**labels, "space": item.get("space"), "measure": item["y"], "n": found.n}
-        rows.append({**row, "x": item["x"], "found": f"{found.value} {says}", "says": says})
+        side = side_of(item, signs[item["x"]])
+        says = side if words is None else words[side]
+        row = {**labels, "space": item.get("space"), "measure": item["y"], "n": item["n"]}
+        rows.append({**row, "x": item["x"], "found": f"{_in_words(item)} {says}", "says": says})
     return rows
+
+
+def side_of(item: Mapping[str, Any], claimed: Sign) -> Side:
+    """Whether a coefficient's interval lies on the claimed side of zero, on the other, or on both.
+
+    One of ±1 tells nothing: Fisher's interval has no length there, however few the cells.
+    """
+    if item["ci"] is None or abs(item["coefficient"]) == 1:
+        return "undecided"
+    low, high = item["ci"]
+    if low > 0 or high < 0:
+        return "as claimed" if (low > 0) == (claimed == "positive") else "against"
+    return "undecided"
+
+
+def _in_words(item: Mapping[str, Any]) -> str:
+    if item["coefficient"] is None:
+        return str(item["reason"] or "undefined")
+    if abs(item["coefficient"]) == 1:
+        return f"ρ = {item['coefficient']:+.0f}, without an interval"
+    return f"ρ = {item['coefficient']:+.2f}{interval(item['ci'], '+.2f')}"
 
 
 def first_epochs(study: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -237,7 +262,7 @@ def counted(rows: Iterable[Mapping[str, Any]]) -> str:
     """How many of the judged coefficients say what."""
     count = Counter((row["x"], row["says"]) for row in rows)
     told = (
-        f"{x}: {', '.join(f'{count[x, word]} {word}' for word in SAYS.values())}"
+        f"{x}: {', '.join(f'{count[x, word]} {word}' for word in SIDES)}"
         for x in ("width", "depth")
     )
     return prose(f"By their 95 % intervals, coefficients of {'; of '.join(told)}. {UNDECIDED}")

@@ -18,13 +18,14 @@ import pandas as pd
 
 from analysis.cells import cell_name
 from analysis.client import Client
-from analysis.report.claims import Sign
 from analysis.report.text import interval, number
 from analysis.scripts.claim import (
     HELD,
     OF_HELD,
     PUBLISHED,
     Answer,
+    Side,
+    Sign,
     judged,
     of_study,
     of_table,
@@ -40,7 +41,7 @@ PAIRS = {"generalisation": " ".join(PUBLISHED)}
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 FINAL = "valid_accuracy@final"
 RISES: dict[str, Sign] = {"width": "positive", "depth": "positive"}
-WORDS = {"supported": "rises", "not supported": "falls", "can't tell": "undecided"}
+WORDS: dict[Side, str] = {"as claimed": "rises", "against": "falls", "undecided": "undecided"}
 
 
 def answer(client: Client, asked: argparse.Namespace) -> Answer:

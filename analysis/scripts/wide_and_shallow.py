@@ -9,14 +9,14 @@ nodes, and tests whether more of them are in the extreme tenth than of wirings d
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from scipy import stats
 
 from analysis.client import Client
 from analysis.client.shapes import Rank
-from analysis.report.claims import share_as_extreme
 from analysis.scripts.claim import PUBLISHED, Answer, options, prose, run, text
 
 SIDES = (("width", "wide", "widest"), ("depth", "shallow", "shallowest"))
@@ -50,6 +50,14 @@ def answer(client: Client, _: argparse.Namespace) -> Answer:
         "/plots/ranks",
         {"cell": PUBLISHED},
     )
+
+
+def share_as_extreme(rank: Mapping[str, Any]) -> float:
+    """Share of all wirings that rank like the cell or before it."""
+    before = rank["rank"] - 1
+    # The percentile counts those behind, and half of those that are equal.
+    equal = 2 * (rank["of"] - before - rank["percentile"] * rank["of"] / 100)
+    return float((before + equal) / rank["of"])
 
 
 def tested(ranks: Sequence[Rank], most: str) -> str:

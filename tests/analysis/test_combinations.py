@@ -11,7 +11,13 @@ from scipy import stats
 from analysis.combinations import FEWEST, UndefinedError, combined, on_fishers_scale
 from analysis.synthesis import Estimate
 
-RNG = np.random.default_rng(5)
+RNG = np.random.default_rng()
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws in each test, whichever run before it."""
+    monkeypatch.setattr(f"{__name__}.RNG", np.random.default_rng(5))
 
 
 def sample(n: int) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.synthesis import POWER, Estimate, Mean, join
+from analysis.synthesis import POWER, Estimate, Mean, could_show, join
 
 # BCG vaccine against tuberculosis, 13 trials: cases and others among the vaccinated, then among the
 # controls (Colditz et al., JAMA 271, 1994; `dat.bcg` of the R package metafor).
@@ -140,3 +140,14 @@ def test_one_whole_table_beside_small_families_keeps_its_level(tau: float) -> No
         assert found is not None
         rejected += found.p_different() < 0.05
     assert rejected / 1500 < 0.065  # 0.05, and 2.6 standard errors of the simulation
+
+
+def test_what_could_be_shown_beforehand_by_closed_forms() -> None:
+    """One source by the normal distribution; several that have no error of their own by t."""
+    assert could_show([0.1]) == pytest.approx((1.959964 + 0.841621) * 0.1, rel=0.03)
+    effect = could_show([0.0] * 8, tau=1.0)
+    assert effect is not None
+    # The power of Student's test is by the noncentral t distribution.
+    power = stats.nct.sf(stats.t.ppf(0.975, 7), 7, effect * np.sqrt(8))
+    assert power == pytest.approx(POWER, abs=0.02)
+    assert could_show([0.0]) is None

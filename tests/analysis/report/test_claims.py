@@ -1,242 +1,235 @@
-"""Verdicts: from intervals by hand, from ranks that can be counted, from a published example."""
+"""Each claim gets each of the four verdicts from made-up evidence, by what reads the real one."""
 
 from __future__ import annotations
 
-from itertools import product
-from math import atanh, exp, log
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from starlette.testclient import TestClient
+from scipy import stats
 
-from analysis.intervals import Evidence
-from analysis.report import claims
-from analysis.report.claims import Claim, Measurement, Verdict
-
-
-def item(x: str, y: str, coefficient: float | None, ci: tuple[float, float] | None) -> Any:
-    return {
-        "x": x,
-        "y": y,
-        "coefficient": coefficient,
-        "ci": ci,
-        "n": 14,
-        "reason": "x is constant",
-    }
-
-
-@pytest.mark.parametrize(
-    ("ends", "positive", "negative"),
-    [
-        ((0.1, 0.4), "supported", "not supported"),
-        ((-0.4, -0.1), "not supported", "supported"),
-        ((-0.1, 0.4), "can't tell", "can't tell"),
-        ((0.0, 0.4), "can't tell", "can't tell"),
-        ((0.2, None), "supported", "not supported"),
-        ((-0.2, None), "can't tell", "can't tell"),
-        (None, "can't tell", "can't tell"),
-    ],
+from analysis import shares, topology
+from analysis.cells import parse_cell
+from analysis.report import pairs, plan, searched
+from analysis.report.claims import (
+    CLAIMS,
+    HEADLINE,
+    ONE,
+    SHAPE,
+    Claim,
+    Evidence,
+    Source,
+    settled,
+    settled_by_name,
 )
-def test_an_interval_beside_zero_decides(ends: Any, positive: Verdict, negative: Verdict) -> None:
-    assert claims.judged(ends, "positive") == positive
-    assert claims.judged(ends, "negative") == negative
+from analysis.report.families import Row, of_shape
+from analysis.report.scale import find
+from analysis.synthesis import Estimate
+from analysis.verdicts import ALPHA, WORDS, Word
+from tests.analysis.report.made_up import of_generalisation, ranked
+
+RNG = np.random.default_rng()
 
 
-@given(
-    st.floats(-1, 1), st.floats(0, 1), st.sampled_from(["positive", "negative"]), st.floats(-1, 1)
-)
-def test_mirrored_intervals_have_mirrored_verdicts(
-    low: float, reach: float, claimed: Any, zero: float
-) -> None:
-    other: Any = "negative" if claimed == "positive" else "positive"
-    ends = (low, low + reach)
-    assert claims.judged(ends, claimed, zero) == claims.judged((-ends[1], -ends[0]), other, -zero)
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws in each test, whichever run before it."""
+    monkeypatch.setattr(f"{__name__}.RNG", np.random.default_rng(20))
 
 
-def test_width_and_depth_are_claimed_to_go_opposite_ways() -> None:
-    found = [item("width", "m", 0.5, (0.1, 0.8)), item("depth", "m", 0.5, (0.1, 0.8))]
-    more = claims.of_shape("here", found, {"m": "speed"}, rises=True)
-    less = claims.of_shape("here", found, {"m": "loss"}, rises=False)
-    assert [one.verdict for one in more] == ["supported", "not supported"]
-    assert [one.verdict for one in less] == ["not supported", "supported"]
-    assert [one.what for one in more] == ["here: width with speed", "here: depth with speed"]
-    assert more[0].value == "ρ = +0.50 (+0.10, +0.80)"
-
-
-def test_a_perfect_correlation_of_a_few_cells_tells_nothing() -> None:
-    (one,) = claims.of_shape("", [item("width", "m", 1.0, (1.0, 1.0))], {"m": "m"}, rises=True)
-    assert (one.value, one.verdict) == ("ρ = +1, without an interval", "can't tell")
-
-
-def test_an_undefined_coefficient_tells_why() -> None:
-    (one,) = claims.of_shape("here", [item("width", "m", None, None)], {"m": "m"}, rises=True)
-    assert (one.value, one.verdict) == ("x is constant", "can't tell")
-
-
-WIRINGS_AS_WIDE = {
-    # Of four nodes with two distinct sources each, 1 × 3 × 6 × 10 = 180: all read both inputs in
-    # one wiring; one node reads a single input in 2 + 4 + 6 others.
-    "SNAS-mild": 1 / 180,
-    "DARTS-V2": 13 / 180,
+EFFECT: dict[Word, float] = {
+    "supported": 0.9,
+    "contradicted": -0.9,
+    "negligible": 0.0,
+    "inconclusive": 0.0,
 }
 
 
-def test_shares_of_wirings_are_those_that_can_be_counted(client: TestClient) -> None:
-    names = list(WIRINGS_AS_WIDE)
-    items = client.get("/ranks", params=[("cell", name) for name in names]).json()["items"]
-    shares = [claims.share_as_extreme(one["ranks"]["width"]) for one in items]
-    assert shares == pytest.approx(list(WIRINGS_AS_WIDE.values()), rel=1e-12)
+def rows(effect: float, n: int, values: int) -> list[Row]:
+    """Cells whose values rise, or fall, with width and against depth."""
+    width = RNG.normal(size=n)
+    depth = RNG.normal(size=n)
+    found = [effect * (width - depth) + RNG.normal(size=n) for _ in range(values)]
+    return [(w, d, tuple(ys)) for w, d, *ys in zip(width, depth, *found, strict=True)]
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.data())
-def test_a_share_counts_those_that_are_equal_or_more_extreme(
-    values: list[int], data: st.DataObject
-) -> None:
-    value = data.draw(st.sampled_from(values))
-    wider = sum(other > value for other in values)
-    equal = sum(other == value for other in values)
-    behind = len(values) - wider - equal
-    rank = {
-        "rank": wider + 1,
-        "of": len(values),
-        "percentile": 100 * (behind + equal / 2) / len(values),
-    }
-    assert claims.share_as_extreme(rank) == pytest.approx((wider + equal) / len(values))
+def families(weights: list[float], *, early_alone: bool = False) -> Callable[[Word], list[Source]]:
+    """Five families, large ones where nothing is to be shown to be there."""
+    claimed = weights[0]
+
+    def made(word: Word) -> list[Source]:
+        n = {"negligible": 4000, "inconclusive": 9}.get(word, 60)
+        found = []
+        for number in range(5):
+            cells = rows(EFFECT[word] * np.sign(claimed), n, len(weights))
+            if early_alone:
+                cells = [(w, d, (ys[0], RNG.normal())) for w, d, ys in cells]
+            found.append(of_shape(f"family {number}", cells, weights))
+        return found
+
+    return made
 
 
-def test_most_cells_are_wider_than_blind_draws(client: TestClient) -> None:
-    """Of two cells, most are both: the p-value is the larger share."""
-    items = client.get("/ranks", params=[("cell", name) for name in WIRINGS_AS_WIDE]).json()
-    width, depth = claims.among_the_extremes(items["items"])
-    assert f"p = {13 / 180:.2g}" in width.value
-    assert (width.verdict, depth.verdict) == ("can't tell", "can't tell")
+def ranks(word: Word) -> Iterable[Source]:
+    middle = {"supported": 90, "contradicted": 10}.get(word, 50)
+    spread = {"inconclusive": 60.0, "negligible": 2.0}.get(word, 8.0)
+    found = ranked(middle, spread)
+    return searched.sources(dict.fromkeys((searched.SAMPLER, searched.OTHER_SAMPLER), found))
 
 
-def rank(place: int, of: int, equal: int = 1) -> dict[str, Any]:
-    behind = of - place + 1 - equal
-    one = {"rank": place, "of": of, "percentile": 100 * (behind + equal / 2) / of}
-    return {"ranks": {"width": one, "depth": one}}
+def connections(word: Word) -> Iterable[Source]:
+    n = {"negligible": 6000, "inconclusive": 8}.get(word, 60)
+    ratio = {"supported": 4.0, "contradicted": 0.25}.get(word, 1.0)
+    for number in range(6):
+        share = shares.of_two_samples(ratio * RNG.normal(size=n), RNG.normal(size=n))
+        yield Source(f"family {number}", 2 * n, {ONE[0]: share})
 
 
-def test_ranks_are_combined_over_the_less_extreme_cells() -> None:
-    """Three of five: Fisher's method over the three largest shares, by hand."""
-    shares = [1, 2, 30, 40, 50]
-    (width, _) = claims.among_the_extremes([rank(place, 1000) for place in shares])
-    half_statistic = -log(0.03 * 0.04 * 0.05)
-    # The chi-squared distribution of six degrees of freedom has this closed form.
-    p = exp(-half_statistic) * (1 + half_statistic + half_statistic**2 / 2)
-    assert f"p = {p:.2g}" in width.value
-    assert width.verdict == "supported"
-    narrow = [rank(1000 - place, 1000) for place in shares]
-    assert claims.among_the_extremes(narrow)[0].verdict == "not supported"
-    two_of_five = [rank(place, 1000) for place in (1, 1, 500, 500, 500)]
-    assert claims.among_the_extremes(two_of_five)[0].verdict == "can't tell"
+def generalisation(word: Word) -> tuple[list[Source], float]:
+    """Gains of nothing, of much, of less than a seed makes, and of who knows what."""
+    gain, seeds = {
+        "supported": (0.0, 12),
+        "contradicted": (4.0, 12),
+        "negligible": (0.4, 200),
+        "inconclusive": (0.6, 2),
+    }[word]
+    document = of_generalisation(gain, seeds)
+    noise = pairs.noise(document)
+    assert noise is not None
+    return list(pairs.sources(document, noise)), noise.deviation
 
 
-def measurement(verdict: Verdict, primary: bool = True) -> Measurement:
-    return Measurement("what", "claimed", "value", 1, verdict, primary)
+MADE: dict[str, Callable[[Word], Any]] = {
+    "ranks": ranks,
+    "speed": families([1]),
+    "rates": families([0.5, 0.5]),
+    "connections": connections,
+    "landscape": families([-1]),
+    "gradients": families([-1]),
+    "generalisation": generalisation,
+    "fading": families([1, -1], early_alone=True),
+}
 
 
-ALL: tuple[Verdict, ...] = ("supported", "not supported", "can't tell")
+def judged(name: str, word: Word) -> Claim:
+    made, margin = MADE[name](word), None
+    if name == "generalisation":
+        made, margin = made
+    return settled_by_name({name: made}, margin)[name]
 
 
-@pytest.mark.parametrize("verdicts", list(product(ALL, repeat=3)))
-def test_a_claim_is_supported_by_all_that_it_rests_on(verdicts: tuple[Verdict, ...]) -> None:
-    others = tuple(measurement(one, primary=False) for one in ALL)
-    claim = Claim("title", "statement", (*map(measurement, verdicts), *others))
-    if set(verdicts) == {"supported"}:
-        assert claim.verdict == "supported"
-    elif "not supported" in verdicts and "supported" not in verdicts:
-        assert claim.verdict == "not supported"
-    else:
-        assert claim.verdict == "can't tell"
-    assert claim.count("supported") == 1 + verdicts.count("supported")
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_gets_every_verdict(name: str, word: Word) -> None:
+    claim = judged(name, word)
+    assert claim.verdict == word
+    found = claim.headline
+    assert found.mean is not None
+    assert found.interval is not None
+    low, high = found.interval
+    assert low < found.mean < high
+    assert found.detectable is not None
+    assert found.detectable > 0
+    if claim.asked.predicts == "effect":
+        assert claim.band is not None
+        inside = {
+            "supported": low > 0,
+            "contradicted": high < 0,
+            "negligible": -claim.band < low < high < claim.band,
+            "inconclusive": low < 0 < high,
+        }
+        assert inside[word]
 
 
-def test_a_claim_without_primary_measurements_can_t_be_told() -> None:
-    assert Claim("title", "statement", ()).verdict == "can't tell"
-    secondary = (measurement("supported", primary=False),)
-    assert Claim("title", "statement", secondary).verdict == "can't tell"
+def test_all_claims_are_made_up() -> None:
+    assert MADE.keys() == CLAIMS.keys()
 
 
-@pytest.mark.parametrize(
-    ("ends", "verdict"),
-    [
-        ((-2.0, -0.5), "supported"),
-        ((-0.5, 0.9), "supported"),
-        ((-0.5, 1.5), "can't tell"),
-        ((0.5, 1.5), "can't tell"),
-        ((1.1, 1.5), "not supported"),
-        (None, "can't tell"),
-    ],
-)
-def test_adapted_cells_are_no_better_where_a_point_more_is_ruled_out(
-    ends: tuple[float, float] | None, verdict: Verdict
-) -> None:
-    compared = {"mean": None if ends is None else sum(ends) / 2, "ci": ends, "n": 3}
-    assert claims.no_better("ENAS", compared).verdict == verdict
+def source(value: float, error: float, n: int = 1000, **more: Any) -> Source:
+    return Source("made up", n, {reading: Estimate(value, error) for reading in SHAPE}, **more)
 
 
-def test_fading_rests_on_the_interval_of_the_difference() -> None:
-    """Zou 2007 gives (-0.093, 0.517) for 0.396 and 0.179 with 0.088 between, n = 66."""
-
-    def pearson(r: float) -> Any:
-        known = Evidence(0.5, "t", atanh(r), 63**-0.5)
-        return item("width", "m", r, known.interval(0.95))
-
-    found = claims.fades("here", pearson(0.396), pearson(0.179), {"coefficient": 0.088})
-    assert "+0.22 (-0.09, +0.52)" in found.value
-    assert found.verdict == "can't tell"
-    surely = claims.fades("here", pearson(0.8), pearson(0.1), {"coefficient": 0.1})
-    assert surely.verdict == "supported"
-    assert claims.fades("", pearson(0.1), pearson(0.8), {"coefficient": 0.1}).verdict == (
-        "not supported"
-    )
-    for unknown in (item("width", "m", None, None), item("width", "m", 1.0, (1.0, 1.0))):
-        assert claims.fades("", unknown, pearson(0.8), {"coefficient": 0.1}).verdict == "can't tell"
-    # What is negative early and more so at the end doesn't fade, though the difference is positive.
-    growing = claims.fades("", pearson(-0.3), pearson(-0.9), {"coefficient": 0.3})
-    assert growing.verdict == "can't tell"
+def test_what_stands_beside_changes_no_verdict() -> None:
+    speed = CLAIMS["speed"]
+    alone = settled([Evidence(speed, (source(0.3, 0.02),))])[0]
+    beside = source(-0.9, 0.01, group="another measure")
+    (both,) = settled([Evidence(speed, (source(0.3, 0.02), beside))])
+    assert both.findings == alone.findings
+    assert both.beside["another measure"]["width"].mean == pytest.approx(-0.9)
+    assert both.beside["another measure"]["width"].verdict is None
 
 
-@pytest.mark.parametrize(
-    ("connections", "operations", "p", "verdict", "told"),
-    [
-        (6.0, 2.0, 0.01, "supported", "3.00 (1.50, 9.00), p = 0.01"),
-        (6.0, 2.0, 0.2, "can't tell", "3.00 (1.50, 9.00), p = 0.2"),
-        (2.0, 6.0, 0.01, "not supported", "0.33 (1.50, 9.00), p = 0.01"),
-        (6.0, 0.0, 0.01, "supported", "∞ (1.50, 9.00), p = 0.01"),
-        (0.0, 6.0, 0.01, "not supported", "0.00 (1.50, 9.00), p = 0.01"),
-        (0.0, 0.0, 0.01, "can't tell", "undefined (1.50, 9.00), p = 0.01"),
-        (None, 2.0, None, "can't tell", "undefined"),
-    ],
-)
-def test_connections_matter_where_their_variants_spread_more(
-    connections: float | None, operations: float, p: float | None, verdict: Verdict, told: str
-) -> None:
-    known = connections is not None and operations
-    found = {
-        "measure": "aulc@6",
-        "connections": connections,
-        "operations": operations,
-        "ratio": connections / operations if known and connections is not None else None,
-        "ratio_interval": (1.5, 9.0),
-        "p": p,
-        "by_connections": {"n_cells": 12},
-        "by_operations": {"n_cells": 11},
-    }
-    other = found | {"measure": "half_life"}
-    (one,) = claims.connections_matter([found, other], {"aulc@6": "speed"}, "aulc@6")
-    assert (one.verdict, one.value, one.n, one.primary) == (verdict, told, 23, True)
+def test_claims_are_corrected_for_their_number_and_each_reading_by_itself() -> None:
+    """p = 0.02 is shown by itself and not among eight; width alone is judged among widths alone."""
+    asked = [Evidence(CLAIMS["speed"], (source(0.0233, 0.01),))]
+    assert settled(asked)[0].headline.verdict is not None
+    assert settled(asked)[0].verdict == "negligible"
+    asked = [Evidence(CLAIMS["speed"], (source(0.233, 0.1),))]
+    (alone,) = settled(asked)
+    assert alone.verdict == "supported"
+    among = settled_by_name({"speed": asked[0].sources}, None)["speed"]
+    assert among.verdict == "inconclusive"
+    many = settled(asked * 2)
+    assert many[0].verdict == "supported" or many[0].headline.verdict is not None
+    assert {one.verdict.word for one in among.findings.values() if one.verdict} == {"inconclusive"}
 
 
-@pytest.mark.parametrize(
-    ("share", "verdict"),
-    [(0.4, "can't tell"), (0.5, "not supported"), (0.6, "not supported"), (None, "can't tell")],
-)
-def test_operations_that_explain_half_or_more_speak_against_connections(
-    share: float | None, verdict: Verdict
-) -> None:
-    assert claims.not_by_operations("x", {"eta_squared": share, "n": 9}).verdict == verdict
+def test_correlations_are_joined_on_fishers_scale() -> None:
+    """By hand: of two as precise there the mean is tanh of the mean of artanh."""
+    values = (0.2, 0.8)
+    sources = [source(value, 0.1 * (1 - value**2)) for value in values]
+    (claim,) = settled([Evidence(CLAIMS["speed"], tuple(sources))])
+    expected = np.tanh(np.arctanh(values).mean())
+    assert claim.headline.mean == pytest.approx(expected)
+    (claim,) = settled([Evidence(CLAIMS["fading"], tuple(sources))])
+    assert claim.headline.n_sources == 2
+
+
+def test_without_sources_every_claim_is_inconclusive() -> None:
+    found = settled_by_name({}, None)
+    assert {claim.verdict for claim in found.values()} == {"inconclusive"}
+    assert {claim.headline.mean for claim in found.values()} == {None}
+
+
+def test_readings_are_signed_as_claimed() -> None:
+    """Values that rise with width and fall with depth make all three positive."""
+    found = of_shape("family", rows(0.9, 200, 1), [1])
+    assert found.group == HEADLINE
+    assert min(one.value for one in found.estimates.values()) > 0.3
+    half = (found.estimates["width"].value + found.estimates["depth"].value) / 2
+    assert found.estimates["contrast"].value == pytest.approx(half)
+    turned = of_shape("family", rows(0.9, 200, 1), [-1])
+    assert max(one.value for one in turned.estimates.values()) < -0.3
+
+
+def test_incomplete_rows_are_left_out_and_what_can_t_be_told_says_why() -> None:
+    cells: list[Row] = [(1.0, 2.0, (None,)), (None, 2.0, (1.0,)), *rows(1, 8, 1)]
+    assert of_shape("family", cells, [1]).n == 8
+    same: list[Row] = [(2.0, depth, ys) for _, depth, ys in rows(1, 8, 1)]
+    found = of_shape("family", same, [1])
+    assert found.estimates.keys() == {"depth"}
+    assert found.reason == "width is the same in all rows"
+    few = of_shape("family", rows(1, 3, 1), [1])
+    assert (few.estimates, few.reason) == ({}, "3 complete rows; it takes 5")
+
+
+def test_small_families_keep_the_level_with_the_shapes_that_there_are() -> None:
+    """From values that have nothing to do with shape, over the wirings of the evidence's families.
+
+    Widths and depths are few and tied, and go together; one claim by itself, at 5 %.
+    """
+    shapes = []
+    for family in find("evidence").families:
+        found = [topology.columns(parse_cell(cell)) for cell in plan.wirings(family)]
+        shapes.append([(one["width"], one["depth"]) for one in found])
+    trials, wrong = 200, 0
+    for _ in range(trials):
+        sources = [
+            of_shape(str(number), [(w, d, (RNG.normal(),)) for w, d in cells], [1])
+            for number, cells in enumerate(shapes)
+        ]
+        (claim,) = settled([Evidence(CLAIMS["speed"], tuple(sources))])
+        assert claim.headline.verdict is not None
+        wrong += claim.headline.verdict.p_effect < ALPHA
+    assert wrong <= stats.binom.ppf(0.999, trials, ALPHA)

@@ -10,6 +10,8 @@ from analysis import topology
 from analysis.cells import parse_cell
 from analysis.report import plan
 from analysis.report.scale import Scale, ScaleError, find, names
+from analysis.spaces.darts import Genotype
+from analysis.spaces.variants import adapted_forms
 from service.studies.kinds import StudyRequest
 from service.training.recipes import builtin
 
@@ -30,7 +32,18 @@ def test_a_server_takes_every_study(scale: Scale) -> None:
 def test_nothing_is_trained_before_what_measures_along_the_same_training(scale: Scale) -> None:
     kinds = [body["kind"] for body in plan.studies(scale).values()]
     along = [place for place, kind in enumerate(kinds) if kind == "gradient-variance"]
-    assert along[0] < min(place for place, kind in enumerate(kinds) if kind == "lr-robustness")
+    assert along[0] < min(place for place, kind in enumerate(kinds) if kind == "variants")
+
+
+def test_what_is_measured_is_of_trainings_that_are_asked_for(scale: Scale) -> None:
+    asked = plan.studies(scale)
+    for family in scale.families:
+        trained = asked[plan.named(plan.CONVERGENCE, family.cell)]
+        around = [plan.named(plan.PLANE, family.cell), *plan.planes(scale, family)]
+        for name in around if family.measured else []:
+            assert set(asked[name]["cells"]) <= set(trained["cells"])
+            assert set(asked[name]["seeds"]) <= set(trained["seeds"])
+            assert len(asked[name]["cells"]) == family.measured
 
 
 def shapes(cells: list[str]) -> list[tuple[float, int]]:
@@ -38,30 +51,44 @@ def shapes(cells: list[str]) -> list[tuple[float, int]]:
     return [(one["width"] or 0, int(one["depth"] or 0)) for one in found]
 
 
-def test_the_family_comes_widest_and_shallowest_first(scale: Scale) -> None:
-    found = shapes(plan.family(scale))
+def test_a_family_differs_in_its_connections_alone(scale: Scale) -> None:
+    for family in scale.families:
+        cells = [parse_cell(cell) for cell in plan.wirings(family)]
+        assert len(set(cells)) == len(cells) == family.wirings
+        operations = set()
+        for cell in cells:
+            assert isinstance(cell, Genotype)
+            nodes = [
+                sorted(op for op, _ in cell.normal[i : i + 2])
+                for i in range(0, len(cell.normal), 2)
+            ]
+            operations.add(str(nodes))
+        assert len(operations) == 1
+
+
+def test_what_is_measured_comes_widest_and_shallowest_first(scale: Scale) -> None:
+    found = shapes(plan.measured(scale.family))
     assert found == sorted(found, key=lambda shape: (-shape[0], shape[1]))
-    assert len(found) == scale.family.variants + 2
+    assert len(found) == scale.family.measured
 
 
-@pytest.mark.parametrize("name", ["proxy", "paper"])
+@pytest.mark.parametrize("name", ["evidence", "proxy", "paper"])
 def test_the_variants_span_the_widths_of_the_paper(name: str) -> None:
     scale = find(name)
-    widths = {width for width, _ in shapes(plan.family(scale))}
+    widths = {width for width, _ in shapes(plan.wirings(scale.family))}
     assert {2.0, 2.5, 3.0, 3.5} <= widths
-    assert scale.family.variants >= 12
     assert scale.learning_rates == (0.0025, 0.025, 0.25)
     assert scale.landscape.points >= 21
 
 
-def test_the_published_cells_stand_beside_their_adapted_forms() -> None:
-    cells = plan.published()
-    assert len(cells) == 10
-    for cell, form in zip(cells[::2], cells[1::2], strict=True):
-        assert form == f"{cell}-adapted"
-        ((width, _), (widest, _)) = shapes([cell, form])
-        # A node outside the concatenation may come to be read by nobody.
-        assert widest >= width or cell == "AmoebaNet-A"
+def test_other_planes_have_the_spacing_of_the_picture() -> None:
+    scale = find("digits")
+    scale = scale.model_copy(update={"landscape": scale.landscape.model_copy(update={"planes": 3})})
+    asked = plan.studies(scale)
+    first, second, third = (asked[name] for name in plan.planes(scale, scale.family))
+    assert [one["seed"] for one in (first, second, third)] == [0, 1, 2]
+    assert second["points"] == 3
+    assert second["reach"] == pytest.approx(2 * first["reach"] / (first["points"] - 1))
 
 
 GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
@@ -73,9 +100,13 @@ GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
         ("about = ", "is not TOML"),
         (GOOD.replace('recipe = "proxy"\n', "", 1), "recipe Field required"),
         (GOOD.replace("learning_rate = 0.025", "learning_rate = 0.1"), "isn't among"),
-        (GOOD.replace('cell = "DARTS-V2"', 'cell = "VGG"'), "family.cell VGG; allowed: NASNet-A"),
+        (GOOD.replace('cell = "DARTS-V2"', 'cell = "VGG"', 1), "cell VGG; allowed: NASNet-A"),
         (GOOD.replace("points = 11", "points = 11\nsize = 3"), "landscape.size"),
         (GOOD.replace("seeds = [777]", "seeds = []", 1), "seeds"),
+        (GOOD.replace("drawn = 6", "drawn = 3"), "5 wirings; allowed: 6 and more"),
+        (GOOD.replace("measured = 8", "measured = 9"), "measured 9 of 8 wirings"),
+        (GOOD.replace("measured = 8", "measured = 0"), "first family has to be measured"),
+        (GOOD.replace("operation_seeds = [777, 888]", ""), "go together"),
     ],
 )
 def test_a_scale_that_can_t_be_taken_says_why(text: str, told: str, tmp_path: Path) -> None:
@@ -87,11 +118,37 @@ def test_a_scale_that_can_t_be_taken_says_why(text: str, told: str, tmp_path: Pa
 
 def test_a_scale_of_one_s_own(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text(GOOD.replace("variants = 6", "variants = 5"))
-    assert find(str(path)).family.variants == 5
+    path.write_text(GOOD.replace("drawn = 6", "drawn = 5").replace("measured = 8", "measured = 7"))
+    assert find(str(path)).family.drawn == 5
 
 
 @pytest.mark.parametrize("name", ["prox", "none.toml"])
 def test_an_unknown_scale_names_those_there_are(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ScaleError, match=r"allowed: digits, paper, proxy|No such file"):
+    with pytest.raises(ScaleError, match=r"allowed: digits, evidence, paper, proxy|No such file"):
         find(str(tmp_path / name) if name.endswith(".toml") else name)
+
+
+def test_the_evidence_is_as_much_as_was_laid_down() -> None:
+    """At least 40 wirings of one cell's operations, the paper's own among them."""
+    scale = find("evidence")
+    cells = plan.wirings(scale.family)
+    assert len(cells) >= 40
+    paper = {f"DARTS-V2-conn{number}" for number in range(1, 11)}
+    assert {"DARTS-V2", "DARTS-V2-adapted"} | paper <= set(cells)
+    assert len(scale.family.seeds) == len(scale.family.rate_seeds) == 3
+    assert scale.family.measured >= 30
+    assert scale.landscape.planes > 1
+    assert {family.cell for family in scale.families} == set(plan.PUBLISHED)
+    assert {f"DARTS-V2-ops{number}" for number in range(1, 11)} == set(
+        plan.other_operations(scale.family)
+    )
+    assert len(scale.generalisation.seeds) >= 3
+
+
+def test_cells_of_the_generalisation_become_wider() -> None:
+    for name in ("evidence", "paper"):
+        for cell in find(name).generalisation.cells:
+            parsed = parse_cell(cell)
+            (form,) = adapted_forms(parsed)
+            before, after = topology.columns(parsed), topology.columns(form)
+            assert (after["width"] or 0) > (before["width"] or 0)

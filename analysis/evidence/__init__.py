@@ -1,1 +1,0 @@
-"""What the evidence for the claims is made of, at several scales."""

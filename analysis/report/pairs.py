@@ -1,0 +1,92 @@
+"""What cells beside their adapted forms say of the claim that these don't generalise better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis import topology
+from analysis.cells import cell_name, parse_cell
+from analysis.report.asking import Document
+from analysis.report.claims import HEADLINE, ONE, Source
+from analysis.spaces.variants import adapted_forms
+from analysis.synthesis import Estimate
+
+NARROWER = "not made wider, so no test of the claim"
+"""What pairs are shown as whose adapted form has no wider normal cell, once dead edges are cut."""
+
+Values = dict[str, dict[str, list[float]]]
+"""By data set and side, the accuracies of the seeds that both sides have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How far trainings of one cell on one data set lie apart by their seed.
+
+    Attributes:
+        deviation: pooled over cells and data sets, in percentage points.
+        degrees: of freedom that it rests on.
+    """
+
+    deviation: float
+    degrees: int
+
+
+def noise(document: Document) -> Noise | None:
+    """The deviation over seeds, by which gains are told from chance; None with one seed."""
+    squares, degrees = 0.0, 0
+    for one in _originals(document):
+        for sides in _values(one).values():
+            for found in sides.values():
+                squares += float(np.square(np.array(found) - np.mean(found)).sum())
+                degrees += len(found) - 1
+    return Noise(float(np.sqrt(squares / degrees)), degrees) if degrees and squares else None
+
+
+def sources(document: Document, found: Noise | None) -> Iterable[Source]:
+    """One for each cell: the mean gain over data sets, each the mean over seeds.
+
+    The standard error is that of the seeds; how gains differ between cells is the join's to say.
+    """
+    for one in _originals(document):
+        by_dataset = _values(one)
+        name = cell_name(one["original"])
+        n = sum(len(sides["original"]) for sides in by_dataset.values())
+        group = HEADLINE if widened(name) else NARROWER
+        if not by_dataset:
+            yield Source(name, 0, {}, reason="no pair is complete", group=group)
+            continue
+        gains = [float(np.mean(s["adapted"]) - np.mean(s["original"])) for s in by_dataset.values()]
+        if found is None:
+            why = f"{np.mean(gains):+.2f}, but one seed tells no error"
+            yield Source(name, n, {}, reason=why, group=group)
+            continue
+        variance = np.mean([2 / len(s["original"]) for s in by_dataset.values()]) / len(gains)
+        error = found.deviation * float(np.sqrt(variance))
+        estimate = Estimate(float(np.mean(gains)), error, found.degrees)
+        yield Source(name, n, {ONE[0]: estimate}, group=group)
+
+
+def widened(name: str) -> bool:
+    """Whether adapting a cell makes its normal cell wider, dead edges cut."""
+    cell = parse_cell(name)
+    before, after = (topology.columns(one)["width"] for one in (cell, adapted_forms(cell)[0]))
+    return before is not None and after is not None and after > before
+
+
+def _originals(document: Document) -> list[Mapping[str, Any]]:
+    return [one for one in document["results"] if "pairs" in one]
+
+
+def _values(one: Mapping[str, Any]) -> Values:
+    found: Values = {}
+    for pair in one["pairs"]:
+        if None in (pair["original"], pair["adapted"]):
+            continue
+        sides = found.setdefault(pair["dataset"], {"original": [], "adapted": []})
+        for side, values in sides.items():
+            values.append(pair[side])
+    return found

@@ -1,0 +1,150 @@
+"""Which of two things more of a spread is due to: by scipy, by enumeration, by simulation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from analysis import shares, topology
+from analysis.combinations import UndefinedError
+from analysis.shares import Cell, of_a_space, of_two_samples, placed
+from analysis.spaces import nasbench201
+
+RNG = np.random.default_rng()
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws in each test, whichever run before it."""
+    monkeypatch.setattr(f"{__name__}.RNG", np.random.default_rng(8))
+
+
+def test_two_samples_by_their_variances() -> None:
+    first, second = 2 * RNG.normal(size=30), RNG.normal(size=20)
+    found = of_two_samples(first, second)
+    a, b = first.var(ddof=1), second.var(ddof=1)
+    assert found.value == pytest.approx((a - b) / (a + b))
+    assert found.degrees == 19
+    other = of_two_samples(second, first)
+    assert (other.value, other.standard_error) == pytest.approx(
+        (-found.value, found.standard_error)
+    )
+
+
+@pytest.mark.parametrize("draw", ["normal", "uniform", "laplace"])
+def test_the_standard_error_is_the_spread_over_samples(draw: str) -> None:
+    """Of Fisher's z; the formula for the normal distribution would do for that alone."""
+    found = [of_two_samples(*getattr(RNG, draw)(size=(2, 40))) for _ in range(500)]
+    spread = np.arctanh([one.value for one in found]).std()
+    errors = [one.standard_error / (1 - one.value**2) for one in found]
+    assert np.mean(errors) == pytest.approx(spread, rel=0.15)
+
+
+def test_leaving_one_out_by_hand() -> None:
+    """Variances without 0, 1, 2 and 5 in turn: 13/3, 19/3, 7 and 1."""
+    log_variances = np.log([13 / 3, 19 / 3, 7, 1])
+    error = np.sqrt(3 / 4 * ((log_variances - log_variances.mean()) ** 2).sum())
+    found = of_two_samples([0, 1, 2, 5], [0, 1, 2, 5])
+    assert found.value == 0
+    assert found.standard_error == pytest.approx(np.sqrt(2) * error / 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "why"), [([1.0, 2.0, 3.0], "it takes 4"), ([2.0] * 9, "don't vary")]
+)
+def test_too_little_says_why(first: list[float], why: str) -> None:
+    with pytest.raises(UndefinedError, match=why):
+        of_two_samples(first, np.arange(9.0))
+
+
+def crossed(by_wiring: float, by_operations: float) -> tuple[list[Cell], list[float]]:
+    """Five wirings and forty operations, each twice, that add to the values by so much each."""
+    cells = [
+        Cell(3, f"w{w}", f"o{o}") for w, o, _ in itertools.product(range(5), range(40), range(2))
+    ]
+    of_w, of_o = RNG.normal(size=5), RNG.normal(size=40)
+    values = [
+        by_wiring * of_w[int(cell.wiring[1:])] + by_operations * of_o[int(cell.operations[1:])]
+        for cell in cells
+    ]
+    return cells, values
+
+
+def test_a_space_in_which_both_add_up() -> None:
+    """Without interplay the two variances are those of the two effects."""
+    cells, values = crossed(2, 1)
+    of_w = {
+        cell.wiring: value
+        for cell, value in zip(cells, values, strict=True)
+        if cell.operations == "o0"
+    }
+    of_o = {
+        cell.operations: value
+        for cell, value in zip(cells, values, strict=True)
+        if cell.wiring == "w0"
+    }
+    a, b = (np.var(list(one.values()), ddof=1) for one in (of_w, of_o))
+    found = of_a_space(cells, values)
+    assert found.value == pytest.approx((a - b) / (a + b))
+    assert found.degrees == 39
+    assert of_a_space(cells, values) == found, "the same every time"
+
+
+def test_operations_or_wirings_alone() -> None:
+    cells, values = crossed(0, 1)
+    with pytest.raises(UndefinedError, match="don't vary"):
+        of_a_space(cells, [1.0] * len(cells))
+    noisy = np.array(values) + 0.001 * RNG.normal(size=len(values))
+    assert of_a_space(cells, noisy).value == pytest.approx(-1, abs=0.01)
+    one = [Cell(3, "w", cell.operations) for cell in cells]
+    with pytest.raises(UndefinedError, match="several wirings and operations"):
+        of_a_space(one, values)
+
+
+def test_where_not_both_can_vary_nothing_counts() -> None:
+    cells, values = crossed(1, 1)
+    more = [Cell(1, "alone", f"o{number}") for number in range(20)]
+    found = of_a_space([*cells, *more], [*values, *(100 * RNG.normal(size=20))])
+    assert found == of_a_space(cells, values)
+
+
+def connected() -> list[nasbench201.NasBench201Cell]:
+    every = [nasbench201.from_index(index) for index in range(0, nasbench201.N_CELLS, 7)]
+    return [cell for cell in every if topology.columns(cell)["width"] is not None]
+
+
+def test_cells_of_the_benchmark_are_told_apart_by_what_computes() -> None:
+    """Wirings of 1 to 6 live edges, nodes 1 and 2 exchanged where that makes no difference.
+
+    By hand: 0→3; over one node; both of these; 0→1→2→3; both nodes, beside each other; and so on.
+    """
+    found: dict[int, set[str]] = {}
+    for cell in connected():
+        one = placed(cell)
+        assert one.edges == topology.columns(cell)["n_edges"]
+        found.setdefault(one.edges, set()).add(one.wiring)
+    assert {edges: len(wirings) for edges, wirings in sorted(found.items())} == {
+        1: 1,
+        2: 1,
+        3: 2,
+        4: 4,
+        5: 4,
+        6: 1,
+    }
+
+
+def test_exchanged_nodes_are_the_same_wiring() -> None:
+    over_first = nasbench201.parse(
+        "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|"
+    )
+    over_second = nasbench201.parse(
+        "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|"
+    )
+    assert placed(over_first) == placed(over_second)
+    dead = nasbench201.parse(
+        "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|skip_connect~1|none~2|"
+    )
+    assert placed(dead) == placed(over_first), "what is dead doesn't count"
+    assert shares.FEWEST == 4
