@@ -28,6 +28,8 @@ from scipy import stats
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from analysis import topology
+from analysis.cells import parse_cell
 from analysis.client import Client
 from analysis.scripts import (
     at_other_learning_rates,
@@ -142,7 +144,7 @@ def test_ranks_are_tested_by_the_binomial_distribution(printed: Printed) -> None
     assert f"3 of 5 are in the shallowest tenth: 60 % (15 %, 95 %), p = {chance:.2g}, " in told
 
 
-def found(rho: float, n: int, *, positive: bool) -> str:
+def found(rho: float, n: float, *, positive: bool) -> str:
     """A coefficient as it should be told, with Bonett and Wright's interval."""
     reach = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / (n - 3))
     low, high = np.tanh([np.arctanh(rho) - reach, np.arctanh(rho) + reach])
@@ -262,12 +264,34 @@ def test_final_correlations_are_scipys(printed: Printed, asking: Client) -> None
     metric = "valid_accuracy@final"
     for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
         frame = asking.cells(
-            fields=["width", "depth", metric], connected=True, dataset=dataset
+            fields=["arch", "width", "depth", metric], connected=True, dataset=dataset
         ).to_pandas()
         assert len(frame) == 15_284
+        networks = [live(arch) for arch in frame["arch"]]
         for x, told in zip(("width", "depth"), row(out, dataset, metric, "15284"), strict=True):
             rho = stats.spearmanr(frame[x].astype(float), frame[metric]).statistic
-            assert told == found(rho, 15_284, positive=True).replace("as claimed", "rises")
+            worth = worth_of(frame[x].astype(float), frame[metric], networks)
+            assert told == found(rho, worth, positive=True).replace("as claimed", "rises")
+
+
+@functools.cache
+def live(arch: str) -> str:
+    return str([edge for edge in topology.edges(parse_cell(arch)) if edge.live])
+
+
+def worth_of(x: pd.Series, y: pd.Series, networks: list[str]) -> float:
+    """How many independent rows these are worth, where copies of a network were drawn together.
+
+    n over the cluster-robust variance of the mean influence on the coefficient, as a multiple of
+    that of independent rows.
+    """
+    u, v = (stats.zscore(stats.rankdata(column)) for column in (x, y))
+    influence = u * v - np.mean(u * v) * (u**2 + v**2) / 2
+    sums = pd.Series(influence).groupby(networks).sum()
+    n, classes = len(influence), len(sums)
+    clustered = classes / (classes - 1) * (sums**2).sum()
+    alone = n / (n - 1) * (influence**2).sum()
+    return float(min(n * alone / clustered, classes))
 
 
 def test_one_study_may_be_asked_for(run: Run) -> None:
