@@ -153,7 +153,7 @@ def _p_values(
         p = z_p_values(r, variances) if copies.any else np.asarray(found.p)
     perfect = np.abs(r) == 1
     p = np.where(perfect, smallest_p(x[copies.first]), p)
-    return p, ["exact" if each else how for each in perfect]
+    return p, ["exact" if each and not found.n_controls[0] else how for each in perfect]
 
 
 def z_variances(method: Method, r: FloatArray, spare: FloatArray | IntArray) -> FloatArray:

@@ -83,11 +83,15 @@ def of_a_space(
     a few.
 
     Raises:
-        UndefinedError: both vary with no number of edges, or nothing varies.
+        UndefinedError: both vary with no number of edges, fewer than `FEWEST` operations, or
+            nothing varies.
     """
     tables = _tables(cells, np.asarray(values, np.float64))
     if not tables:
         raise UndefinedError("no number of live edges with several wirings and operations")
+    operations = min(table.shape[1] for _, table in tables)
+    if operations < FEWEST:
+        raise UndefinedError(f"{operations} multisets of operations; it takes {FEWEST}")
     rng = np.random.default_rng(seed)
     found = _z(tables)
     if not np.isfinite(found):
@@ -101,7 +105,6 @@ def of_a_space(
     known = np.array(drawn)[np.isfinite(drawn)]
     if known.size < resamples / 2:
         raise UndefinedError("too few operations to tell an error")
-    operations = min(table.shape[1] for _, table in tables)
     return _carried(found, float(known.std(ddof=1)), operations - 1)
 
 

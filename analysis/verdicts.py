@@ -16,10 +16,10 @@ band's upper end, *contradicted* where it is shown to be above 0, and *negligibl
 gain, but less than counts.
 
 Whatever the number of claims, and however they depend on each other, the probability that any
-claim without effect is called supported or contradicted is at most `ALPHA`, and so is the
-probability that any claim with an effect at the band's end or beyond is called negligible (of the
-second kind: supported); the latter is half of that for one claim, since its two ends can't both be
-true.
+claim without effect is called supported or contradicted (of the second kind: contradicted) is at
+most `ALPHA`, and so is the probability that any claim with an effect at the band's end or beyond is
+called negligible (of the second kind: supported); the latter is half of that for one claim, since
+its two ends can't both be true.
 """
 
 from __future__ import annotations

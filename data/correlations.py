@@ -12,6 +12,7 @@ from analysis.bootstrap import Resample
 from analysis.censoring import beyond
 from analysis.coefficients import Method
 from analysis.correlation import Correlation, Interval, correlate
+from analysis.permutation import FEW
 from data import evidence
 from data.columns import COLUMNS, GROUPINGS
 from data.errors import QueryError
@@ -128,10 +129,13 @@ MOST_SECONDS = 30
 # each bootstrap resample. Rough figures, on the safe side: they only bound what is asked for.
 _COSTS = {"pearson": (2, 5, 0.3), "spearman": (4, 15, 0.6), "kendall": (6, 200, 2.5)}
 _GROUPS_COST = 0.01  # of a resample of groups, whose coefficients stay what they are
+_FEW_COSTS = {"pearson": 10, "spearman": 10, "kendall": 200}  # of up to FEW cells, with p by orders
 
 
-def check_cost(options: Options, coefficients: int, *, always_resampled: bool = False) -> None:
-    """Refuse what would calculate for longer than ``MOST_SECONDS``.
+def check_cost(
+    options: Options, coefficients: int, *, few: bool = False, always_resampled: bool = False
+) -> None:
+    """Refuse what would calculate for longer than ``MOST_SECONDS``; ``few`` cells have p by orders.
 
     Raises:
         QueryError: with what to ask for less of.
@@ -139,6 +143,8 @@ def check_cost(options: Options, coefficients: int, *, always_resampled: bool = 
     each: float
     plain, grouped, resample = _COSTS[options.method]
     each = grouped if options.group_by or options.controls else plain
+    if few and options.group_by is None:
+        each = max(each, _FEW_COSTS[options.method])
     if options.resampled == "groups":
         resample = _GROUPS_COST
     if options.ci == "bootstrap":
@@ -164,8 +170,8 @@ def correlations(
     Raises:
         QueryError: an unknown column, a metric that was not recorded, a bad filter.
     """
-    check_cost(options, len(xs) * len(ys))
     mask = view.mask(filters)
+    check_cost(options, len(xs) * len(ys), few=int(np.count_nonzero(mask)) <= FEW)
     results = []
     for x in map(view.field, xs):
         for y in map(view.field, ys):

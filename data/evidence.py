@@ -152,4 +152,4 @@ def without_noise(
 
 def _training(resolved: Resolved) -> tuple[object, ...]:
     curve = resolved.curve
-    return curve.dataset, curve.schedule, curve.recipe, curve.images
+    return curve.dataset, curve.schedule, curve.recipe, curve.images, curve.split

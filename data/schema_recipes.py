@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import duckdb
+from pydantic_core import to_json
 
 from data.recipe_names import OPEN, as_trained, joined, parted
 
@@ -75,4 +76,4 @@ def _study(text: str, recipe: str) -> str | None:
 
 def _text(settings: dict[str, Any]) -> str:
     """As pydantic writes it: studies are found by their settings as text."""
-    return json.dumps(settings, separators=(",", ":"), ensure_ascii=False)
+    return to_json(settings).decode()

@@ -102,7 +102,14 @@ def came(store: Store, studies: Shipped) -> Rows:
             "AND (finished_at IS NULL OR finished_at <= $at::TIMESTAMP)",
             {"jobs": noted["jobs"], "at": noted["at"]},
         ).fetchall()
-    return Rows(frozenset(noted["studies"]), frozenset(job for (job,) in jobs))
+        kept = frozenset(job for (job,) in jobs)
+        parts = cursor.execute(
+            "SELECT study, job FROM study_parts "
+            "WHERE study IN (SELECT unnest($studies::INTEGER[])) AND job IS NOT NULL",
+            {"studies": noted["studies"]},
+        ).fetchall()
+    others = {study for study, job in parts if job not in kept}
+    return Rows(frozenset(noted["studies"]) - others, kept)
 
 
 def _recognised(cursor: duckdb.DuckDBPyConnection, asked: Sequence[datetime]) -> Rows:

@@ -35,6 +35,11 @@ docs/concepts.md, what verdicts mean, docs/verdicts.md.
 """
 
 _SAMPLERS = (searched.SAMPLER, searched.OTHER_SAMPLER)
+_PAPER = (
+    ("the paper, convergence", "`darts-convergence`", "600 epochs of batch 80"),
+    ("the paper, generalisation", "`darts-600`", "600 epochs of batch 60"),
+)
+"""What is trained in the paper, by which recipe of here, and how."""
 
 
 def make(material: Material) -> Report:
@@ -116,9 +121,10 @@ def _scale(material: Material) -> str:
                 f"{images['side']} pixels" if images.get("side") else "as they are",
             ]
         )
-    rows.append(
-        ["the paper", "", "20 cells, C = 36", "600 epochs of batch 80", "all", "as they are"]
-    )
+    rows += [
+        [what, recipe, "20 cells, C = 36", trained, "all", "as they are"]
+        for what, recipe, trained in _PAPER
+    ]
     table = markdown(["", "recipe", "network", "training", "images", "side"], rows)
     return f"## Scale\n\n{scale.about}.\n\n{table}\n{scale.limits.strip()}\n"
 

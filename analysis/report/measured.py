@@ -36,7 +36,7 @@ def landscapes(material: Material) -> list[str]:
     together = plan.named(plan.LANDSCAPE, plan.TOGETHER)
     for study, words in (
         (first, f"{cell_name(family.cell)} and variants, the widest first"),
-        (together, "published cells and adapted forms"),
+        (together, "published cells and forms of them whose nodes read both inputs"),
     ):
         text += [
             material.picture(study, "contour", f"Contours of the loss: {words}"),

@@ -26,17 +26,21 @@ HEADS: dict[Reading, str] = {
 }
 
 READING = f"""\
-Of each claim one figure is estimated, which the program fixes, whatever comes out, once from each
-independent source; these are joined by a random-effects mean with the interval of Hartung and
-Knapp. A claim is **supported** where that mean is shown to lie on the claimed side of zero,
-**contradicted** where it lies on the other, **negligible** where it is shown to lie so near to zero
-that it doesn't count (within the band), and **inconclusive** where the data can tell neither. With
-all eight claims together, the probability of calling any of them supported or contradicted that has
-no effect is at most {100 * ALPHA:.0f} %, and so is that of calling any negligible whose effect
-reaches the band's end (Holm). Intervals are of 95 %, for one claim by itself, so that one beside
-zero need not make a verdict. *Could have shown*: the effect that so many sources, as precise and as
-different as these, would have shown with a probability of 80 %; smaller ones may well be there.
-Positive is as claimed, of claim 7 a gain. docs/verdicts.md tells all of it.
+Of each claim one figure is estimated, which the program fixes, whatever comes out, once from
+each independent source; these are joined by a random-effects mean with the interval of Hartung
+and Knapp. A claim is **supported** where that mean is shown to lie on the claimed side of zero,
+**contradicted** where it lies on the other, **negligible** where it is shown to lie so near to
+zero that it doesn't count (within the band), and **inconclusive** where the data can tell
+neither. With all eight claims together, the probability of calling any of them supported or
+contradicted that has no effect (of claim 7: contradicted) is at most {100 * ALPHA:.0f} %, and so
+is that of calling any negligible (of claim 7: supported) whose effect reaches the band's end
+(Holm).
+Intervals are of 95 %, for one claim by itself, so that one beside zero need not make a verdict.
+*Could have shown*: the effect that so many sources, as precise and as different as these, would
+have shown with a probability of 80 %; smaller ones may well be there. Positive is as claimed,
+of claim 7 a gain. In the tables of sources *±* is one standard error, *n* counts cells,
+*different* the networks among them that aren't copies, and I² is the share of the spread
+between sources beyond their errors. docs/verdicts.md tells all of it.
 """
 
 

@@ -40,8 +40,9 @@ from a server that had the benchmark's tables imported besides.
 **What is trained.** {CELLS} cells of NAS-Bench-201, drawn so that every (width, depth) has as many
 as it has different cells, and within these every mix of operations as often as any other
 (`analysis/spaces/sampling.py`); a tenth of them with a second seed. The cells of NASNet,
-AmoebaNet, ENAS, DARTS and SNAS, their adapted forms, and {VARIANTS} randomly connected variants
-each of {" and ".join(VARIED)}.
+AmoebaNet, ENAS, DARTS and SNAS, a form of each in which every node reads both inputs (by another
+rule than the paper's, so that they are not the named `…-adapted`), and {VARIANTS} randomly
+connected variants each of {" and ".join(VARIED)}.
 
 **How.** C = 8, one cell a stage (genotypes: five cells), 12 epochs of batch 64 on 4,000 images
 averaged down to 16×16 pixels, float32, one thread; 1,500 validation and 1,500 test images, so that
@@ -129,7 +130,8 @@ def _shapes(server: Client) -> str:
     text += correlations(server, *shown, *SAMPLED, *held).table(*shown)
     text += (
         "\nThe mean within groups of the\n"
-        "[same operations on live edges](concepts.md#the-same-operations-those-that-work):\n\n"
+        "[same operations on live edges](concepts.md#the-same-operations-those-that-work),\n"
+        "with the 95 % interval from the variance between groups:\n\n"
     )
     return text + correlations(server, *shown, *SAMPLED, ("group_by", "live_ops")).table(*shown)
 
@@ -153,13 +155,17 @@ def _named(server: Client) -> str:
         for item in page["items"]
     ]
     text = "## Genotypes\n\n"
-    text += "The five cells, their adapted forms and the variants, as far as they are trained.\n\n"
+    text += "The five cells, the forms that read both inputs, and the variants.\n\n"
     text += markdown(
         ["cell", "width", "depth", *(f"`{m}`" for m in (*metrics, "test_accuracy@12of12"))], rows
     )
     xs = ("width", "depth")
     answer = correlations(server, xs, (metrics[1], metrics[-1]), *SAMPLED, ("space", "darts"))
-    return text + "\n" + answer.table(xs, (metrics[1], metrics[-1]))
+    text += (
+        "\nSpearman over these. Variants of one parent are no independent cells, and cells of\n"
+        "several parents differ in operations too; the intervals take them as independent.\n\n"
+    )
+    return text + answer.table(xs, (metrics[1], metrics[-1]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from analysis.client import DEFAULT_URL, Client, ClientError
@@ -27,21 +26,21 @@ FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
 HELD = ("group_by", "live_ops")
 """What is held where cells of the same operations are compared."""
 
-Row = dict[str, Any]
+RESAMPLES = 300
+"""Of groups, or of classes of copies, for the interval of a difference."""
 
 
-def compared(early: Row, late: Row, what: str) -> str:
-    """Whether two intervals lie apart, in a sentence."""
-    first, last = early["coefficient"], late["coefficient"]
-    if early["ci"][1] >= late["ci"][0] and late["ci"][1] >= early["ci"][0]:
-        verdict = "the intervals overlap: not shown to differ"
-    elif early["ci"][0] * early["ci"][1] > 0 > first * last and late["ci"][0] * late["ci"][1] > 0:
-        verdict = "of opposite sign"
-    elif abs(first) > abs(last):
-        verdict = "stronger early"
-    else:
-        verdict = "stronger at the end"
-    return f"* {what}: {shown(early)} against {shown(late)}, {verdict}."
+def compared(server: Client, x: str, early: str, late: str, *asked: tuple[str, str]) -> str:
+    """How a coefficient differs from early to late over the same cells, in a line."""
+    parameters = [("x", x), ("y", early), ("y", late), *asked, ("resamples", str(RESAMPLES))]
+    items = server.get("/correlations/contrasts", parameters)["items"]
+    difference = next(item for item in items if item["y"] == [early, late])
+    low, high = difference["ci"]
+    says = "no difference shown" if low <= 0 <= high else "more early" if low > 0 else "less early"
+    return (
+        f"* `{x}`, `{early}` less `{late}`: {difference['estimate']:+.3f} "
+        f"({low:+.3f}, {high:+.3f}), {says}; {difference['n']:,} cells"
+    )
 
 
 def report(server: Client) -> Iterable[str]:
@@ -50,9 +49,11 @@ def report(server: Client) -> Iterable[str]:
     yield "# Findings on the tables\n"
     yield (
         "Written by `python -m analysis.scripts.findings` from a server's answers; nothing here "
-        "is typed by hand. Coefficients are Spearman's with 95 % intervals (Fisher's z, Bonett & "
-        "Wright 2000), over connected NAS-Bench-201 cells, means over the seeds there are. "
-        "What was loaded:\n"
+        "is typed by hand. Coefficients are Spearman's with 95 % intervals: by Fisher's z (Bonett "
+        "& Wright 2000) for as many independent cells as copies of a network leave, within groups "
+        "from the variance between these ([statistics](statistics.md)). Width and depth are of "
+        "connected NAS-Bench-201 cells. Values are means over the seeds there are, at epochs 3, 8 "
+        "and 23 of one. What was loaded:\n"
     )
     yield markdown(
         ["source", "cells", "values", "what"],
@@ -80,13 +81,10 @@ def shape_against_accuracy(server: Client) -> Iterable[str]:
         "epoch 3 (later epochs keep the better ones of these):\n"
     )
     yield same.table(SHAPES, ys)
-    yield ""
+    yield "\nEarly less late, over the cells that have both (`GET /correlations/contrasts`):\n"
     for x in ("width", "depth"):
-        for late in FINAL:
-            pair = same.by_pair[x, EARLY[0]], same.by_pair[x, late]
-            yield compared(*pair, f"`{x}` with `{EARLY[0]}` against `{late}`, same cells")
-        pair = everything.by_pair[x, SHORT], everything.by_pair[x, FINAL[0]]
-        yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`, all cells")
+        for early, late in ((EARLY[0], FINAL[0]), (EARLY[0], FINAL[1]), (SHORT, FINAL[0])):
+            yield compared(server, x, early, late)
     partial = correlations(server, ("width", "depth"), ys, ("control", "params_m"))
     yield "\nHolding the number of parameters fixed (partial correlation):\n"
     yield partial.table(("width", "depth"), ys)
@@ -119,15 +117,15 @@ def within_operations(server: Client) -> Iterable[str]:
 
 
 def early_and_late(server: Client, about: str, asked: Sequence[tuple[str, str]]) -> Iterable[str]:
-    """Width and depth along training, with the two ends of both schedules compared."""
+    """Width and depth along training, early compared with late."""
     ys = [*EARLY, SHORT, *FINAL]
     answer = correlations(server, ("width", "depth"), ys, *asked)
     yield f"\n{about}\n"
     yield answer.table(("width", "depth"), ys)
-    yield ""
+    yield "\nEarly less late, over the cells that have both; those with epoch 3 were chosen:\n"
     for x in ("width", "depth"):
-        pair = answer.by_pair[x, SHORT], answer.by_pair[x, FINAL[0]]
-        yield compared(*pair, f"`{x}` with `{SHORT}` against `{FINAL[0]}`")
+        for early in (SHORT, EARLY[0]):
+            yield compared(server, x, early, FINAL[0], *asked)
 
 
 def other_datasets(server: Client) -> Iterable[str]:
@@ -151,7 +149,7 @@ def early_against_final(server: Client) -> Iterable[str]:
     """How well early accuracy tells final accuracy."""
     xs = [*EARLY, SHORT]
     yield "\n## Does early accuracy tell final accuracy?\n"
-    plain = correlations(server, xs, FINAL)
+    plain = correlations(server, xs, FINAL, ("connected", "true"))
     yield markdown(
         ["", *(f"`{y}`" for y in FINAL), "n"],
         [
@@ -219,6 +217,10 @@ def named_cells(server: Client) -> Iterable[str]:
             ]
         )
     yield markdown(["cell", "width", "widest", "depth", "shallowest"], rows)
+    yield (
+        "\nThe claim was made from these five, so that they don't test it; NASNet-A, AmoebaNet-A "
+        "and ENAS have nodes that read one source twice, which none of these wirings has.\n"
+    )
     yield f"\n`GET /ranks?{urlencode(parameters)}`\n"
 
 

@@ -295,8 +295,11 @@ class Queue:
             )
 
     def _diverged(self, job: Job, result: Result) -> None:
-        """Keep what came of it as a run, for statistics; the job has failed all the same."""
-        if job.measurement is not None and self._known(job, _trained_on(result)) is not None:
+        """Keep what came of it as a run, for statistics; the job has failed all the same.
+
+        A run of this training that is there, and did not diverge, stays what it is.
+        """
+        if self._known(job, _trained_on(result)) is not None:
             return
         try:
             run = run_of(job, self.jobs.records(job.number), result)

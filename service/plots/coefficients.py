@@ -23,7 +23,7 @@ def intervals_by(items: Sequence[Mapping[str, Any]]) -> str:
         return "from the variance between groups"
     if "fisher" in ways:
         alike = any(item["n_distinct"] < item["n"] for item in items)
-        return "Fisher's, copies of a network counting as one" if alike else "Fisher's"
+        return "Fisher's, copies of a network taken as dependent" if alike else "Fisher's"
     return ", ".join(sorted(ways))
 
 

@@ -124,12 +124,14 @@ class JobFolder:
         except (FileNotFoundError, ValueError):
             return False
         recipe, result = given.recipe, self.result()
-        if recipe.precision == OPEN and result is not None and "precision" in result.details:
+        asked = Recipe.model_validate_json(job.settings)
+        told = result is not None and "precision" in result.details
+        if recipe.precision == OPEN != asked.precision and result is not None and told:
             recipe = recipe.model_copy(update={"precision": result.details["precision"]})
         return (given.cell, given.dataset, recipe.digest, given.seed, given.measurement) == (
             job.cell,
             job.dataset,
-            Recipe.model_validate_json(job.settings).digest,
+            asked.digest,
             job.seed,
             None if job.measurement is None else read_measurement(job.measurement),
         )

@@ -12,9 +12,9 @@ const HELD = "live_ops";
 const MOST = 10;
 
 const MEANING =
-  "+1, the widest (deepest) cells are the most accurate; 0, it tells nothing; −1, they are the least accurate.";
+  "+1, the widest (deepest) cells are the most accurate; 0, accuracy neither rises nor falls with it; −1, they are the least accurate.";
 const COPIES =
-  "Cells that differ in dead edges alone are one network: the interval counts them as copies.";
+  "Cells that differ in dead edges alone are one network: the interval of the line of all cells takes them as dependent.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
 const OTHERS =

@@ -37,7 +37,7 @@ export function namedCells() {
     h(
       "p",
       { class: "lead" },
-      "The cells that popular algorithms found. The claim: they are among the widest and shallowest of their space, because such cells learn fast early. Ranks are among all wirings of the normal cell's nodes.",
+      "The cells that popular algorithms found. The claim: they are among the widest and shallowest of their space, and were found because such cells learn fast early. It was made from these five, so that they don't test it. Ranks are among all wirings of as many nodes with two distinct sources each; NASNet-A, AmoebaNet-A and ENAS read one source twice and are none of these.",
     ),
     board,
     h("div", { class: "card" }, ranks.element),
