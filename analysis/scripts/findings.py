@@ -36,7 +36,9 @@ def compared(server: Client, x: str, early: str, late: str, *asked: tuple[str, s
     items = server.get("/correlations/contrasts", parameters)["items"]
     difference = next(item for item in items if item["y"] == [early, late])
     low, high = difference["ci"]
-    says = "no difference shown" if low <= 0 <= high else "more early" if low > 0 else "less early"
+    says = (
+        "no difference shown" if low <= 0 <= high else "higher early" if low > 0 else "lower early"
+    )
     return (
         f"* `{x}`, `{early}` less `{late}`: {difference['estimate']:+.3f} "
         f"({low:+.3f}, {high:+.3f}), {says}; {difference['n']:,} cells"
