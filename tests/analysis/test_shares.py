@@ -103,6 +103,13 @@ def test_operations_or_wirings_alone() -> None:
         of_a_space(one, values)
 
 
+def test_two_operations_tell_no_error() -> None:
+    """Resampled, they are the same two, or one of them twice: hardly ever anything else."""
+    cells = [Cell(3, wiring, operations) for wiring in "ab" for operations in "xy"]
+    with pytest.raises(UndefinedError, match="2 multisets of operations; it takes 4"):
+        of_a_space(cells, [1, 2, 3, 4.1])
+
+
 def test_where_not_both_can_vary_nothing_counts() -> None:
     cells, values = crossed(1, 1)
     more = [Cell(1, "alone", f"o{number}") for number in range(20)]

@@ -334,6 +334,7 @@ def test_what_was_resumed_is_the_user_s(used: Library, older: Bundle, newer: Bun
     JobStore(used.store).update(job, state="queued", finished_at=None)
     newer.take(used)
     assert get(client_of(used), f"/jobs/{job}")["state"] == "queued"
+    assert len(get(client_of(used), "/studies/1")["parts"]) == len(found)
 
 
 def test_older_settings_of_a_recipe_are_in_no_newer_one_s_way(

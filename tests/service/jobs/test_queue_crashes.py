@@ -271,3 +271,24 @@ def test_what_diverged_is_a_run_for_statistics(stage: Stage) -> None:
         assert curve["epochs"] == list(range(1, EPOCHS + 1))
         known = record(1)[curve["set"]][curve["measure"]]
         np.testing.assert_equal(curve["values"], [known, *[np.nan] * (EPOCHS - 1)])
+
+
+def test_a_run_that_is_there_outlives_a_forced_training_that_diverges(stage: Stage) -> None:
+    stage.submit(1)
+    stage.queue.step()
+    stage.works(1, *range(1, EPOCHS + 1))
+    stage.finishes(1)
+    stage.queue.step()
+    (before,), _, _ = runs.find(stage.library.snapshot, runs.RunFilters(), limit=10)
+    stage.submit(1, force=True)
+    stage.queue.step()
+    stage.queue.folders.of(2).append_epoch(record(1) | {"train": {"loss": None, "accuracy": 10.0}})
+    details = done().details | {"diverged_at": 1}
+    stage.queue.folders.of(2).write_result(
+        Result(state="failed", error="diverged at epoch 1", details=details)
+    )
+    stage.queue.step()
+    assert stage.queue.jobs.get(2).state == "failed"
+    (after,), _, _ = runs.find(stage.library.snapshot, runs.RunFilters(), limit=10)
+    assert after == before
+    assert stage.submit(1) == [("existing", None)]
