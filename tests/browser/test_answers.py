@@ -69,6 +69,7 @@ def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:
             "x": ["width,depth"],
             "y": ["valid_accuracy"],
             "schedule": ["12"],
+            "same_cells": ["false"],
             "method": ["kendall"],
         },
         "/plots/groups": {"by": ["width"], "metric": [early, last]},
@@ -77,6 +78,7 @@ def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:
         "dataset": ["cifar10-valid"],
         "recipe": ["proxy"],
         "images": ["jpeg"],
+        "split": ["seeded"],
         "min_width": ["1"],
         "connected": ["true"],
     }

@@ -90,7 +90,7 @@ def test_every_kind_of_run_comes_back(fresh: Library, empty_home: Path, tmp_path
 def test_cells_and_sources(records: Library, tmp_path: Path) -> None:
     export(records.snapshot, tmp_path / "out", ["nasbench201"])
     table = pq.read_table(tmp_path / "out" / "cells.parquet")
-    assert table.num_rows == 15_635
+    assert table.num_rows == 15_751
     spaces, widths = table["space"].to_pylist(), table["width"].to_pylist()
     assert list(zip(spaces, widths, strict=True)).count(("nasbench201", 3.0)) == 6144
     (source,) = json.loads((tmp_path / "out" / "sources.json").read_text())

@@ -181,6 +181,8 @@ export function explore() {
         ["x", "width,depth"],
         ["y", choice.measure.measure],
         schedule,
+        // Tables of some epochs may have no cell in common; the caption says that cells change.
+        ["same_cells", "false"],
         ...grouping(parameters),
         ...common,
       ],

@@ -83,7 +83,7 @@ function beside(others) {
   return labelled("Compare with", box, "ids, official indices or published names, up to 11");
 }
 
-/** What is recorded of a cell, as choices; `own`: how many epochs, and to which. */
+/** What is recorded of a cell by whatever source, as choices; `own`: which epochs, how many, the last. */
 function recordedOf(registry, cell) {
   const found = new Map();
   for (const run of cell.runs) {
@@ -109,7 +109,7 @@ function recordedOf(registry, cell) {
   }
   return [...found.values()].map(({ at, ...choice }) => {
     const epochs = [...new Set(at)].sort((a, b) => a - b);
-    return { ...choice, own: { epochs: epochs.length, last: epochs.at(-1) } };
+    return { ...choice, own: { at: epochs, epochs: epochs.length, last: epochs.at(-1) } };
   });
 }
 
@@ -195,29 +195,21 @@ function curveOf(choice) {
   ];
 }
 
-/** A choice's accuracy by epoch as a table, with its rank. */
+/** A choice's accuracy by epoch as a table, with its rank; each epoch from the source that it has. */
 async function standing(cell, choice, signal) {
   try {
-    const curve = await get(
-      `/cells/${encodeURIComponent(cell.id)}/curves`,
-      curveOf(choice),
-      signal,
-    );
-    const names = toldMetrics(choice, curve.items[0].epochs);
+    const names = toldMetrics(choice);
     const call = [
       ["cell", cell.id],
       ...names.map((name) => ["metric", name]),
       ...context({ ...choice, seed: "mean" }),
     ];
-    const answer = await get("/ranks", call, signal);
+    const [answer, values] = await Promise.all([
+      get("/ranks", call, signal),
+      get("/cells", [...call, ["fields", "id"]], signal),
+    ]);
     const { ranks } = answer.items[0];
-    const [mean] = curve.items;
-    const means = new Map(
-      mean.epochs.map((epoch, place) => [
-        metricAt(choice, epoch),
-        { std: mean.std[place], seeds: mean.n_seeds[place] },
-      ]),
-    );
+    const [own] = values.items;
     const rows = names
       .filter((name) => ranks[name].value !== null)
       .map((name) => [
@@ -227,10 +219,10 @@ async function standing(cell, choice, signal) {
           { class: "number" },
           name.startsWith("half_life")
             ? `${number(ranks[name].value)} epochs`
-            : [`${fixed(ranks[name].value)} %`, spread(means.get(name)?.std)],
+            : [`${fixed(ranks[name].value)} %`, spread(own[`${name}:std`])],
         ),
         `${number(ranks[name].rank, 1)} of ${count(ranks[name].of)}`,
-        h("td", { class: "number" }, number(means.get(name)?.seeds)),
+        h("td", { class: "number" }, number(own[`${name}:n_seeds`])),
       ]);
     const last = names.filter((name) => name.startsWith(choice.measure.measure)).at(-1);
     return [
@@ -253,8 +245,9 @@ async function standing(cell, choice, signal) {
 }
 
 /** At some epochs, and where every one is recorded the measures of speed. */
-function toldMetrics(choice, there) {
+function toldMetrics(choice) {
   const { schedule } = choice.training;
+  const there = choice.own.at;
   const few = there.length <= EPOCHS.length + 1;
   const epochs = few
     ? there
