@@ -9,6 +9,7 @@ evaluated on.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from data.recipe_names import as_trained
 
@@ -28,7 +29,7 @@ def split_of(details: str | None) -> str:
     Runs that were trained here tell how the images were divided; those of earlier versions in a
     sentence alone, whose end is about samples of the sets, which are seeded in any case.
     """
-    images = (json.loads(details) if details else {}).get("images")
+    images = _told(details).get("images")
     if not isinstance(images, dict):
         return OFFICIAL
     if isinstance(images.get("division"), str):
@@ -45,11 +46,17 @@ def recipe_of(name: str, details: str | None) -> str:
     Runs of earlier versions keep what they were, under a name that says it
     (:func:`data.recipe_names.as_trained`).
     """
-    told = json.loads(details) if details else {}
+    told = _told(details)
     settings, precision = told.get("recipe"), told.get("precision")
     if not isinstance(settings, dict):
         return name
     return as_trained(name, settings, precision if isinstance(precision, str) else None)
+
+
+def _told(details: str | None) -> dict[str, Any]:
+    """What ``details`` hold by name; a table of one's own may have something else there."""
+    told = json.loads(details) if details else None
+    return told if isinstance(told, dict) else {}
 
 
 def id_of_run(

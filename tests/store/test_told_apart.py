@@ -99,6 +99,8 @@ def told(split: str | None, **more: Any) -> str:
         (None, "official"),
         ("{}", "official"),
         (json.dumps({"images": 3}), "official"),
+        ('"no object"', "official"),
+        ("[1]", "official"),
         (told(None), "official"),
         (told(HOW + "by a seeded, stratified sample"), "seeded"),
         (told(HOW + "by a seeded, stratified sample (the file isn't there)" + LIMITS), "seeded"),
