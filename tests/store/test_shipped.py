@@ -329,8 +329,9 @@ def test_a_job_whose_run_went_says_so(
 def test_what_was_resumed_is_the_user_s(used: Library, older: Bundle, newer: Bundle) -> None:
     """A job that came and failed, for one, was queued again here."""
     with used.store.read() as cursor:
-        found = cursor.execute("SELECT job FROM study_parts WHERE study = 1 ORDER BY part")
-        job = found.fetchall()[0][0]
+        asked = "SELECT job FROM study_parts WHERE study = 1 ORDER BY part"
+        found = cursor.execute(asked).fetchall()
+    ((job,), *_) = found
     JobStore(used.store).update(job, state="queued", finished_at=None)
     newer.take(used)
     assert get(client_of(used), f"/jobs/{job}")["state"] == "queued"
