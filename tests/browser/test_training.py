@@ -182,7 +182,7 @@ def test_a_home_without_tables_learns_of_what_is_trained(
         assert "all 6 epochs" in page.locator("#view select").first.inner_text()
         page.get_by_role("link", name="Explore").click()
         watched.settled()
-        expect(page.locator("#view")).to_contain_text("quick, 6 epochs (1 cell)")
+        expect(page.locator("#view")).to_contain_text("quick, 6 epochs, seeded split (1 cell)")
         watched.refused.clear()  # of one cell there are no correlations
         watched.check()
         context.close()
