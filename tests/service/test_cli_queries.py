@@ -338,7 +338,7 @@ def test_correlations(held: Path) -> None:
         f"{item['disattenuated']:.3f}",
     ]
     assert item["p_value"] > expected.pvalue
-    told = "95 % intervals, Fisher's, copies of a network counting as one"
+    told = "95 % intervals, Fisher's, copies of a network taken as dependent"
     assert f"cells of nasbench201 on cifar10; {told}" in text
 
 
@@ -354,7 +354,7 @@ def test_how_a_correlation_was_made_is_said(held: Path) -> None:
     assert "interval" not in text
     assert "groups" in rows(text)[0]
     text = ok("correlations", "--x", "width", "--control", "params_m", "--confidence", 0.9, *given)
-    assert "90 % intervals, Fisher's, copies of a network counting as one; params_m" in text
+    assert "90 % intervals, Fisher's, copies of a network taken as dependent; params_m" in text
     text = ok("correlations", "--x", "width", "--group-by", "live_ops", *given)
     assert "95 % intervals, from the variance between groups" in text
     assert "I²" in rows(text)[0]

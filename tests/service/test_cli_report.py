@@ -39,7 +39,7 @@ def test_what_ships_is_reported_without_training(own_home: Path, tmp_path: Path)
     assert done.exit_code == 0, done.output
     *claims, path = done.stdout.splitlines()
     assert [line[:2] for line in claims] == [f"{number}." for number in range(1, 9)]
-    assert "Searched cells are wide and shallow: supported" in claims[0]
+    assert "Searched cells are wide and shallow: inconclusive" in claims[0]
     assert path == "report.html"
     page = (tmp_path / path).read_text(encoding="utf-8")
     assert "<h2>Claims</h2>" in page
@@ -51,14 +51,14 @@ def test_what_ships_is_reported_without_training(own_home: Path, tmp_path: Path)
 def test_what_is_missing_is_told(own_home: Path) -> None:
     done = run("--home", own_home, "--scale", "digits", "--as-is")
     assert done.exit_code == 1
-    assert "gradients family" in done.stderr
+    assert "gradients DARTS-V2" in done.stderr
     assert "Without --as-is they are made" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--scale", "huge"], "no scale 'huge'; allowed: digits, paper, proxy"),
+        (["--scale", "huge"], "no scale 'huge'; allowed: digits, evidence, paper, proxy"),
         (["--scale", "own.toml"], "own.toml: No such file"),
         (["/proc/no/report.html"], "/proc/no can't be made"),
         (["report.pdf"], "report.pdf is no report; allowed: files that end in .html or .md"),

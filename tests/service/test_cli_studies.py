@@ -145,7 +145,7 @@ def test_studies_go_to_another_home(studied: Path, home: Path, tmp_path: Path) -
     assert told == "[my] studies.parquet: 1 studies new, 0 known already, 1 jobs\n"
     assert shown(home) == shown(studied)
     again = json.loads(ok("import", file, "--home", home, "--json"))
-    assert again == {"file": file.name, "new": 0, "known": 1, "jobs": 0}
+    assert again == {"file": file.name, "new": 0, "known": 1, "jobs": 0, "renewed": 0, "gone": 0}
     assert "exists already" in failed("export", file, "--home", studied)
     assert "there is no study 7; there are: 1" in failed(
         "export", tmp_path / "x", "--study", 7, "--home", studied
