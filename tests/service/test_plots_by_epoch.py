@@ -169,7 +169,7 @@ def test_each_column_s_line_is_broken_by_its_own_n(first: str) -> None:
     [
         (
             {"ci_method": "fisher", "n_distinct": 300},
-            "Fisher's, copies of a network counting as one",
+            "Fisher's, copies of a network taken as dependent",
         ),
         ({"ci_method": "groups"}, "from the variance between groups"),
         ({"ci_method": "bootstrap", "resampled": "groups"}, "groups resampled"),
