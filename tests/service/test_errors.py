@@ -39,7 +39,7 @@ REQUIRED = {
         }.items()
     },
 }
-CONTEXT = ("dataset", "source", "recipe", "images", "seed")
+CONTEXT = ("dataset", "source", "recipe", "images", "split", "seed")
 HOSTILE = [
     "",
     " ",
