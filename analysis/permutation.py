@@ -128,7 +128,11 @@ def _pair_sums(x: FloatArray, ys: FloatArray) -> Iterator[FloatArray]:
 
     Tau-b is that over a root that no order changes.
     """
+    from scipy.stats import rankdata
+
     first, second = np.triu_indices(x.size, 1)
+    # Of ranks, whose differences can't overflow.
+    x, ys = rankdata(x), rankdata(ys, axis=1)
     of_ys = np.sign(ys[:, first] - ys[:, second]).T / first.size
     orders = _orders(x.size)
     for start in range(0, len(orders), _AT_ONCE):
