@@ -17,6 +17,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from data import studies
+from data.recipe_names import settled
 from data.store import first_row, insert, next_number
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -121,6 +123,8 @@ class Job:
 class Changes(TypedDict, total=False):
     """What may change of a job."""
 
+    recipe: str
+    settings: str
     images: str | None
     priority: int
     state: State
@@ -170,7 +174,7 @@ RECORDS: dict[Records, tuple[str, str]] = {
 
 
 def change(cursor: duckdb.DuckDBPyConnection, number: int, **changes: Unpack[Changes]) -> None:
-    """Change a job.
+    """Change a job; another recipe is that of its parts in studies too.
 
     Raises:
         UnknownJobError: there is no such job.
@@ -181,17 +185,54 @@ def change(cursor: duckdb.DuckDBPyConnection, number: int, **changes: Unpack[Cha
     values = dict(zip(_COLUMNS, row, strict=True)) | changes
     cursor.execute("DELETE FROM jobs WHERE job = ?", [number])
     cursor.execute(f"INSERT INTO jobs VALUES ({_MARKS})", list(values.values()))  # noqa: S608
+    if "recipe" in changes:
+        studies.name_recipe(cursor, number, changes["recipe"])
 
 
-def finish(cursor: duckdb.DuckDBPyConnection, number: int, run: str, images: str) -> None:
-    """Set a job done with its run, unless it is already.
+def end(
+    cursor: duckdb.DuckDBPyConnection,
+    number: int,
+    precision: str | None,
+    **changes: Unpack[Changes],
+) -> None:
+    """Change a job whose training came to its end, in a precision that may be known only now.
+
+    One of an earlier version, which left it to the device, is called what it was from then on:
+    under the name that it had until then nothing can be asked for.
+
+    Raises:
+        UnknownJobError: there is no such job.
+    """
+    row = first_row(cursor, "SELECT recipe, settings FROM jobs WHERE job = ?", [number])
+    if row is None:
+        raise UnknownJobError(number)
+    recipe, settings = row
+    named = settled(recipe, settings, precision)
+    if named != row:
+        changes["recipe"], changes["settings"] = named
+    change(cursor, number, **changes)
+
+
+def finish(
+    cursor: duckdb.DuckDBPyConnection, number: int, run: str, images: str, precision: str | None
+) -> None:
+    """Set a job done with its run (:func:`end`), unless it is already.
 
     Raises:
         UnknownJobError: there is no such job.
     """
     row = first_row(cursor, "SELECT state, run FROM jobs WHERE job = ?", [number])
     if row != ("done", run):
-        change(cursor, number, state="done", run=run, images=images, error=None, finished_at=_now())
+        end(
+            cursor,
+            number,
+            precision,
+            state="done",
+            run=run,
+            images=images,
+            error=None,
+            finished_at=_now(),
+        )
 
 
 def forget_runs(cursor: duckdb.DuckDBPyConnection, source: int) -> None:

@@ -171,6 +171,15 @@ class JobStore:
         with self._store.write() as cursor:
             job_rows.change(cursor, number, **changes)
 
+    def end(self, number: int, precision: str, **changes: Unpack[Changes]) -> None:
+        """Change a job whose training came to its end; see :func:`data.job_rows.end`.
+
+        Raises:
+            UnknownJobError: there is no such job.
+        """
+        with self._store.write() as cursor:
+            job_rows.end(cursor, number, precision, **changes)
+
     def forget(self, number: int) -> None:
         """Let a job be as before its first attempt, without records.
 

@@ -11,6 +11,7 @@ from analysis.cells import CellError, parse_cell
 from data import job_rows
 from data.sources.base import Batch, Description, Run, SourceError, encode
 from data.store import Store, first_row, next_number
+from data.told_apart import precision_of
 from data.writer import Writer, record, run_ids, with_names, write_source
 
 LOCAL = "local"
@@ -54,7 +55,7 @@ def add_run(store: Store, run: Run, source: Description, job: int | None = None)
         same = old is not None and _stored(cursor, old[0]) == _told(batch)
         curves = None if same else _write(cursor, batch, cell.arch, source, old[0] if old else None)
         if job is not None:
-            job_rows.finish(cursor, job, run_id, run.images)
+            job_rows.finish(cursor, job, run_id, run.images, precision_of(run.details))
     return Added(run_id, curves)
 
 

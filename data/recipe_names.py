@@ -7,8 +7,11 @@ training, so that it tells everything in which it differs from the recipe that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     "batch": ("batch",),
@@ -83,6 +86,67 @@ def as_trained(name: str, settings: Mapping[str, Any], precision: str | None) ->
         if (was := precision or OPEN) != EXACT:
             said["precision"] = was
     return joined(own, said)
+
+
+def settled(name: str, settings: str, precision: str | None) -> tuple[str, str]:
+    """A recipe's name (:func:`as_trained`), and its settings, JSON, as they tell of that training.
+
+    A precision that was left open is in both, where it is known. What is right stays to the letter.
+    """
+    told = json.loads(settings)
+    named = as_trained(name, told, precision)
+    known = {"precision": precision} if told.get("precision") == OPEN and precision else {}
+    if named == name and not known:
+        return name, settings
+    return named, text(told | {"name": named} | known)
+
+
+def of_parts(asked: str, names: Collection[str]) -> str:
+    """What a study is called that was asked for under a name, and whose trainings have ``names``.
+
+    That is the one that they all have, at the rate that was asked for. Where nothing but precisions
+    tells them apart, the study left it open; where they differ in more, it keeps its name.
+    """
+    try:
+        own, said = parted(asked)
+        told = [parted(name) for name in names]
+    except ValueError:
+        return asked
+    rate = {"lr": said["lr"]} if "lr" in said else {}
+    for open_ in ({}, {"precision": OPEN}):
+        found = {joined(*_without(one, {"lr", *open_})) for one in told}
+        if len(found) == 1:
+            same, theirs = parted(found.pop())
+            return joined(own, theirs | open_ | rate) if same == own else asked
+    return asked
+
+
+def may_be(asked: str, name: str) -> bool:
+    """Whether a training that was asked for under one name may be called the other now.
+
+    It may be the same, or what an earlier version made of it: one in each of the settings that this
+    had otherwise, and in the precision of a device.
+    """
+    try:
+        (own, said), (other, told) = parted(asked), parted(name)
+    except ValueError:
+        return name == asked
+    differ = {kind for kind in SETTINGS if said.get(kind) != told.get(kind)}
+    changed = CHANGED.get(own, {}).keys()
+    if own != other or (differ and not changed <= told.keys()):
+        return False
+    free = changed - said.keys()
+    return differ <= (free | {"precision"} if said.get("precision", OPEN) == OPEN else free)
+
+
+def text(settings: Mapping[str, Any]) -> str:
+    """JSON as pydantic writes it: studies are found by their settings as text."""
+    return to_json(settings).decode()
+
+
+def _without(one: tuple[str, dict[str, str]], kinds: Collection[str]) -> tuple[str, dict[str, str]]:
+    own, said = one
+    return own, {kind: value for kind, value in said.items() if kind not in kinds}
 
 
 def _at(settings: Mapping[str, Any], place: tuple[str, ...]) -> Any:

@@ -7,12 +7,11 @@ version would stand for what its recipe's name means now, and a study be the ans
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import duckdb
-from pydantic_core import to_json
 
-from data.recipe_names import OPEN, as_trained, joined, parted
+from data.recipe_names import of_parts, settled, text
+from data.told_apart import precision_of
 
 
 def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -22,8 +21,13 @@ def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
         "FROM jobs LEFT JOIN (SELECT id, details FROM runs) AS runs ON runs.id = jobs.run"
     ).fetchall()
     cursor.execute("CREATE TEMP TABLE named (number INTEGER, recipe VARCHAR, settings VARCHAR)")
-    if jobs := [named for row in rows if (named := _job(*row))]:
-        cursor.executemany("INSERT INTO named VALUES (?, ?, ?)", jobs)
+    named = [
+        (number, *new)
+        for number, recipe, settings, details in rows
+        if (new := settled(recipe, settings, precision_of(details))) != (recipe, settings)
+    ]
+    if named:
+        cursor.executemany("INSERT INTO named VALUES (?, ?, ?)", named)
     cursor.execute(
         "UPDATE jobs SET recipe = named.recipe, settings = named.settings FROM named "
         "WHERE named.number = jobs.job"
@@ -37,43 +41,12 @@ def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
     )
     cursor.execute("DROP TABLE named")
     rows = cursor.execute(
-        "SELECT study, any_value(studies.settings), arg_min(recipe, part) "
+        "SELECT study, any_value(studies.settings), list(DISTINCT recipe) "
         "FROM studies JOIN study_parts USING (study) GROUP BY study"
     ).fetchall()
-    for study, settings, recipe in rows:
-        if (asked := _study(settings, recipe)) is not None:
-            cursor.execute("UPDATE studies SET settings = ? WHERE study = ?", [asked, study])
-
-
-def _job(number: int, recipe: str, text: str, details: str | None) -> tuple[Any, ...] | None:
-    """The job's number, the name of its recipe and its settings; None where it keeps these."""
-    settings = json.loads(text)
-    precision = (json.loads(details) if details else {}).get("precision")
-    named = as_trained(recipe, settings, precision)
-    open_ = settings.get("precision") == OPEN and precision is not None
-    if named == recipe and not open_:
-        return None
-    settings["name"] = named
-    if open_:
-        settings["precision"] = precision
-    return number, named, _text(settings)
-
-
-def _study(text: str, recipe: str) -> str | None:
-    """A study's settings with the recipe that its parts have, at the rate that it asks for."""
-    settings = json.loads(text)
-    try:
-        (own, asked), (of_part, said) = parted(settings["recipe"]), parted(recipe)
-    except ValueError:
-        return None
-    rate = {"lr": asked["lr"]} if "lr" in asked else {}
-    said.pop("lr", None)
-    named = joined(own, said | rate)
-    if of_part != own or named == settings["recipe"]:
-        return None
-    return _text(settings | {"recipe": named})
-
-
-def _text(settings: dict[str, Any]) -> str:
-    """As pydantic writes it: studies are found by their settings as text."""
-    return to_json(settings).decode()
+    for study, told, recipes in rows:
+        settings = json.loads(told)
+        asked = settings["recipe"]
+        if (name := of_parts(asked, recipes)) != asked:
+            renamed = text(settings | {"recipe": name})
+            cursor.execute("UPDATE studies SET settings = ? WHERE study = ?", [renamed, study])

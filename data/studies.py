@@ -8,12 +8,14 @@ part in one that somebody else began. Times are UTC.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 
 import duckdb
+import orjson
 import pyarrow as pa
 
+from data.recipe_names import of_parts, text
 from data.store import Store, insert, next_number
 
 
@@ -167,6 +169,32 @@ def write_parts(cursor: duckdb.DuckDBPyConnection, parts: Mapping[int, Sequence[
         for place, part in enumerate(given, 1)
     ]
     insert(cursor, "study_parts", pa.Table.from_pylist(rows, _ROW))
+
+
+def name_recipe(cursor: duckdb.DuckDBPyConnection, job: int, recipe: str) -> None:
+    """Call the recipe of a job's parts this, and that of their studies what parts are called.
+
+    A study keeps its name where there is another one of its kind by the new one.
+    """
+    asked = {"job": job, "recipe": recipe}
+    cursor.execute(
+        "INSERT INTO study_parts SELECT * REPLACE ($recipe AS recipe) FROM study_parts "
+        "WHERE job = $job AND recipe <> $recipe",
+        asked,
+    )
+    cursor.execute("DELETE FROM study_parts WHERE job = $job AND recipe <> $recipe", asked)
+    found = cursor.execute(
+        "SELECT study, list(DISTINCT recipe) FROM study_parts "
+        "WHERE study IN (SELECT study FROM study_parts WHERE job = ?) GROUP BY study",
+        [job],
+    ).fetchall()
+    for number, names in found:
+        (study,) = _read(cursor, "WHERE study = ?", [number])
+        settings = orjson.loads(study.settings)
+        new = text(settings | {"recipe": of_parts(settings["recipe"], names)})
+        if find(cursor, study.kind, new) is None:
+            cursor.execute("DELETE FROM studies WHERE study = ?", [number])
+            write(cursor, replace(study, settings=new))
 
 
 def remove(cursor: duckdb.DuckDBPyConnection, numbers: Collection[int]) -> None:

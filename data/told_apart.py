@@ -46,11 +46,16 @@ def recipe_of(name: str, details: str | None) -> str:
     Runs of earlier versions keep what they were, under a name that says it
     (:func:`data.recipe_names.as_trained`).
     """
-    told = _told(details)
-    settings, precision = told.get("recipe"), told.get("precision")
+    settings = _told(details).get("recipe")
     if not isinstance(settings, dict):
         return name
-    return as_trained(name, settings, precision if isinstance(precision, str) else None)
+    return as_trained(name, settings, precision_of(details))
+
+
+def precision_of(details: str | None) -> str | None:
+    """What a training computed in, as the ``details`` of its run or job say; None where not."""
+    precision = _told(details).get("precision")
+    return precision if isinstance(precision, str) else None
 
 
 def _told(details: str | None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from service.jobs.crashes import Crashes, oom_kills, what_ended
 from service.jobs.executors import Executor, ExecutorError
 from service.jobs.folders import JobFolders
 from service.jobs.requests import Request, require_images
-from service.jobs.results import LOCAL, run_of
+from service.jobs.results import LOCAL, recipe_of, run_of
 from service.jobs.slots import Slot
 from service.jobs.submission import Submitted, decide, require_same_recipe
 from service.training import datasets
@@ -277,21 +277,28 @@ class Queue:
         else:
             if DIVERGED_AT in result.details:
                 self._diverged(job, result)
-            self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
+            else:
+                self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
 
     def _done(self, job: Job, result: Result) -> None:
         """End a job with its run. One that measured leaves a run that was there as it is."""
         run = None
         if job.measurement is not None:
             self.jobs.update(job.number, details=json.dumps(result.details))
-            run = self._known(job, _trained_on(result))
+            run = self._known(job, recipe_of(job, result), _trained_on(result))
         records = self.jobs.records(job.number)
         if job.measurement is None or (run is None and len(records) == job.epochs):
             self._library.add_run(run_of(job, records, result), source=LOCAL, job=job.number)
         else:
             images = result.details["images"]["rendering"]
-            self.jobs.update(
-                job.number, state="done", run=run, images=images, error=None, finished_at=_now()
+            self.jobs.end(
+                job.number,
+                result.details["precision"],
+                state="done",
+                run=run,
+                images=images,
+                error=None,
+                finished_at=_now(),
             )
 
     def _diverged(self, job: Job, result: Result) -> None:
@@ -299,20 +306,26 @@ class Queue:
 
         A run of this training that is there, and did not diverge, stays what it is.
         """
-        if self._known(job, _trained_on(result)) is not None:
-            return
-        try:
-            run = run_of(job, self.jobs.records(job.number), result)
-            self._library.add_run(run, source=LOCAL)
-        except SourceError as error:
-            log.warning("what came of job %d can't be kept: %s", job.number, error)
+        if self._known(job, recipe_of(job, result), _trained_on(result)) is None:
+            try:
+                run = run_of(job, self.jobs.records(job.number), result)
+                self._library.add_run(run, source=LOCAL)
+            except SourceError as error:
+                log.warning("what came of job %d can't be kept: %s", job.number, error)
+        self.jobs.end(
+            job.number,
+            result.details["precision"],
+            state="failed",
+            error=result.error,
+            finished_at=_now(),
+        )
 
     def _here(self, job: Job) -> tuple[str, str] | None:
         return datasets.here(job.dataset, datasets.places(self.home, self.images))
 
-    def _known(self, job: Job, here: tuple[str, str] | None) -> str | None:
+    def _known(self, job: Job, recipe: str, here: tuple[str, str] | None) -> str | None:
         """The run of this training on images and split of ``here``, or of an official table."""
-        known = runs.known(self._library.snapshot, [job.cell], job.dataset, job.recipe, here)
+        known = runs.known(self._library.snapshot, [job.cell], job.dataset, recipe, here)
         return known.get((job.cell, job.seed))
 
     def _crashed(self, number: int, folder: JobFolder, told: str) -> None:
@@ -340,7 +353,7 @@ class Queue:
             if self.folders.taken(job):
                 continue
             plain = job.measurement is None and not job.forced
-            run = self._known(job, self._here(job)) if plain else None
+            run = self._known(job, job.recipe, self._here(job)) if plain else None
             if run is not None:
                 self._end_known(job, run)
                 ended += 1

@@ -49,6 +49,11 @@ def series_of(
     )
 
 
+def recipe_of(job: Job, result: Result) -> str:
+    """What the recipe of a job is called whose training came to its end."""
+    return as_trained(job.recipe, result.details["recipe"], result.details["precision"])
+
+
 def run_of(job: Job, records: Sequence[dict[str, Any]], result: Result) -> Run:
     """The run that a finished job is, or one that diverged."""
     details = result.details
@@ -58,7 +63,7 @@ def run_of(job: Job, records: Sequence[dict[str, Any]], result: Result) -> Run:
         schedule=job.epochs,
         seed=job.seed,
         series=series_of(records, job.epochs, details.get(DIVERGED_AT)),
-        recipe=as_trained(job.recipe, details["recipe"], details["precision"]),
+        recipe=recipe_of(job, result),
         images=details["images"]["rendering"],
         params_m=details["params_m"],
         flops_m=details["flops_m"],

@@ -13,6 +13,7 @@ from analysis.cells import parse_cell
 from data.job_rows import Job
 from data.jobs import JobStore
 from data.library import Library
+from data.recipe_names import may_be
 from data.source_error import SourceError
 from data.studies import Part
 from data.study_format import FiledJob, FiledStudy
@@ -124,10 +125,13 @@ class Checker:
             _require_pairs(parts)
 
     def _check_rate(self, where: str, asked: AnyStudy, part: Part) -> None:
-        """By the study's recipe, at a learning rate of the study's and of the recipe's own."""
+        """By the study's recipe, at a learning rate of the study's and of the recipe's own.
+
+        Or by what an earlier version made of that recipe on the device that it was trained on.
+        """
         name, rate = _named(part.recipe)
         asked_name, asked_rate = _named(asked.recipe)
-        if name != asked_name:
+        if not may_be(asked_name, name):
             raise SourceError(f"{where} is by {part.recipe:.100}, the study by {asked.recipe}")
         known = self._known(part.recipe)
         for own in (rate, known and known.optimiser.learning_rate):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.recipe_names import SETTINGS, as_trained, joined, parted
+from data.recipe_names import SETTINGS, as_trained, joined, may_be, of_parts, parted
 
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="@"), min_size=1)
 
@@ -84,3 +84,44 @@ def test_trainings_of_earlier_versions_are_called_what_they_were(
 ) -> None:
     assert as_trained(name, recipe, precision) == expected
     assert as_trained(expected, recipe, precision) == expected
+    assert may_be(name, expected)
+
+
+BATCH = "nb201-12@decay=batch"
+SHORT = f"{BATCH}@precision=bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("proxy", "darts-600"),
+        ("nb201-12", "nb201-12@precision=bfloat16"),  # earlier ones had another decay too
+        ("nb201-12", "nb201-12@decay=batch@lr=0.5"),
+        ("nb201-12", "nb201-12@batch=80@decay=batch"),
+        ("nb201-12@precision=bfloat16", BATCH),
+        (BATCH, "nb201-12"),
+        ("proxy@decay=epoch", "proxy@decay=batch"),
+        ("someone@home", "someone@else"),
+    ],
+)
+def test_what_no_earlier_version_made_of_a_name(asked: str, name: str) -> None:
+    assert not may_be(asked, name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "expected"),
+    [
+        ("nb201-12", {BATCH}, BATCH),
+        ("nb201-12@lr=0.5", {SHORT}, f"{SHORT}@lr=0.5"),
+        ("nb201-12", {f"{BATCH}@lr=0.5", f"{BATCH}@lr=0.1"}, BATCH),
+        ("nb201-12", {BATCH, SHORT}, f"{BATCH}@precision=auto"),
+        ("mine", {"mine", "mine@precision=bfloat16"}, "mine@precision=auto"),
+        ("nb201-12", {"nb201-12", BATCH}, "nb201-12"),
+        ("nb201-12", {"nb201-12"}, "nb201-12"),
+        ("proxy", {"mine"}, "proxy"),
+        ("someone@home", {"someone@home"}, "someone@home"),
+    ],
+)
+def test_a_study_is_called_what_its_parts_share(asked: str, names: set[str], expected: str) -> None:
+    assert of_parts(asked, names) == expected
+    assert of_parts(expected, names) == expected

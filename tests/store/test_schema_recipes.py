@@ -5,32 +5,26 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from data.jobs import JobStore
 from data.library import Library
+from data.recipe_names import may_be
 from data.schema_recipes import name_recipes
 from data.store import FILE_NAME, Store
 from data.studies import StudyStore
 from service.jobs.submission import require_same_recipe
 from service.studies.kinds import LearningRateStudy
-from service.training.recipes import Recipe, find
+from service.training.recipes import Recipe, find, rate_of
+from tests.service.jobs.earlier import settings as old
 from tests.store.test_schema import version_3
 
 CELL = "nb201-000000"
 JOB = "INSERT INTO jobs VALUES (?, 'a', ?, 'digits', ?, ?, NULL, 7, 0, ?, 0, NULL, NULL, ?, false, "
 JOB += "now(), NULL, NULL, 12, NULL, ?)"
 PART = "INSERT INTO study_parts VALUES (1, ?, 'original', 'a', 'a', ?, 'digits', ?, ?, 7, ?, NULL)"
-
-
-def old(name: str, **changes: Any) -> str:
-    """The settings that a recipe of this name had in an earlier version, as a job kept them."""
-    settings = find(name, Path("nowhere")).model_dump() | {"name": name, "precision": "auto"}
-    settings["optimiser"]["decay"] = "batch"
-    return Recipe.model_validate(settings | changes).model_dump_json()
 
 
 def study(recipe: str) -> str:
@@ -108,8 +102,36 @@ def test_jobs_are_called_what_they_trained(home: Path) -> None:
 def test_a_study_of_theirs_is_no_answer_to_one_by_the_recipe_as_it_is(home: Path) -> None:
     with Store.open(home) as store:
         studies = StudyStore(store)
-        assert studies.get(1).settings == study("nb201-12@decay=batch@precision=bfloat16")
+        # Its devices computed in different precisions.
+        assert studies.get(1).settings == study("nb201-12@decay=batch@precision=auto")
         assert [part.recipe for part in studies.parts(1)] == [NAMED[1], NAMED[2]]
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ([1], "nb201-12@decay=batch@precision=bfloat16"),
+        ([2], "nb201-12@decay=batch"),
+        ([3], "nb201-12@decay=batch@precision=auto"),
+        ([3, 2], "nb201-12@decay=batch@precision=auto"),
+        ([1, None], "nb201-12"),  # a run of the benchmark's own
+        ([None], "nb201-12"),
+    ],
+)
+def test_a_study_is_called_what_its_parts_are_in_common(
+    parts: list[int | None], named: str, home: Path
+) -> None:
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        connection.execute("DELETE FROM study_parts")
+        for place, job in enumerate(parts):
+            recipe = "nb201-12@lr=0.5" if job == 2 else "nb201-12"
+            connection.execute(PART, [place, CELL, recipe, 0.1, job])
+    with Store.open(home) as store:
+        assert StudyStore(store).get(1).settings == study(named)
+        recipes = [part.recipe for part in StudyStore(store).parts(1)]
+        assert recipes == ["nb201-12" if job is None else NAMED[job] for job in parts]
+        for recipe in recipes:
+            assert may_be(rate_of(named)[0], rate_of(recipe)[0])
 
 
 def test_the_run_of_such_a_job_has_its_name(home: Path) -> None:
