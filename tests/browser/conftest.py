@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
 
 from tests.service.processes import Server, serving
 from tests.service.test_training import RECIPE
@@ -17,6 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LAPTOP: ViewportSize = {"width": 1366, "height": 768}
 WAIT_MS = 30_000
 """How long anything on a page may take before a test gives up: two cores are shared."""
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")  # its event loop is in the way of tests elsewhere

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import Watched
 
@@ -32,6 +32,22 @@ def test_a_view_breaks_no_rule(watched: Watched, view: str) -> None:
     page.get_by_role("button", name="Light or dark").click()
     watched.settled()
     assert broken(page, CONTRAST) == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_that_waits_for_answers_breaks_no_rule(watched: Watched, view: str) -> None:
+    page, held = watched.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route) if route.request.resource_type == "fetch" else route.continue_()
+
+    page.route("**/*", hold)
+    page.goto(f"{watched.url}/{VIEWS[view]}")
+    page.locator("#view [aria-busy=true]").first.wait_for()
+    assert broken(page, RULES) == []
+    assert held
+    page.unroute("**/*")  # which lets go of what was held
+    watched.settled()
 
 
 def broken(page: Page, options: dict[str, Any]) -> list[str]:

@@ -10,14 +10,14 @@ import { forget, registry } from "./recorded.js";
 import { relatives } from "./relatives.js";
 import { here } from "./route.js";
 import { imagesName, setName } from "./say.js";
-import { trainForm } from "./train.js";
+import { training } from "./train.js";
 
 /** Costs hang on the number of classes, hence on the data set. */
 const COSTS = { params_m: "million parameters", flops_m: "million FLOPs" };
 
 /** The view of the cell `of`: an id, an index, a string or a published name. */
 export function cellView(of) {
-  const top = h("div", {}, h("p", { class: "empty" }, "Loading the cell …"));
+  const top = h("div", {}, h("h1", {}, of), h("p", { class: "empty" }, "Loading …"));
   const learning = learningOf(of);
   const rest = h("div", {});
   const trainings = h("div", {});
@@ -46,12 +46,12 @@ export function cellView(of) {
 
   /** All that doesn't hang on what is chosen. */
   async function frame(known, signal) {
-    const [heading, form] = await Promise.all([head(found, known), trainForm(found, renew)]);
+    const form = training(found, renew);
+    const [heading] = await Promise.all([head(found, known), form.update()]);
     if (signal.aborted) return;
     fill(top, heading);
     fill(trainings, runsOf(found));
-    const training = h("section", { class: "card", "aria-labelledby": "train" }, form);
-    fill(rest, learning.element, training, relatives(found, known), trainings);
+    fill(rest, learning.element, form.element, relatives(found, known), trainings);
   }
 
   /** A training has ended: what is recorded is another now. */

@@ -13,14 +13,22 @@ const BESIDE_PX = 90;
  * A figure that shows `path` (as /plots/scatter); `update(parameters, version)` draws it anew where
  * either is another than before.
  *
- * Options: `level` of the heading; `title` instead of the chart's own; `name` where there is no chart;
+ * Options: `name` where there is no chart, or not yet; `title` instead of the chart's own; `level` of the
+ * heading;
  * `data(parameters)`: path and parameters of the one API call that the chart shows, if there is one;
  * `wide`: its width follows the page; `canvas` for thousands of points; `onView(view, specification)`
  * once it is drawn; `beside`: elements below.
  */
-export function figure(path, options = {}) {
-  const heading = h(`h${options.level ?? 3}`, {}, options.title ?? "");
-  const chart = h("div", { class: "chart", role: "img", tabindex: "0", "aria-busy": "false" });
+export function figure(path, options) {
+  const undrawn = options.title ?? options.name;
+  const heading = h(`h${options.level ?? 3}`, {}, undrawn);
+  const chart = h("div", {
+    class: "chart",
+    role: "img",
+    tabindex: "0",
+    "aria-label": undrawn,
+    "aria-busy": "false",
+  });
   const caption = h("figcaption", { "aria-live": "polite" });
   const links = h("p", { class: "links" });
   const element = h("figure", {}, heading, chart, caption, links, options.beside ?? null);
@@ -99,7 +107,7 @@ export function figure(path, options = {}) {
     drawn = null;
     // Asked again by the next update: with a token, or once the server is back.
     if (problem.status !== 409 && problem.status !== 422) current = null;
-    fill(heading, options.title ?? options.name ?? "");
+    fill(heading, undrawn);
     fill(caption);
     showLinks(last[0], false);
     chart.setAttribute("aria-label", problem.message);

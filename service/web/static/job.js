@@ -10,9 +10,14 @@ import { setName } from "./say.js";
 /** The view of job number `of`. */
 export function jobView(of) {
   const path = `/jobs/${of}`;
-  const top = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the job …"));
+  const top = h(
+    "div",
+    { "aria-busy": "true" },
+    h("h1", {}, `Job ${of}`),
+    h("p", { class: "empty" }, "Loading …"),
+  );
   const said = h("p", { role: "status" });
-  const curve = figure(`${path}/plot`, { wide: true, level: 2 });
+  const curve = figure(`${path}/plot`, { name: "Curve", wide: true, level: 2 });
   const noCurve = h("p", { class: "empty" }, "Its curve stands here once the first epoch is done.");
   const chart = h("div", { class: "card" }, noCurve);
   const log = h("pre", { tabindex: "0", "aria-label": "Log" });

@@ -1,10 +1,10 @@
 // Training jobs: what runs, what waits, what became of the rest; live.
 
-import { count, fill, h, table } from "./dom.js";
+import { count, h, table } from "./dom.js";
 import { acting, actions, jobCell, LOOK_MS, progress, state } from "./job_parts.js";
 import { listed } from "./listed.js";
 import { change, link } from "./route.js";
-import { trainForm } from "./train.js";
+import { training } from "./train.js";
 
 const STATES = ["queued", "running", "done", "failed", "cancelled"];
 
@@ -14,18 +14,18 @@ export function jobsView() {
   const act = acting(said, () => list.now());
   const show = (page, asked) => [states(page.counts, asked), rows(page.items, act)];
   const list = listed("/jobs", ["state"], show, LOOK_MS);
-  const form = h("section", { class: "card", "aria-labelledby": "train" });
+  const form = training();
   const element = h(
     "div",
     { class: "main" },
     h("h1", {}, "Training jobs"),
     h("div", { class: "card" }, list.element, said),
-    form,
+    form.element,
   );
 
   async function update(parameters) {
     list.update(parameters);
-    if (!form.querySelector("form")) fill(form, await trainForm());
+    await form.update();
   }
 
   return { element, update, title: "Jobs", end: list.end };

@@ -21,8 +21,13 @@ const NO_CURVES =
 
 /** The view of the named cells and their adapted forms. */
 export function namedCells() {
-  const ranks = figure("/plots/ranks", { level: 2, data: (given) => ["/ranks", given] });
+  const ranks = figure("/plots/ranks", {
+    name: "Ranks of width and depth",
+    level: 2,
+    data: (given) => ["/ranks", given],
+  });
   const curves = figure("/plots/curves", {
+    name: "Accuracy by epoch",
     level: 2,
     wide: true,
     data: (given) => ["/curves", given],

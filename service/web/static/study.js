@@ -16,7 +16,12 @@ const ROWS = 100;
 /** One study: its pictures, its settings, its parts. */
 export function studyView(of) {
   const path = `/studies/${of}`;
-  const top = h("div", { "aria-busy": "true" }, h("p", { class: "empty" }, "Loading the study …"));
+  const top = h(
+    "div",
+    { "aria-busy": "true" },
+    h("h1", {}, `Study ${of}`),
+    h("p", { class: "empty" }, "Loading …"),
+  );
   const said = h("p", { role: "status" });
   const pictures = h("div", {});
   const rest = h("div", {});
@@ -59,7 +64,7 @@ export function studyView(of) {
 
   function picture(view) {
     if (!figures.has(view)) {
-      const made = figure(`${path}/plot`, { level: 2 });
+      const made = figure(`${path}/plot`, { name: `Picture “${view}”`, level: 2 });
       figures.set(view, made);
       pictures.append(h("div", { class: "card" }, made.element));
     }

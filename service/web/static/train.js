@@ -7,17 +7,33 @@ import { live } from "./live.js";
 import { link } from "./route.js";
 
 /**
- * The form for one cell; for any cells, typed, where `cell` is null. `ended()` is called when a job that
- * was queued here has ended.
+ * The section for one cell; for any cells, typed, where `cell` is null. `update()` asks what there is to
+ * train on, until that has come; `ended()` is called when a job that was queued here has ended.
  */
-export async function trainForm(cell = null, ended = () => null) {
-  const heading = h("h2", { id: "train" }, cell ? "Train this cell" : "Train cells");
-  let offered;
-  try {
-    offered = await Promise.all([get("/datasets"), get("/recipes")]);
-  } catch (problem) {
-    return [heading, h("p", { class: "error" }, problem.message)];
+export function training(cell = null, ended = () => null) {
+  const body = h("div", {}, h("p", { class: "empty" }, "Loading …"));
+  const element = h(
+    "section",
+    { class: "card", "aria-labelledby": "train", "aria-busy": "true" },
+    h("h2", { id: "train" }, cell ? "Train this cell" : "Train cells"),
+    body,
+  );
+
+  async function update() {
+    if (body.querySelector("form")) return;
+    element.setAttribute("aria-busy", "true");
+    try {
+      fill(body, form(await Promise.all([get("/datasets"), get("/recipes")]), cell, ended));
+    } catch (problem) {
+      fill(body, h("p", { class: "error" }, problem.message));
+    }
+    element.setAttribute("aria-busy", "false");
   }
+
+  return { element, update };
+}
+
+function form(offered, cell, ended) {
   const [datasets, recipes] = offered.map((answer) => answer.items);
   const here = datasets.filter((one) => one.found);
   const absent = datasets.filter((one) => !one.found);
@@ -87,7 +103,6 @@ export async function trainForm(cell = null, ended = () => null) {
   }
 
   return [
-    heading,
     h(
       "form",
       { class: "train", on: { submit } },
