@@ -22,7 +22,9 @@ from service.settings import Settings
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-WITH_ANSWERS = [ROOT / "README.md", ROOT / "docs" / "api.md"]
+README, TOUR = ROOT / "README.md", ROOT / "docs" / "tour.md"
+WITH_ANSWERS = {README: 2, TOUR: 5, ROOT / "docs" / "api.md": 5}
+"""Pages that show calls and their answers, and how many at least."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["server"]]
 FRAMES = ("arrow", "pandas", "polars", "progress")
@@ -41,27 +43,26 @@ def asking(client: TestClient) -> Callable[[str], Any]:
 def test_shown_answers_are_the_answers(page: Path, started_client: TestClient) -> None:
     shown = list(examples.examples(page.read_text()))
     assert len(shown) == page.read_text().count("$ curl -s ")
-    assert len(shown) >= 5
+    assert len(shown) >= WITH_ANSWERS[page]
     for example in shown:
         assert examples.same(example.shown, example.answer(asking(started_client))), example.path
 
 
 def test_a_changed_answer_is_noticed_and_put_right(started_client: TestClient) -> None:
-    text = (ROOT / "README.md").read_text()
-    wrong = text.replace('"total": 6144', '"total": 6145')
-    assert wrong != text
+    text = TOUR.read_text()
+    wrong = text.replace('"total": 6144', '"total": 6145').replace('"x":"depth",', '"x":"deep",', 1)
     found = [
         example.path
         for example in examples.examples(wrong)
         if not examples.same(example.shown, example.answer(asking(started_client)))
     ]
-    assert len(found) == 1
+    assert len(found) == 2
     assert examples.refreshed(wrong, asking(started_client)) == text
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_shown_terminal_output_is_the_output(number: int, home: Path) -> None:
-    text = (ROOT / "README.md").read_text()
+    text = TOUR.read_text()
     blocks = re.findall(
         r"```console\n\$ \.venv/bin/cellwise ([^\n]*)\n```\n\n```text\n(.*?)\n```", text, re.DOTALL
     )
@@ -77,6 +78,21 @@ def test_shown_terminal_output_is_the_output(number: int, home: Path) -> None:
         check=True,
     )
     assert done.stdout.rstrip() == shown
+
+
+def test_the_python_that_the_readme_shows_prints_what_it_shows(
+    started_client: TestClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", README.read_text(), re.DOTALL)
+    assert shown is not None
+    transport = started_client._transport
+    monkeypatch.setattr("analysis.client.Client", lambda: Client(transport=transport))
+    exec(shown[1], {})
+    assert capsys.readouterr().out == shown[2]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 150
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -166,6 +182,6 @@ def test_the_findings_are_what_the_tables_say(tables_client: TestClient) -> None
 
 def test_the_readme_tells_of_the_claims_what_the_reproduction_does() -> None:
     claims = re.compile(r"^\| \d\. .*$", re.MULTILINE)
-    told = claims.findall((ROOT / "README.md").read_text())
+    told = claims.findall(README.read_text())
     assert len(told) == 8
     assert told == claims.findall((ROOT / "docs" / "reproduction.md").read_text())

@@ -9,8 +9,9 @@ A Markdown file shows a call and, in the next block, its answer::
     {"items": [...]}
     ```
 
-Behind the call may stand ``| jq .items``. ``python -m analysis.scripts.examples README.md`` asks a
-server each call and tells which answers differ; with ``--write`` it puts in what the server says.
+Behind the call may stand ``| jq .items``, or ``| jq -c '.items[] | {x, y, n}'``: these fields of
+each item, one a line. ``python -m analysis.scripts.examples README.md`` asks a server each call and
+tells which answers differ; with ``--write`` it puts in what the server says.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ import httpx2
 from analysis.client import DEFAULT_URL
 
 _EXAMPLE = re.compile(
-    r"```console\n\$ curl -s 'http://127\.0\.0\.1:8000(?P<path>[^']*)'(?P<items> \| jq \.items)?"
+    r"```console\n\$ curl -s 'http://127\.0\.0\.1:8000(?P<path>[^']*)'"
+    r"(?P<items> \| jq \.items| \| jq -c '\.items\[\] \| \{(?P<fields>[\w, ]+)\}')?"
     r"\n```\n\n?"
     r"```json\n(?P<answer>.*?)```",
     re.DOTALL,
@@ -45,16 +47,31 @@ Ask = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A call as the text shows it; ``items`` where only the answer's items are shown."""
+    """A call as the text shows it.
+
+    Attributes:
+        items: whether only the answer's items are shown.
+        fields: which of each item, where not all; the items then stand a line each.
+    """
 
     path: str
     items: bool
+    fields: tuple[str, ...]
     shown: Any
 
     def answer(self, ask: Ask) -> Any:
         """What the text should show."""
         body = ask(self.path)
-        return body["items"] if self.items else body
+        items = body["items"] if self.items else body
+        if not self.fields:
+            return items
+        return [{field: item.get(field) for field in self.fields} for item in items]
+
+    def written(self, answer: Any) -> str:
+        """An answer as the text shows it."""
+        if not self.fields:
+            return shortened(json.dumps(answer, indent=1, ensure_ascii=False))
+        return "\n".join(json.dumps(item, separators=(",", ":")) for item in answer)
 
 
 def examples(text: str) -> Iterator[Example]:
@@ -64,7 +81,9 @@ def examples(text: str) -> Iterator[Example]:
 
 
 def _example(found: re.Match[str]) -> Example:
-    return Example(found["path"], found["items"] is not None, json.loads(found["answer"]))
+    fields = tuple((found["fields"] or "").replace(",", " ").split())
+    lines = f"[{','.join(found['answer'].splitlines())}]" if fields else found["answer"]
+    return Example(found["path"], found["items"] is not None, fields, json.loads(lines))
 
 
 def same(shown: Any, answered: Any) -> bool:
@@ -84,10 +103,9 @@ def refreshed(text: str, ask: Ask) -> str:
     """``text`` with every answer replaced by the server's."""
 
     def replace(found: re.Match[str]) -> str:
-        body = _example(found).answer(ask)
-        answer = shortened(json.dumps(body, indent=1, ensure_ascii=False))
+        example = _example(found)
         head = found[0][: found.start("answer") - found.start()]
-        return f"{head}{answer}\n```"
+        return f"{head}{example.written(example.answer(ask))}\n```"
 
     return _EXAMPLE.sub(replace, text)
 
