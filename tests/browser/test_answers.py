@@ -69,7 +69,6 @@ def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:
             "x": ["width,depth"],
             "y": ["valid_accuracy"],
             "schedule": ["12"],
-            "same_cells": ["false"],
             "method": ["kendall"],
         },
         "/plots/groups": {"by": ["width"], "metric": [early, last]},

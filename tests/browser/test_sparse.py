@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.service.processes import Server, cellwise, serving
 
 EARLY = 60
 """So many cells have early epochs: 3, 8 and 9 of 200."""
+
+EXPLORE = "#/?dataset=cifar100&same_cells=false"
+"""Correlations by epoch too: no cell has all epochs."""
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +51,14 @@ def lab(browser: Browser, sparse: Server) -> Iterator[Watched]:
 
 
 def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Server) -> None:
-    page = lab.open("#/?dataset=cifar100")
+    page = lab.open(EXPLORE)
     metrics = ("valid_accuracy@8of200", "valid_accuracy@200of200")
     row, _ = rows(page, "Correlation of width")
     assert f"n = {EARLY}" in row[2]
     assert "n = 15,284" in row[3]
     expect(page.locator("section[aria-labelledby=board]")).to_contain_text("of different cells")
     page.get_by_role("button", name="Compare the same cells").click()
-    expect(page).to_have_url(f"{sparse.url}/#/?dataset=cifar100&same=true")
+    expect(page).to_have_url(f"{sparse.url}/{EXPLORE}&same=true")
     lab.settled()
     row, _ = rows(page, "Correlation of width")
     both = "&".join(f"min_metric={metric}:0" for metric in metrics)
@@ -71,8 +75,25 @@ def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Serv
     assert "n = 15,284" in rows(page, "Correlation of width")[0][3]
 
 
-def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Server) -> None:
+def test_a_correlation_by_epoch_is_over_the_same_cells_unless_others_are_chosen(
+    lab: Watched,
+) -> None:
     page = lab.open("#/?dataset=cifar100")
+    figure = page.locator("figure", has=page.get_by_role("heading", name="by epoch"))
+    # A cell's curve is one source's: none has the early epochs and the last.
+    expect(figure).to_contain_text("no cells recorded at each of these 4 epochs")
+    assert [refused.split()[0] for refused in lab.refused] == ["409"]
+    lab.refused.clear()
+    page.get_by_label("Over the cells").select_option("that each epoch has")
+    expect(page).to_have_url(re.compile(r"same_cells=false$"))
+    caption = figure.locator("figcaption")
+    expect(caption).to_contain_text(f"n = {EARLY}–")
+    expect(caption).to_contain_text("other ones from epoch to epoch")
+    expect(page.get_by_text("of 15,625 cells")).to_be_visible()  # it is no filter
+
+
+def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Server) -> None:
+    page = lab.open(EXPLORE)
     page.get_by_text("What has to be known of these numbers").click()
     (official,) = (one for one in sparse.get("/sources")["items"] if one["name"] == "hpo-bench")
     notes = page.locator(".notes").first
@@ -85,7 +106,7 @@ def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Ser
 
 
 def test_one_seed_is_not_called_a_mean_of_three(lab: Watched) -> None:
-    page = lab.open("#/?dataset=cifar100&max_width=3&sort=valid_accuracy@8of200")
+    page = lab.open(f"{EXPLORE}&max_width=3&sort=valid_accuracy@8of200")
     first, *_ = rows(page, "Cells that pass")
     assert first[-2].endswith("one seed")
     assert "±" in first[-1]
@@ -121,7 +142,7 @@ def test_what_the_address_asks_for_and_is_not_there_is_said(lab: Watched) -> Non
 
 
 def test_who_comes_back_is_on_the_page_of_the_table_that_they_left(lab: Watched) -> None:
-    page = lab.open("#/?dataset=cifar100")
+    page = lab.open(EXPLORE)
     table = page.locator("section[aria-labelledby=cells]")
     table.get_by_role("button", name="Next").click()
     expect(table.get_by_text("26–50 of 15,625 cells")).to_be_visible()
@@ -133,7 +154,7 @@ def test_who_comes_back_is_on_the_page_of_the_table_that_they_left(lab: Watched)
 
 
 def test_a_region_that_ends_before_it_begins_is_no_region(lab: Watched) -> None:
-    page = lab.open("#/?dataset=cifar100")
+    page = lab.open(EXPLORE)
     page.get_by_label("y from").fill("70")
     expect(page.locator(".brushed tbody tr").first).to_be_visible()
     page.get_by_label("y to").fill("60")
@@ -142,14 +163,14 @@ def test_a_region_that_ends_before_it_begins_is_no_region(lab: Watched) -> None:
 
 
 def test_a_space_without_values_is_no_table_of_dashes(lab: Watched) -> None:
-    page = lab.open("#/?dataset=cifar100&space=darts&recipe=nb201-200")
+    page = lab.open(f"{EXPLORE}&space=darts&recipe=nb201-200")
     table = page.locator("section[aria-labelledby=cells]")
     expect(table).to_contain_text("none of them has a validation accuracy")
     expect(table.locator("tbody tr")).to_have_count(0)
     # Sorted by another column, that none has a value can't be seen from the first ones.
-    lab.open("#/?dataset=cifar100&sort=-params_m&early=8")
+    lab.open(f"{EXPLORE}&sort=-params_m&early=8")
     expect(table.locator("tbody tr")).to_have_count(25)
-    lab.open("#/?dataset=cifar100&space=darts&recipe=nb201-200")
+    lab.open(f"{EXPLORE}&space=darts&recipe=nb201-200")
     # Of charts without anything there are no files.
     expect(page.locator("figure .links a[download]")).to_have_count(0)
     assert all(refused.startswith("409") for refused in lab.refused)

@@ -68,6 +68,7 @@ export function explore() {
     beside: brush.element,
   });
   const against = h("div", { class: "against" });
+  const over = h("div", { class: "against" });
   const byEpoch = figure("/plots/correlations-by-epoch", {
     name: "Correlation by epoch",
     wide: true,
@@ -92,7 +93,7 @@ export function explore() {
     h(
       "div",
       { class: "pair uneven" },
-      h("div", { class: "card" }, byEpoch.element),
+      h("div", { class: "card" }, over, byEpoch.element),
       h("div", { class: "card" }, groups.element),
     ),
     h(
@@ -176,13 +177,13 @@ export function explore() {
       visits,
     );
     const schedule = ["schedule", String(choice.training.schedule)];
+    refill(over, sameCells(parameters));
     byEpoch.update(
       [
         ["x", "width,depth"],
         ["y", choice.measure.measure],
         schedule,
-        // Tables of some epochs may have no cell in common; the caption says that cells change.
-        ["same_cells", "false"],
+        ...(parameters.has("same_cells") ? [["same_cells", parameters.get("same_cells")]] : []),
         ...grouping(parameters),
         ...common,
       ],
@@ -258,6 +259,22 @@ function axis(known, choice, early, x) {
     select(options, x, { "data-key": "x", on: { change: pick } }),
   );
   return early ? control : [control, h("p", { class: "hint" }, noEarly(choice))];
+}
+
+/** Over which cells the correlation by epoch is, to choose. */
+function sameCells(parameters) {
+  const options = [
+    ["", "that have every epoch"],
+    ["false", "that each epoch has"],
+  ];
+  const pick = (event) => set("same_cells", event.target.value);
+  return labelled(
+    "Over the cells",
+    select(options, parameters.get("same_cells") ?? "", {
+      "data-key": "same_cells",
+      on: { change: pick },
+    }),
+  );
 }
 
 function noEarly(choice) {

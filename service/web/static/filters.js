@@ -21,6 +21,7 @@ const OF_THE_VIEW = [
   "x",
   "colour",
   "same",
+  "same_cells",
   ...GROUPING,
 ];
 const OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
