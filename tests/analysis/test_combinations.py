@@ -88,6 +88,18 @@ def test_perfect_order_still_has_an_error() -> None:
     assert on_fishers_scale(found, 10).standard_error == pytest.approx(np.sqrt(1.5 / 7), rel=0.01)
 
 
+def test_a_perfect_order_counts_as_half_a_step_less() -> None:
+    """By hand: ρ of five rows moves in steps of 12 / (5 · 24) = 0.1."""
+    found = on_fishers_scale(Estimate(1, 0.039, 3), 5)
+    assert found.value == pytest.approx(np.arctanh(0.95))
+    assert found.standard_error == pytest.approx(0.039 / (1 - 0.95**2))
+    assert found.degrees == 3
+
+
+def test_degrees_of_freedom_are_those_of_a_coefficient() -> None:
+    assert combined(sample(25), {("width", "early"): 1}).degrees == 23
+
+
 def test_what_diverged_ranks_last() -> None:
     x = np.arange(8.0)
     y = np.array([-np.inf, -np.inf, 3, 2, 5, 4, 6, 7])

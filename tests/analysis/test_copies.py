@@ -1,7 +1,10 @@
 """Rows that are copies: what they are worth, by hand and by simulation."""
 
+from math import factorial
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.coefficients import Method
 from analysis.correlation import correlate
@@ -40,6 +43,63 @@ def test_a_few_large_classes_are_worth_less_than_their_number() -> None:
     kish = sizes.sum() ** 2 / (sizes**2).sum()
     assert result.n_effective is not None
     assert 0.4 * kish < result.n_effective < 2.5 * kish < result.n_distinct
+
+
+@linear_methods
+def test_copies_are_never_worth_more_than_their_classes(method: Method) -> None:
+    """Were "copies" as different as any rows, the formula alone would give as many as rows."""
+    x, y, *_ = sample(6, 400, tied=False)
+    result = correlate(x, y, method=method, classes=np.arange(400) // 2)
+    assert (result.n_distinct, result.n_effective) == (200, 200)
+
+
+@pytest.mark.parametrize("method", ["spearman", "kendall"])
+def test_what_ranks_alike_is_worth_as_much(method: Method) -> None:
+    x, y, *_ = sample(7, 40, tied=False)
+    copies = np.repeat(np.arange(40), np.arange(40) % 7 + 1)
+    found = correlate(x[copies], y[copies], method=method, classes=copies)
+    stretched = correlate(np.exp(2 * x[copies]), y[copies] ** 3, method=method, classes=copies)
+    assert found.n_effective is not None
+    assert found.n_effective < 39
+    assert found.n_effective == pytest.approx(stretched.n_effective)
+    assert found.p_value == pytest.approx(stretched.p_value)
+
+
+def test_kendall_s_p_is_of_what_copies_are_worth() -> None:
+    """By hand: artanh of it over the root of 0.437 / (n − 4), by the normal distribution."""
+    x, y, *_ = sample(8, 40, tied=False)
+    twice = np.repeat(np.arange(40), 2)
+    result = correlate(x[twice], y[twice], method="kendall", classes=twice)
+    assert result.coefficient is not None
+    assert result.n_effective is not None
+    z = np.arctanh(abs(result.coefficient)) / np.sqrt(0.437 / (result.n_effective - 4))
+    assert result.p_value == pytest.approx(2 * stats.norm.sf(z))
+    assert result.p_method == "normal"
+
+
+@methods
+def test_a_perfect_order_of_copies_is_that_of_their_classes(method: Method) -> None:
+    """Ten rows that are five: two of 5! orders are as extreme."""
+    twice = np.repeat(np.arange(5.0), 2)
+    result = correlate(twice, twice, method=method, classes=twice)
+    assert result.coefficient == pytest.approx(1)
+    assert result.p_value == pytest.approx(2 / factorial(5))
+
+
+@linear_methods
+def test_classes_that_reach_over_groups_are_drawn_in_each_by_itself(method: Method) -> None:
+    """As those that are called otherwise in each group, and so reach over none."""
+    x, y, *_ = sample(9, 40, tied=False)
+    apart = np.arange(40) // 2
+    shared, alone = (
+        correlate(
+            x, y, method=method, groups=np.arange(40) // 10, classes=classes,
+            ci="bootstrap", resample="classes", resamples=100,
+        )
+        for classes in (apart % 5, apart)
+    )  # fmt: skip
+    assert shared.ci == alone.ci is not None
+    assert (shared.n_distinct, alone.n_distinct) == (5, 20)
 
 
 def test_copies_alone_have_neither_p_nor_interval() -> None:

@@ -79,6 +79,14 @@ def test_drawn_orders_agree_with_t(method: Method, n: int) -> None:
     assert result.p_value >= 1 / (DRAWS + 1)
 
 
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_the_order_that_was_seen_counts_as_one_more_than_are_drawn(method: Method) -> None:
+    """Phipson and Smyth's (1 + #) / (1 + draws); of 20! orders no other one is as extreme."""
+    result = correlate(range(20), range(20), method=method)
+    assert result.p_value == 1 / 10_000
+    assert result.p_method == "permutation"
+
+
 @methods
 def test_from_31_rows_on_as_scipy(method: Method) -> None:
     x, y, *_ = sample(3, 31)

@@ -92,6 +92,20 @@ def test_a_space_in_which_both_add_up() -> None:
     assert of_a_space(cells, values) == found, "the same every time"
 
 
+def test_numbers_of_edges_count_by_their_cells() -> None:
+    """By hand: 12 cells of three edges, whose wirings vary by 2 (0 and 2) and operations by 2.7
+    (thrice 0, thrice 3); 8 cells of two, whose wirings vary by 8 (0 and 4) and operations not."""
+    of_o = [0.0, 0.0, 0.0, 3.0, 3.0, 3.0]
+    three = {(w, o): 2.0 * w + of_o[o] for w in range(2) for o in range(6)}
+    two = {(w, o): 4.0 * w for w in range(2) for o in range(4)}
+    cells = [Cell(3, f"w{w}", f"o{o}") for w, o in three]
+    cells += [Cell(2, f"w{w}", f"o{o}") for w, o in two]
+    by_wiring, by_operations = 12 * 2 + 8 * 8, 12 * 2.7 + 8 * 0
+    found = of_a_space(cells, [*three.values(), *two.values()])
+    share = (by_wiring - by_operations) / (by_wiring + by_operations)
+    assert found.value == pytest.approx(share)
+
+
 def test_operations_or_wirings_alone() -> None:
     cells, values = crossed(0, 1)
     with pytest.raises(UndefinedError, match="don't vary"):

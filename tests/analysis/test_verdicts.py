@@ -39,6 +39,21 @@ def test_each_verdict(value: float, error: float, effect: Word, no_gain: Word) -
     assert one.word == no_gain
 
 
+@pytest.mark.parametrize(
+    ("reach", "word"), [(1.90, "inconclusive"), (1.95, "inconclusive"), (1.97, "negligible")]
+)
+def test_none_is_shown_where_the_interval_lies_within_the_band(reach: float, word: Word) -> None:
+    """Of 95 %, which reaches 1.96 standard errors to each side; and p is twice the tail."""
+    for asked in (
+        Question(mean(0.0, 0.1 / reach), 0.1),
+        Question(mean(0.0, 0.1 / reach), 0.1, "no gain"),
+    ):
+        (one,) = judge([asked])
+        shown = "supported" if word == "negligible" and asked.predicts == "no gain" else word
+        assert one.word == shown
+        assert one.p_none == pytest.approx(2 * stats.norm.sf(reach))
+
+
 def test_without_a_mean_it_is_inconclusive() -> None:
     (one,) = judge([Question(None, 0.1)])
     assert (one.word, one.p_effect, one.p_none) == ("inconclusive", 1, 1)
