@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import random
+from collections.abc import Iterable
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -18,13 +19,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 
+import data
 from analysis import topology
+from analysis.spaces.darts import NAMED
 from analysis.spaces.nasbench201 import NasBench201Cell
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 FILES = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet"}
 SEEDS = (777, 888, 999)
+CELLS = len(OPERATIONS) ** 6 + len(set(NAMED.values()))
+"""How many a home has from the start: all of NAS-Bench-201, and the genotypes with a name."""
 
 Array = npt.NDArray[np.float64]
 
@@ -69,6 +75,26 @@ def live_strings() -> tuple[tuple[str, ...], ...]:
 
 MULTISETS = {"ops": operations, "live_ops": live_operations}
 """What cells are grouped by, besides columns."""
+
+
+def compared(group_by: str, *names: str) -> list[list[int]]:
+    """Groups of three connected cells or more in which each of these columns varies, by index."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for index, string in enumerate(strings()):
+        if live_operations(string):
+            multiset = tuple(sorted(MULTISETS[group_by](string)))
+            found.setdefault(multiset, []).append(index)
+    varying = [
+        all(np.unique(columns()[name][group]).size > 1 for name in names)
+        for group in found.values()
+    ]
+    several = zip(found.values(), varying, strict=True)
+    return [group for group, varies in several if varies and len(group) >= 3]
+
+
+def networks(cells: Iterable[int]) -> int:
+    """How many different networks these cells are."""
+    return len({live_strings()[index] for index in cells})
 
 
 def key(string: str) -> str:
@@ -125,3 +151,27 @@ def costs(dataset: str) -> tuple[Array, Array]:
     n1 = np.array([operations(string).count("nor_conv_1x1") for string in strings()])
     n3 = np.array([operations(string).count("nor_conv_3x3") for string in strings()])
     return base + 0.028 * n1 + 0.24304 * n3, flops + share * (3.93216 * n1 + 35.38944 * n3)
+
+
+@cache
+def times_of_the_sample(threshold: float) -> dict[int, tuple[float, bool]]:
+    """By official index, how many epochs the shipped sample took to reach a validation accuracy.
+
+    The mean over the seeds, with one epoch more than there are for what never got there, and
+    whether any seed never did.
+    """
+    bundle = Path(data.__file__).parent / "bundle" / "local-bundle.parquet"
+    columns = ["cell", "seed", "split", "measure", "epoch", "value"]
+    curves: dict[tuple[int, int], dict[int, float]] = {}
+    indices = {string: index for index, string in enumerate(strings())}
+    for point in pq.read_table(bundle, columns=columns).to_pylist():
+        told = point["cell"] in indices and point["split"] == "x-valid"
+        if told and point["measure"] == "accuracy":
+            run = indices[point["cell"]], point["seed"]
+            curves.setdefault(run, {})[point["epoch"]] = point["value"]
+    times: dict[int, list[int]] = {}
+    for (index, _), curve in curves.items():
+        assert sorted(curve) == list(range(1, 13))
+        reached = [epoch for epoch in sorted(curve) if curve[epoch] >= threshold]
+        times.setdefault(index, []).append(reached[0] if reached else 13)
+    return {index: (mean(found), 13 in found) for index, found in times.items()}

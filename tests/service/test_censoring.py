@@ -92,6 +92,23 @@ def test_a_method_of_numbers_says_why_not(made: TestClient) -> None:
     assert (found["n"], found["censored"], found["reason"][:10]) == (2, 0, "fewer than")
 
 
+def test_differences_rank_them_last_and_count_them(made: TestClient) -> None:
+    """The same five places, by hand; numbers alone have none."""
+    asked = {**CONTEXT, "x": "params_m,n_conv3x3", "y": EPOCHS, "resamples": 100}
+    body = get(made, "/correlations/contrasts", asked)
+    cells, places = [6111, 9930, 284, 11, 2], [1, 3, 5, 3, 5]
+    columns = raw.costs("cifar10")[0].round(6)[cells], raw.columns()["n_conv3x3"][cells]
+    first, second = (stats.spearmanr(column, places).statistic for column in columns)
+    told = [item["estimate"] for item in body["items"]]
+    assert told == pytest.approx([first, second, first - second])
+    assert (body["context"]["censored"], body["context"]["diverged"]) == (2, 1)
+    body = get(made, "/correlations/contrasts", {**asked, "method": "pearson"})
+    for item in body["items"]:
+        assert (item["estimate"], item["standard_error"], item["ci"]) == (None, None, None)
+        assert item["reason"].startswith("cells without a number (2 never got there, 1 diverged)")
+        assert item["n"] == 5
+
+
 @pytest.mark.parametrize("what", ["x", "control"])
 def test_wherever_the_metric_stands(made: TestClient, what: str) -> None:
     other = {"x": "n_skip"} if what == "control" else {}
@@ -173,16 +190,24 @@ def test_losses_that_diverged_are_the_largest(fresh: Library, tmp_path: Path) ->
 
 
 def test_the_shipped_sample_at_45_percent(started_client: TestClient) -> None:
-    """Computed apart: −0.30 over the 400 cells of the sample, −0.15 over those that got there."""
+    """−0.30 over the 400 cells of the sample, −0.15 over those that got there, from its file."""
+    times = raw.times_of_the_sample(45)
+    width = raw.columns()["width"]
+    cells = {index: (width[index], took) for index, (took, _) in times.items()}
+    there = [cells[index] for index, (_, never) in times.items() if not never]
     asked = {**PROXY, "x": "width", "y": "epochs_to_45of12"}
     (found,) = get(started_client, "/correlations", asked)["items"]
-    assert found["n"] == 400
-    assert found["coefficient"] == pytest.approx(-0.30, abs=0.005)
+    assert found["n"] == len(cells) == 400
+    expected = stats.spearmanr(list(cells.values())).statistic
+    assert expected == pytest.approx(-0.30, abs=0.005)
+    assert found["coefficient"] == pytest.approx(expected)
+    assert found["censored"] == len(cells) - len(there)
     reached = {**asked, "max_metric": "epochs_to_45of12:12"}
     (among,) = get(started_client, "/correlations", reached)["items"]
-    assert among["coefficient"] == pytest.approx(-0.15, abs=0.01)
-    assert among["censored"] == 0
-    assert found["n"] - found["censored"] == among["n"]
+    expected = stats.spearmanr(there).statistic
+    assert expected == pytest.approx(-0.15, abs=0.005)
+    assert among["coefficient"] == pytest.approx(expected)
+    assert (among["n"], among["censored"]) == (len(there), 0)
 
 
 def test_groups_count_them_and_say_what_they_can(made: TestClient) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from starlette.testclient import TestClient
 
+from tests import raw
 from tests.service.helpers import Parameters, get, refused
 
 EARLY, FINAL = "valid_accuracy@12of12", "valid_accuracy@200of200"
@@ -52,10 +54,11 @@ def test_all_over_the_same_cells(client: TestClient) -> None:
     """effective_width is undefined for some cells, which then are in no item."""
     asked = {"x": "width,effective_width", "y": "valid_accuracy@final", "resamples": 100}
     body = get(client, CALL, asked)
-    assert {item["n"] for item in body["items"]} == {13_642}
+    n = np.count_nonzero(~np.isnan(raw.columns()["effective_width"]))
+    assert {item["n"] for item in body["items"]} == {n}
     context = body["context"]
     assert context["excluded"]["disconnected"] == 341
-    assert sum(context["excluded"].values()) == 15_625 - 13_642
+    assert sum(context["excluded"].values()) == 15_625 - n
     assert (context["method"], context["confidence"]) == ("spearman", 0.95)
     single = get(client, "/correlations", {**asked, "x": "effective_width", "ci": "none"})
     assert body["items"][1]["estimate"] == pytest.approx(single["items"][0]["coefficient"])
@@ -67,6 +70,53 @@ def test_cells_in_a_group_without_a_coefficient_are_counted(client: TestClient) 
     body = get(client, CALL, asked)
     left = body["context"]["excluded"]
     assert left["in a group without every coefficient"] == 15_284 - body["items"][0]["n"]
+
+
+def test_copies_are_counted_by_what_is_live(client: TestClient) -> None:
+    """Different networks among the cells that count, from the cells' own text."""
+    asked = {"x": "width,depth", "y": "valid_accuracy@final", "resamples": 100}
+    width = raw.columns()["width"]
+    connected = np.flatnonzero(~np.isnan(width))
+    for item in get(client, CALL, asked)["items"]:
+        assert (item["n"], item["n_distinct"]) == (len(connected), raw.networks(connected))
+        assert item["n_groups"] is None
+    groups = raw.compared("live_ops", "width", "depth")
+    kept = [cell for group in groups for cell in group]
+    assert raw.networks(kept) < len(kept) < len(connected)
+    for item in get(client, CALL, {**asked, "group_by": "live_ops"})["items"]:
+        assert (item["n"], item["n_distinct"]) == (len(kept), raw.networks(kept))
+        assert item["n_groups"] == len(groups)
+    # Two cells that are one network, and two that aren't, have no coefficient and are counted.
+    for two, distinct in ((np.flatnonzero(np.isnan(width))[:2], 1), (connected[:2], 2)):
+        cells = [("cell", int(index)) for index in two]
+        named = [("x", "n_skip,n_pool"), ("y", "valid_accuracy@final"), ("resamples", 100)]
+        for item in get(client, CALL, [*cells, *named])["items"]:
+            assert (item["estimate"], item["n"], item["n_distinct"]) == (None, 2, distinct)
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_controls_are_held_in_both(client: TestClient, method: str) -> None:
+    """What two regressions on the controls leave, of ranks for Spearman, as of one coefficient."""
+    asked = {"x": "width,depth", "y": "valid_accuracy@final", "control": "params_m"}
+    body = get(client, CALL, {**asked, "method": method, "resamples": 100})
+    columns = raw.columns()
+    kept = ~np.isnan(columns["width"])
+    names = ("width", "depth")
+    table = np.stack(
+        [
+            *(columns[name] for name in names),
+            raw.means("cifar10"),
+            raw.costs("cifar10")[0].round(6),
+        ]
+    )[:, kept]
+    if method == "spearman":
+        table = stats.rankdata(table, axis=1)
+    design = np.stack([np.ones(table.shape[1]), table[3]], axis=1)
+    *xs, y = (v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in table[:3])
+    width, depth = (np.corrcoef(x, y)[0, 1] for x in xs)
+    told = [item["estimate"] for item in body["items"]]
+    assert told == pytest.approx([width, depth, width - depth], abs=1e-9)
+    assert body["context"]["control"] == ["params_m"]
 
 
 def test_copies_make_the_interval_of_a_difference_wider(client: TestClient) -> None:

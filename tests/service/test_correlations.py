@@ -225,7 +225,39 @@ def test_copies_are_counted(client: TestClient) -> None:
     assert one(client, {"x": "width", "y": VALID, "ci": "none"})["n_distinct"] == 9444
     assert one(client, {"x": "n_skip", "y": VALID, "ci": "none"})["n_distinct"] == 9445
     within = one(client, {"x": "width", "y": VALID, "ci": "none", "group_by": "live_ops"})
-    assert (within["n"], within["n_distinct"], within["n_effective"]) == (8896, 5312, None)
+    kept = [cell for group in raw.compared("live_ops", "width") for cell in group]
+    assert (within["n"], within["n_distinct"]) == (len(kept), raw.networks(kept))
+    assert within["n_effective"] is None
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_what_copies_are_worth(client: TestClient, method: str) -> None:
+    """n over Kish's design effect, with each cell's influence found by weighing it more.
+
+    That is the derivative of the coefficient by the cell's weight, here a difference quotient.
+    """
+    found = one(client, {"x": "width", "y": VALID, "method": method, "ci": "none"})
+    kept = np.flatnonzero(~np.isnan(raw.columns()["width"]))
+    x, y = raw.columns()["width"][kept], raw.means("cifar10")[kept]
+    if method == "spearman":
+        x, y = stats.rankdata(x), stats.rankdata(y)
+    x, y = x - x.mean(), y - y.mean()
+    n, more = len(kept), 1e-3
+
+    def covariances(a: Any, b: Any) -> Any:
+        """With each cell in turn counting for so much more than one."""
+        mean_ab, mean_a, mean_b = ((c.sum() + more * c) / (n + more) for c in (a * b, a, b))
+        return mean_ab - mean_a * mean_b
+
+    coefficients = covariances(x, y) / np.sqrt(covariances(x, x) * covariances(y, y))
+    influences = coefficients - np.corrcoef(x, y)[0, 1]
+    classes = pd.Series(influences).groupby(list(map(str, np.array(raw.live_strings())[kept])))
+    spread = len(classes) / (len(classes) - 1) * (classes.sum() ** 2).sum()
+    apart = n / (n - 1) * (influences**2).sum()
+    assert found["n_effective"] == pytest.approx(n * apart / spread, rel=1e-3)
+    if method == "spearman":
+        told = f"worth about {found['n_effective']:.0f}: "
+        assert told in (ROOT / "docs" / "statistics.md").read_text()
 
 
 def test_kinds_of_interval(client: TestClient) -> None:
@@ -255,17 +287,18 @@ def test_groups_are_a_sample(client: TestClient) -> None:
     """The interval follows from how the groups' coefficients spread; I² is 0.84 by ``ops``."""
     asked = {"x": "width", "y": VALID, "group_by": "ops"}
     found = one(client, asked)
+    groups = raw.compared("ops", "width")
+    width, valid = raw.columns()["width"], raw.means("cifar10")
+    r = np.array([stats.spearmanr(width[group], valid[group]).statistic for group in groups])
+    sizes = np.array([len(group) for group in groups])
+    weights = sizes / sizes.sum()
+    # Higgins and Thompson's I² of Fisher's z, with Bonett and Wright's variances.
+    z, precisions = np.arctanh(r), (sizes - 3) / (1 + r**2 / 2)
+    assert np.isfinite(z).all()
+    assert precisions.min() > 0
+    q = precisions @ (z - np.average(z, weights=precisions)) ** 2
+    assert found["i_squared"] == pytest.approx(1 - (len(z) - 1) / q)
     assert found["i_squared"] == pytest.approx(0.845, abs=5e-4)
-    frame = pd.DataFrame(
-        {
-            "ops": [" ".join(sorted(raw.operations(string))) for string in raw.strings()],
-            "width": raw.columns()["width"],
-            "valid": raw.means("cifar10"),
-        }
-    ).dropna()
-    groups = [group for _, group in frame.groupby("ops") if group["width"].nunique() > 1]
-    r = np.array([stats.spearmanr(group["width"], group["valid"]).statistic for group in groups])
-    weights = np.array([len(group) for group in groups]) / sum(map(len, groups))
     mean = weights @ r
     variance = (weights**2) @ (r - mean) ** 2 * len(r) / (len(r) - 1)
     reach = stats.t.ppf(0.975, len(r) - 1) * np.sqrt(variance) / (1 - mean**2)

@@ -15,6 +15,7 @@ from data.export import export
 from data.library import Library
 from data.sources import recognise
 from data.sources.base import SourceError
+from tests import raw
 from tests.conftest import client_of
 from tests.service.helpers import get
 from tests.store.sources import Made, run
@@ -90,7 +91,7 @@ def test_every_kind_of_run_comes_back(fresh: Library, empty_home: Path, tmp_path
 def test_cells_and_sources(records: Library, tmp_path: Path) -> None:
     export(records.snapshot, tmp_path / "out", ["nasbench201"])
     table = pq.read_table(tmp_path / "out" / "cells.parquet")
-    assert table.num_rows == 15_751
+    assert table.num_rows == raw.CELLS
     spaces, widths = table["space"].to_pylist(), table["width"].to_pylist()
     assert list(zip(spaces, widths, strict=True)).count(("nasbench201", 3.0)) == 6144
     (source,) = json.loads((tmp_path / "out" / "sources.json").read_text())
