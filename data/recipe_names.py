@@ -8,7 +8,7 @@ training, so that it tells everything in which it differs from the recipe that i
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -101,6 +101,25 @@ def settled(name: str, settings: str, precision: str | None) -> tuple[str, str]:
     return named, text(told | {"name": named} | known)
 
 
+def as_named(name: str, settings: str) -> str:
+    """The settings of an earlier version's recipe, JSON, as that of a name has them now.
+
+    What is right stays to the letter.
+    """
+    told = json.loads(settings)
+    own, said = parted(name)
+    for kind, right in CHANGED.get(own, {}).items():
+        value = said.get(kind, right)
+        *outer, last = SETTINGS[kind]
+        inner = _at(told, outer)
+        if isinstance(inner, dict):
+            inner[last] = int(value) if str(value).isdecimal() else value
+    if told.get("precision") == OPEN:
+        told["precision"] = said.get("precision", EXACT)
+    told["name"] = name
+    return settings if told == json.loads(settings) else text(told)
+
+
 def of_parts(asked: str, names: Collection[str]) -> str:
     """What a study is called that was asked for under a name, and whose trainings have ``names``.
 
@@ -149,7 +168,7 @@ def _without(one: tuple[str, dict[str, str]], kinds: Collection[str]) -> tuple[s
     return own, {kind: value for kind, value in said.items() if kind not in kinds}
 
 
-def _at(settings: Mapping[str, Any], place: tuple[str, ...]) -> Any:
+def _at(settings: Mapping[str, Any], place: Iterable[str]) -> Any:
     found: Any = settings
     for key in place:
         found = found.get(key) if isinstance(found, Mapping) else None

@@ -4,8 +4,9 @@ Each change of the tables is a new version: :data:`VERSION` grows by one, and :d
 gets the step from the version before. Steps run in the transaction that opens the database, so
 that one that is killed in the middle is of the old version still.
 
-Tables are changed by deleting and inserting rows, never by UPDATE: DuckDB keeps a copy of whole
-vectors for each UPDATE for as long as an older state is being read, and makes no checkpoint.
+But for these steps, which nobody reads beside, tables are changed by deleting and inserting rows,
+never by UPDATE: DuckDB keeps a copy of whole vectors for each UPDATE for as long as an older state
+is being read, and makes no checkpoint.
 """
 
 from __future__ import annotations

@@ -10,21 +10,24 @@ import json
 
 import duckdb
 
-from data.recipe_names import of_parts, settled, text
-from data.told_apart import precision_of
+from data.recipe_names import of_parts, text
+from data.told_apart import recipe_of_job
 
 
 def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
     """Rename the recipe of jobs, in their settings too, of parts of studies and of studies."""
     rows = cursor.execute(
-        "SELECT job, recipe, settings, coalesce(jobs.details, runs.details) "
-        "FROM jobs LEFT JOIN (SELECT id, details FROM runs) AS runs ON runs.id = jobs.run"
+        "SELECT job, jobs.recipe, settings, jobs.details, runs.recipe, runs.details, "
+        "state = 'done' AND measurement IS NULL AND "
+        "(SELECT count(*) FROM job_epochs WHERE job_epochs.job = jobs.job) < epochs "
+        "FROM jobs LEFT JOIN runs ON runs.id = jobs.run"
     ).fetchall()
     cursor.execute("CREATE TEMP TABLE named (number INTEGER, recipe VARCHAR, settings VARCHAR)")
     named = [
         (number, *new)
-        for number, recipe, settings, details in rows
-        if (new := settled(recipe, settings, precision_of(details))) != (recipe, settings)
+        for number, recipe, settings, details, of_run, told, took in rows
+        if (new := recipe_of_job(recipe, settings, details, of_run and (of_run, told), took=took))
+        != (recipe, settings)
     ]
     if named:
         cursor.executemany("INSERT INTO named VALUES (?, ?, ?)", named)
@@ -32,14 +35,21 @@ def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
         "UPDATE jobs SET recipe = named.recipe, settings = named.settings FROM named "
         "WHERE named.number = jobs.job"
     )
-    cursor.execute(
-        "UPDATE study_parts SET recipe = named.recipe FROM named "
-        "WHERE named.number = study_parts.job"
-    )
-    cursor.execute(
-        "UPDATE study_parts SET recipe = runs.recipe FROM runs WHERE runs.id = study_parts.run"
-    )
     cursor.execute("DROP TABLE named")
+    # A job that measured trained by itself, and may name a run that only shared its recipe's name.
+    cursor.execute(
+        "UPDATE jobs SET run = NULL FROM runs WHERE measurement IS NOT NULL "
+        "AND runs.id = jobs.run AND runs.recipe <> jobs.recipe"
+    )
+    cursor.execute(
+        "UPDATE study_parts SET recipe = jobs.recipe, "
+        "run = CASE WHEN measurement IS NULL THEN study_parts.run ELSE jobs.run END "
+        "FROM jobs WHERE jobs.job = study_parts.job"
+    )
+    cursor.execute(
+        "UPDATE study_parts SET recipe = runs.recipe FROM runs "
+        "WHERE runs.id = study_parts.run AND job IS NULL"
+    )
     rows = cursor.execute(
         "SELECT study, any_value(studies.settings), list(DISTINCT recipe) "
         "FROM studies JOIN study_parts USING (study) GROUP BY study"

@@ -48,9 +48,6 @@ def tell_apart(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(
         "UPDATE study_parts SET run = told.id FROM told WHERE study_parts.run = told.old"
     )
-    cursor.execute(
-        "UPDATE study_parts SET recipe = told.recipe FROM told WHERE study_parts.run = told.id"
-    )
     cursor.execute("DROP TABLE told")
     name_recipes(cursor)
 

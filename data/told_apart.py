@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from data.recipe_names import as_trained
+from data.recipe_names import as_named, as_trained, settled
 
 OFFICIAL = "official"
 """The data set's own division: the benchmark's split files, or nothing had to be divided."""
@@ -50,6 +50,26 @@ def recipe_of(name: str, details: str | None) -> str:
     if not isinstance(settings, dict):
         return name
     return as_trained(name, settings, precision_of(details))
+
+
+def recipe_of_job(
+    name: str,
+    settings: str,
+    details: str | None,
+    run: tuple[str, str | None] | None,
+    *,
+    took: bool,
+) -> tuple[str, str]:
+    """What a job's recipe is called, and its settings, JSON, as they tell of what it trained.
+
+    Args:
+        details: of one that measured.
+        run: what the recipe of its run is called, and the run's details; None without one.
+        took: whether it took a run that was there: it trained nothing, and is by that recipe.
+    """
+    if run is not None and took:
+        return run[0], as_named(run[0], settings)
+    return settled(name, settings, precision_of(details or (run and run[1])))
 
 
 def precision_of(details: str | None) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.recipe_names import SETTINGS, as_trained, joined, may_be, of_parts, parted
+from data.recipe_names import SETTINGS, as_named, as_trained, joined, may_be, of_parts, parted
 
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="@"), min_size=1)
 
@@ -85,6 +86,28 @@ def test_trainings_of_earlier_versions_are_called_what_they_were(
     assert as_trained(name, recipe, precision) == expected
     assert as_trained(expected, recipe, precision) == expected
     assert may_be(name, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "expected"),
+    [
+        ("nb201-12", settings(**BY_BATCH, **LEFT_OPEN), settings()),
+        ("nb201-12", settings(**BY_BATCH), settings()),
+        ("nb201-12@decay=batch@precision=bfloat16", settings(**BY_BATCH, **LEFT_OPEN), settings(**BY_BATCH, precision="bfloat16")),  # noqa: E501
+        ("darts-600", settings(batch=80), settings(batch=60)),
+        ("darts-600@batch=80", settings(batch=80, **LEFT_OPEN), settings(batch=80)),
+        ("mine", settings(**BY_BATCH, **LEFT_OPEN), settings(**BY_BATCH)),
+        # of a file, which may hold anything
+        ("nb201-12", {"optimiser": 5}, {"optimiser": 5}),
+        ("darts-600@batch=many", settings(), settings(batch="many")),
+    ],
+)  # fmt: skip
+def test_settings_become_those_of_another_name(
+    name: str, before: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    told = as_named(name, json.dumps({"name": "before"} | before))
+    assert json.loads(told) == {"name": name} | expected
+    assert as_named(name, told) == told
 
 
 BATCH = "nb201-12@decay=batch"

@@ -141,6 +141,52 @@ def test_the_run_of_such_a_job_has_its_name(home: Path) -> None:
         assert cursor.execute("SELECT run FROM jobs WHERE job = 1").fetchall() == [(row[0],)]
 
 
+BENCHMARK = "mine:nb201-000000:digits:nb201-12:1"
+"""The run of a table, which tells no settings."""
+
+
+@pytest.fixture
+def beside_a_table(home: Path) -> Path:
+    """The home when a run of the benchmark's was there by the name that its own trainings had."""
+    with duckdb.connect(str(home / FILE_NAME)) as connection:
+        connection.execute("UPDATE runs SET id = ?, recipe = 'nb201-12' WHERE run = 1", [BENCHMARK])
+        connection.execute("DELETE FROM jobs")
+        connection.execute("DELETE FROM study_parts")
+    return home
+
+
+@pytest.mark.parametrize("changes", [{}, {"precision": "float32"}])
+def test_a_job_that_took_a_run_is_by_the_recipe_of_the_run(
+    changes: dict[str, str], beside_a_table: Path
+) -> None:
+    """It trained nothing: its settings are those of what came of it."""
+    with duckdb.connect(str(beside_a_table / FILE_NAME)) as connection:
+        told = old("nb201-12", **changes)
+        connection.execute(JOB, [1, CELL, "nb201-12", told, "done", BENCHMARK, None])
+        connection.execute(PART, [0, CELL, "nb201-12", 0.1, 1])
+    with Store.open(beside_a_table) as store:
+        job = JobStore(store).get(1)
+        assert (job.recipe, job.run) == ("nb201-12", BENCHMARK)
+        recipe = Recipe.model_validate_json(job.settings)
+        assert recipe == find("nb201-12", beside_a_table)
+        assert [part.recipe for part in StudyStore(store).parts(1)] == ["nb201-12"]
+        assert StudyStore(store).get(1).settings == study("nb201-12")
+
+
+def test_one_that_measured_its_own_training_names_no_run_of_another(beside_a_table: Path) -> None:
+    """A job that measures trains by itself, whatever run was there by the name of its recipe."""
+    with duckdb.connect(str(beside_a_table / FILE_NAME)) as connection:
+        told = '{"precision": "float32"}'
+        connection.execute(JOB, [1, CELL, "nb201-12", old("nb201-12"), "done", BENCHMARK, told])
+        connection.execute("UPDATE jobs SET measurement = '{}'")
+        connection.execute(PART, [0, CELL, "nb201-12", 0.1, 1])
+        connection.execute("UPDATE study_parts SET run = ?", [BENCHMARK])
+    with Store.open(beside_a_table) as store:
+        job = JobStore(store).get(1)
+        (part,) = StudyStore(store).parts(1)
+        assert (job.recipe, job.run) == (part.recipe, part.run) == ("nb201-12@decay=batch", None)
+
+
 def test_names_that_are_right_stay(home: Path) -> None:
     with Store.open(home) as store, store.write() as cursor:
         query = "SELECT job, recipe, settings FROM jobs ORDER BY job"
