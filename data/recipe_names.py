@@ -98,7 +98,7 @@ def settled(name: str, settings: str, precision: str | None) -> tuple[str, str]:
     known = {"precision": precision} if told.get("precision") == OPEN and precision else {}
     if named == name and not known:
         return name, settings
-    return named, text(told | {"name": named} | known)
+    return named, _text(told | {"name": named} | known)
 
 
 def as_named(name: str, settings: str) -> str:
@@ -117,7 +117,7 @@ def as_named(name: str, settings: str) -> str:
     if told.get("precision") == OPEN:
         told["precision"] = said.get("precision", EXACT)
     told["name"] = name
-    return settings if told == json.loads(settings) else text(told)
+    return settings if told == json.loads(settings) else _text(told)
 
 
 def of_parts(asked: str, names: Collection[str]) -> str:
@@ -140,6 +140,15 @@ def of_parts(asked: str, names: Collection[str]) -> str:
     return asked
 
 
+def of_study(settings: str, names: Collection[str]) -> str:
+    """A study's settings, JSON, under the name that its trainings make it (:func:`of_parts`)."""
+    told = json.loads(settings)
+    asked = told.get("recipe")
+    if not isinstance(asked, str) or (name := of_parts(asked, names)) == asked:
+        return settings
+    return _text(told | {"recipe": name})
+
+
 def may_be(asked: str, name: str) -> bool:
     """Whether a training that was asked for under one name may be called the other now.
 
@@ -158,11 +167,6 @@ def may_be(asked: str, name: str) -> bool:
     return differ <= (free | {"precision"} if said.get("precision", OPEN) == OPEN else free)
 
 
-def text(settings: Mapping[str, Any]) -> str:
-    """JSON as pydantic writes it: studies are found by their settings as text."""
-    return to_json(settings).decode()
-
-
 def _without(one: tuple[str, dict[str, str]], kinds: Collection[str]) -> tuple[str, dict[str, str]]:
     own, said = one
     return own, {kind: value for kind, value in said.items() if kind not in kinds}
@@ -173,3 +177,8 @@ def _at(settings: Mapping[str, Any], place: Iterable[str]) -> Any:
     for key in place:
         found = found.get(key) if isinstance(found, Mapping) else None
     return found
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    """JSON as pydantic writes it: studies are found by their settings as text."""
+    return to_json(settings).decode()

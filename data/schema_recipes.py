@@ -6,11 +6,9 @@ version would stand for what its recipe's name means now, and a study be the ans
 
 from __future__ import annotations
 
-import json
-
 import duckdb
 
-from data.recipe_names import of_parts, text
+from data.recipe_names import of_study
 from data.told_apart import recipe_of_job
 
 
@@ -54,9 +52,6 @@ def name_recipes(cursor: duckdb.DuckDBPyConnection) -> None:
         "SELECT study, any_value(studies.settings), list(DISTINCT recipe) "
         "FROM studies JOIN study_parts USING (study) GROUP BY study"
     ).fetchall()
-    for study, told, recipes in rows:
-        settings = json.loads(told)
-        asked = settings["recipe"]
-        if (name := of_parts(asked, recipes)) != asked:
-            renamed = text(settings | {"recipe": name})
+    for study, settings, recipes in rows:
+        if (renamed := of_study(settings, recipes)) != settings:
             cursor.execute("UPDATE studies SET settings = ? WHERE study = ?", [renamed, study])

@@ -12,10 +12,9 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 
 import duckdb
-import orjson
 import pyarrow as pa
 
-from data.recipe_names import of_parts, text
+from data.recipe_names import of_study
 from data.store import Store, insert, next_number
 
 
@@ -190,8 +189,7 @@ def name_recipe(cursor: duckdb.DuckDBPyConnection, job: int, recipe: str) -> Non
     ).fetchall()
     for number, names in found:
         (study,) = _read(cursor, "WHERE study = ?", [number])
-        settings = orjson.loads(study.settings)
-        new = text(settings | {"recipe": of_parts(settings["recipe"], names)})
+        new = of_study(study.settings, names)
         if find(cursor, study.kind, new) is None:
             cursor.execute("DELETE FROM studies WHERE study = ?", [number])
             write(cursor, replace(study, settings=new))

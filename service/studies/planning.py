@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from analysis.cells import Cell
 from analysis.spaces.variants import adapted_forms, variants
 from data.errors import QueryError
+from data.recipe_names import of_study
 from data.studies import Part, Study, StudyStore
 from service.jobs import requests
 from service.jobs.queue import Queue
@@ -35,6 +36,8 @@ class Member:
 def submit(asked: AnyStudy, queue: Queue, store: StudyStore, resolve: Resolve) -> Study:
     """Queue all that the study needs and isn't known, and keep it. The same again is the same.
 
+    It is called what its trainings are, however the name of their recipe was written.
+
     Raises:
         QueryError: a name that isn't known, images that aren't here, a recipe that doesn't train
             these cells, or too much at once; nothing was queued.
@@ -54,7 +57,8 @@ def submit(asked: AnyStudy, queue: Queue, store: StudyStore, resolve: Resolve) -
             for member in members
             for seed in request.seeds
         ]
-    return store.put(asked.kind, asked.model_dump_json(exclude={"priority"}), kept)
+    settings = of_study(asked.model_dump_json(exclude={"priority"}), {one.recipe for one in kept})
+    return store.put(asked.kind, settings, kept)
 
 
 def _limit(parts: int) -> None:

@@ -104,6 +104,21 @@ def test_a_study_is_queued_once(lab: Lab) -> None:
     assert [item["id"] for item in get(lab.client, page["next"])["items"]] == [1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("proxy@precision=float32", "proxy"),
+        ("proxy@decay=batch", "proxy"),
+        ("proxy@lr=0.5@batch=32", "proxy@batch=32@lr=0.5"),
+    ],
+)
+def test_it_is_called_what_its_trainings_are(asked: str, name: str, lab: Lab) -> None:
+    """However that was written: it is one study."""
+    assert lab.post(**CONVERGENCE | {"recipe": asked}, variants=[])["id"] == 1
+    assert lab.study()["settings"]["recipe"] == lab.study()["parts"][0]["recipe"] == name
+    assert lab.post(**CONVERGENCE | {"recipe": name}, variants=[])["id"] == 1
+
+
 def test_its_variants_are_those_that_the_api_draws(lab: Lab) -> None:
     lab.post(**CONVERGENCE, count=3, draw=5)
     cell = parse_cell("6111")
