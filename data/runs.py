@@ -51,6 +51,16 @@ _SELECT = (
     "JOIN cells USING (cell) JOIN sources ON sources.source = runs.source"
 )
 
+_OWN = "images = 'original' AND split = 'official' AS own"
+_THAT_WINS_LAST = (
+    "FROM runs JOIN sources USING (source) "
+    "WHERE runs.dataset = $dataset AND ($recipe IS NULL OR runs.recipe = $recipe) "
+    "AND seed IS NOT NULL AND cell IN (SELECT unnest($rows::INTEGER[])) "
+    "AND NOT contains(coalesce(runs.details, ''), $diverged) "
+    "AND (own OR $images IS NULL OR images = $images AND split = $split) "
+    "ORDER BY sources.official, own, sources.source DESC, run"
+)
+"""Trainings of cells on a data set, but for those that diverged; what a null is asked of is any."""
 
 MOST_RUNS_OF_A_CELL = 10_000
 
@@ -199,6 +209,26 @@ def of_cells(
     return _known(cursor, dict(found), dataset, recipe, None)
 
 
+def called(
+    snapshot: Snapshot, cells: Collection[str], dataset: str
+) -> dict[tuple[str, int], list[tuple[str, str | None]]]:
+    """What the recipes of all runs of these cells (canonical strings) are called, by (cell, seed).
+
+    Each with the details of its run, as text; none that diverged, and last the one that wins.
+    """
+    rows = {snapshot.frame.rows[cell]: cell for cell in cells if cell in snapshot.frame.rows}
+    with snapshot.state.read() as cursor:
+        found = cursor.execute(
+            f"SELECT cell, seed, recipe, runs.details, {_OWN} {_THAT_WINS_LAST}",
+            {"rows": list(rows), "dataset": dataset, "diverged": f'"{DIVERGED_AT}"'}
+            | {"recipe": None, "images": None, "split": None},
+        ).fetchall()
+    named: dict[tuple[str, int], list[tuple[str, str | None]]] = {}
+    for row, seed, recipe, details, _ in found:
+        named.setdefault((rows[row], seed), []).append((recipe, details))
+    return named
+
+
 def _known(
     cursor: duckdb.DuckDBPyConnection,
     rows: Mapping[int, str],
@@ -208,13 +238,7 @@ def _known(
 ) -> dict[tuple[str, int], str]:
     images, split = here or (None, None)
     found = cursor.execute(
-        "SELECT cell, seed, runs.id, images = 'original' AND split = 'official' AS own "
-        "FROM runs JOIN sources USING (source) "
-        "WHERE runs.dataset = $dataset AND runs.recipe = $recipe AND seed IS NOT NULL "
-        "AND cell IN (SELECT unnest($rows::INTEGER[])) "
-        "AND NOT contains(coalesce(runs.details, ''), $diverged) "
-        "AND (own OR $images IS NULL OR images = $images AND split = $split) "
-        "ORDER BY sources.official, own, sources.source DESC",
+        f"SELECT cell, seed, runs.id, {_OWN} {_THAT_WINS_LAST}",
         {
             "dataset": dataset,
             "recipe": recipe,

@@ -49,9 +49,11 @@ SCHEMA = pa.schema(
         _field("parts", pa.list_(_field("element", _PART))),
         _field("jobs", pa.list_(_field("element", _JOB))),
         _field("sha256", pa.string()),
-    ]
+    ],
+    {"recipes": "as trained"},
 )
-"""Columns of the file; the last is of the others (:func:`digest`).
+"""Columns of the file; the last is of the others (:func:`digest`). Earlier versions, whose names of
+recipes may have meant others, wrote nothing about these.
 
 Checksums of pages don't cover their headers: a damaged one can move a column by a row.
 """
@@ -67,13 +69,17 @@ class FiledJob:
 
 @dataclass(frozen=True, slots=True)
 class FiledStudy:
-    """A study of a file; ``settings`` are JSON, ``jobs`` by their number in the file."""
+    """A study of a file; ``settings`` are JSON, ``jobs`` by their number in the file.
+
+    ``earlier``: whether the names of its recipes may be those of an earlier version.
+    """
 
     kind: str
     settings: str
     created_at: datetime
     parts: list[Part]
     jobs: dict[int, FiledJob]
+    earlier: bool
 
 
 Cells = dict[str, tuple[str, str]]
@@ -128,11 +134,13 @@ def read(path: Path) -> Iterator[FiledStudy]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_columns(path, file.schema_arrow)
+            said = file.schema_arrow.metadata or {}
+            earlier = any(said.get(key) != told for key, told in SCHEMA.metadata.items())
             place = 1
             for batch in file.iter_batches(1, columns=SCHEMA.names):
                 (row,) = batch.to_pylist()
                 with naming(path, place, str(row["kind"])):
-                    yield _study(row, known)
+                    yield _study(row, known, earlier=earlier)
                 place += 1
     except SourceError:
         raise
@@ -165,7 +173,7 @@ def _differences(name: str, found: pa.DataType, wanted: pa.DataType) -> Iterator
         yield f"{name} is {str(found)[:60]}, not {'struct' if '<' in shown else shown}"
 
 
-def _study(row: dict[str, Any], known: Cells) -> FiledStudy:
+def _study(row: dict[str, Any], known: Cells, *, earlier: bool) -> FiledStudy:
     if digest(row) != row["sha256"]:
         raise SourceError("it is damaged: its SHA-256 is another")
     for field in SCHEMA:
@@ -185,7 +193,7 @@ def _study(row: dict[str, Any], known: Cells) -> FiledStudy:
     alone = sorted(jobs.keys() - {part.job for part in parts})
     if alone:
         raise SourceError(f"job {alone[0]} belongs to none of its parts")
-    return FiledStudy(row["kind"], settings, row["created_at"], parts, jobs)
+    return FiledStudy(row["kind"], settings, row["created_at"], parts, jobs, earlier)
 
 
 def _require_values(place: str, value: Any, field: pa.Field[Any]) -> None:

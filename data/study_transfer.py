@@ -37,6 +37,7 @@ from data.study_format import (
     table_of,
     training,
 )
+from data.study_names import named
 
 
 class UnknownTrainingError(SourceError):
@@ -202,8 +203,9 @@ def take_in(
     """
     writer = _Writer(cursor, older)
     total = count(path)
-    for place, study in enumerate(read(path), 1):
-        with naming(path, place, study.kind):
+    for place, filed in enumerate(read(path), 1):
+        with naming(path, place, filed.kind):
+            study = named(filed, snapshot)
             writer.add(study if check is None else check(study), snapshot)
         report("studies", place, total)
     return replace(writer.finish(), file=path.name), writer.rows

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from data.recipe_names import as_named, as_trained, settled
+from data.recipe_names import OPEN, as_named, as_trained, settled
 
 OFFICIAL = "official"
 """The data set's own division: the benchmark's split files, or nothing had to be divided."""
@@ -70,6 +70,24 @@ def recipe_of_job(
     if run is not None and took:
         return run[0], as_named(run[0], settings)
     return settled(name, settings, precision_of(details or (run and run[1])))
+
+
+def left_open(details: str | None) -> bool:
+    """Whether a run's recipe was of an earlier version, and left its precision to the device."""
+    settings = _told(details).get("recipe")
+    return isinstance(settings, dict) and settings.get("precision") == OPEN
+
+
+def name_before(name: str, details: str | None) -> str | None:
+    """What an earlier version called the recipe of a run that is called ``name`` now.
+
+    None where its ``details`` tell of no earlier version; a table's run without them may be as old.
+    """
+    settings = _told(details).get("recipe")
+    before = settings.get("name") if isinstance(settings, dict) else None
+    if not isinstance(before, str):
+        return name
+    return before if before != name or left_open(details) else None
 
 
 def precision_of(details: str | None) -> str | None:
