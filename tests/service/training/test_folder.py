@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.job_rows import Job, NewJob
+from data.jobs import JobStore
+from data.store import Store
 from service.training.folder import Assignment, Busy, JobFolder, Result
 from tests.service.training import made
 
@@ -138,3 +142,70 @@ def test_a_cancelled_folder_is_free_again_with_a_new_assignment(folder: JobFolde
 def test_the_end_of_the_log(folder: JobFolder) -> None:
     folder.log_file.write_bytes(b"one\ntwo\n\xff three\n")
     assert folder.log_tail(2) == "two\n\ufffd three"
+
+
+def job(folder: JobFolder, precision: str, **changes: Any) -> Job:
+    """A job of the folder's training, by its recipe in this precision."""
+    assigned = assignment()
+    recipe = assigned.recipe.model_copy(update={"name": "another", "precision": precision})
+    new = NewJob(
+        assigned.cell,
+        "an id",
+        assigned.dataset,
+        recipe.name,
+        recipe.model_dump_json(),
+        assigned.seed,
+        recipe.epochs,
+    )
+    with Store.open(folder.path.with_name("home")) as store:
+        (queued,) = JobStore(store).add([replace(new, **changes)])
+    return queued
+
+
+@pytest.mark.parametrize(
+    ("given", "ended", "asked", "expected"),
+    [
+        ("float32", None, "float32", True),
+        ("float32", None, "bfloat16", False),
+        # left to the device: the job says so too, until it has ended, ...
+        ("auto", None, "auto", True),
+        ("auto", {"precision": "bfloat16"}, "auto", True),
+        # ... and then what the worker found,
+        ("auto", {"precision": "bfloat16"}, "bfloat16", True),
+        ("auto", {"precision": "float32"}, "float32", True),
+        ("auto", {"precision": "bfloat16"}, "float32", False),
+        # which isn't known before, nor of one that never began
+        ("auto", None, "bfloat16", False),
+        ("auto", {}, "bfloat16", False),
+        ("auto", {}, "auto", True),
+        # what was asked for isn't what a device may choose
+        ("bfloat16", None, "auto", False),
+        ("bfloat16", {"precision": "bfloat16"}, "auto", False),
+        ("bfloat16", {"precision": "float32"}, "float32", False),
+    ],
+)
+def test_whose_a_folder_is_by_the_precision(
+    given: str, ended: dict[str, Any] | None, asked: str, expected: bool, folder: JobFolder
+) -> None:
+    recipe = assignment().recipe.model_copy(update={"precision": given})
+    folder.create(assignment().model_copy(update={"recipe": recipe}))
+    if ended is not None:
+        folder.write_result(Result(state="failed", error="ended", details=ended))
+    assert folder.is_of(job(folder, asked)) is expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cell": made.NB201.replace("nor_conv_3x3", "avg_pool_3x3")},
+        {"dataset": "fashion-mnist"},
+        {"seed": 4},
+        {"measurement": '{"kind":"landscape"}'},
+    ],
+)
+def test_a_folder_of_another_training_is_no_job_s(
+    changes: dict[str, Any], folder: JobFolder
+) -> None:
+    precision = assignment().recipe.precision
+    assert folder.is_of(job(folder, precision))
+    assert not folder.is_of(job(folder, precision, **changes))
