@@ -8,7 +8,7 @@ families of cells whose output leaves nodes out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,9 @@ from analysis.report import plan
 from analysis.report.asking import Document
 from analysis.report.claims import HEADLINE, ONE, SHAPE, Reading, Source
 from analysis.report.material import Material
+from analysis.report.rows import once, settled_mean
 from analysis.report.scale import Family
+from analysis.report.text import count, left_out
 from analysis.synthesis import Estimate
 
 Row = tuple[float | None, float | None, tuple[float | None, ...]]
@@ -39,10 +41,12 @@ def of_shape(
 ) -> Source:
     """How Σ weight · ρ(·, value) depends on shape, over the rows that are complete.
 
-    ``weights`` are positive where wide and shallow cells are claimed to have more of a value.
-    Infinite values rank last, or first.
+    ``weights`` are positive where wide and shallow cells are claimed to have more of a value. How
+    many rows were left out is told behind the name.
     """
-    complete = [(w, d, ys) for w, d, ys in rows if None not in (w, d, *ys)]
+    given = list(rows)
+    complete = [(w, d, ys) for w, d, ys in given if None not in (w, d, *ys)]
+    name += left_out(len(given) - len(complete), "cell")
     columns = {
         "width": [row[0] for row in complete],
         "depth": [row[1] for row in complete],
@@ -72,7 +76,7 @@ def speed(material: Material) -> Iterator[Source]:
         study = plan.named(plan.CONVERGENCE, family.cell)
         told = _told(family, material.documents[study])
         yield of_shape(told, _trained(material.at(study), [f"aulc@{half}"]), [1])
-        losses = _trained(material.at(study), [f"sotl@{half}"], last=inf)
+        losses = _trained(material.at(study), [f"sotl@{half}"])
         yield of_shape(told, losses, [-1], f"summed training loss of the first {half} epochs")
 
 
@@ -101,7 +105,7 @@ def landscape(material: Material) -> Iterator[Source]:
     for family in scale.families:
         if family.measured:
             planes = [material.documents[name] for name in plan.planes(scale, family)]
-            told = f"{_told(family, planes[0])}, {_count(len(planes), 'plane')}"
+            told = f"{_told(family, planes[0])}, {count(len(planes), 'plane')}"
             yield of_shape(told, _figures(planes, "mean_curvature"), [-1])
     family = scale.family
     whole = [material.documents[plan.named(plan.LANDSCAPE, family.cell)]]
@@ -150,13 +154,17 @@ def fading(material: Material) -> Iterator[Source]:
 
 
 def connections(material: Material) -> Iterator[Source]:
-    """Random connections against random operations, of each family that has both."""
+    """Random connections against random operations, of each family that has both.
+
+    A variance takes numbers, so that a cell of which a training diverged in the first epochs is
+    left out of it.
+    """
     for family in material.scale.families:
         study = plan.named(plan.OPERATIONS, family.cell)
         if study not in material.documents:
             continue
         means = {
-            row["cell"]: row["measures"][f"aulc@{material.half}"]["mean"]
+            row["cell"]: settled_mean(row, f"aulc@{material.half}")
             for row in material.at(study)["cells"]
         }
         kinds = [
@@ -164,8 +172,9 @@ def connections(material: Material) -> Iterator[Source]:
             for cells in (plan.random_connections(family), plan.other_operations(family))
         ]
         known = [[value for value in kind if value is not None] for kind in kinds]
-        name = f"{family.cell}, {len(known[0])} connections, {len(known[1])} operations"
         n = sum(map(len, known))
+        name = f"{family.cell}, {len(known[0])} connections, {len(known[1])} operations"
+        name += left_out(sum(map(len, kinds)) - n, "cell")
         try:
             yield Source(name, n, {ONE[0]: shares.of_two_samples(*known)})
         except UndefinedError as error:
@@ -179,25 +188,15 @@ def when(epoch: int) -> str:
 
 def _told(family: Family, document: Document) -> str:
     seeds = len(document["settings"]["seeds"])
-    return f"wirings of {family.cell}, {_count(seeds, 'seed')}"
+    return f"wirings of {family.cell}, {count(seeds, 'seed')}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _trained(at: Mapping[str, Any], measures: Sequence[str], last: float = -inf) -> list[Row]:
-    """Cells once each, with the means over seeds of their measures."""
-    cells = {row["cell"]: row for row in at["cells"]}.values()
+def _trained(at: Mapping[str, Any], measures: Sequence[str]) -> list[Row]:
+    """Cells once each, with where the study ranks them by their measures."""
     return [
-        (row["width"], row["depth"], tuple(_value(row, name, last) for name in measures))
-        for row in cells
+        (row["width"], row["depth"], tuple(row["measures"][name]["rank"] for name in measures))
+        for row in once(at["cells"])
     ]
-
-
-def _value(row: Mapping[str, Any], measure: str, last: float) -> float | None:
-    """The mean over seeds; ``last`` for a cell of which a training diverged."""
-    return last if row["diverged"] else row["measures"][measure]["mean"]
 
 
 def _names(document: Document, prefix: str) -> list[str]:

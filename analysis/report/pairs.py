@@ -12,6 +12,7 @@ from analysis import topology
 from analysis.cells import cell_name, parse_cell
 from analysis.report.asking import Document
 from analysis.report.claims import HEADLINE, ONE, Source
+from analysis.report.text import left_out
 from analysis.spaces.variants import adapted_forms
 from analysis.synthesis import Estimate
 
@@ -53,9 +54,10 @@ def sources(document: Document, found: Noise | None) -> Iterable[Source]:
     """
     for one in _originals(document):
         by_dataset = _values(one)
-        name = cell_name(one["original"])
+        cell = cell_name(one["original"])
         n = sum(len(sides["original"]) for sides in by_dataset.values())
-        group = HEADLINE if widened(name) else NARROWER
+        name = cell + left_out(len(one["pairs"]) - n, "pair")
+        group = HEADLINE if widened(cell) else NARROWER
         if not by_dataset:
             yield Source(name, 0, {}, reason="no pair is complete", group=group)
             continue

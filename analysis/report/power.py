@@ -14,6 +14,7 @@ from analysis.report import plan
 from analysis.report.claims import CLAIMS, Reading
 from analysis.report.scale import Family, Scale
 from analysis.report.searched import others
+from analysis.report.text import count
 from analysis.synthesis import could_show
 
 ALIKE = 0.8
@@ -49,7 +50,7 @@ def expected(scale: Scale) -> list[Line]:
         for family in families
         if family.operations
     ]
-    told = f"{_count(len(spreads), 'family', 'families')}, NAS-Bench-201"
+    told = f"{count(len(spreads), 'family', 'families')}, NAS-Bench-201"
     lines.append(_line("connections", told, [*spreads, SHARES_ERROR], None, fishers=True))
     lines += [_shape("landscape", measured, []), _shape("gradients", measured, [])]
     seeds, datasets = len(scale.generalisation.seeds), len(scale.generalisation.datasets)
@@ -105,7 +106,3 @@ def _line(
 
     both = shown(first)
     return CLAIMS[name].title, told, both, None if second is None else shown(second)
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"

@@ -26,3 +26,10 @@ def labelled(row: Row, cells: Iterable[Row]) -> list[str]:
 def once(cells: Iterable[Row]) -> list[Row]:
     """Rows in their order, a cell's that come twice once."""
     return list({(row["cell"], row.get("seed")): row for row in cells}.values())
+
+
+def settled_mean(row: Row, measure: str) -> float | None:
+    """The mean over the seeds; None where there is none, or a seed had diverged by then."""
+    found = row["measures"][measure]
+    mean: float | None = found["mean"]
+    return mean if found["state"] == "observed" else None

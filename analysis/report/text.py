@@ -37,3 +37,13 @@ def interval(ends: Sequence[float | None] | None, form: str) -> str:
 def number(value: float | None, form: str = ".4g") -> str:
     """A number, or a dash."""
     return NOTHING if value is None else format(value, form)
+
+
+def count(number: int, one: str, several: str = "") -> str:
+    """``1 cell``, ``2 cells``; with the plural where it isn't just an s."""
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def left_out(number: int, one: str) -> str:
+    """``, 2 cells left out``, behind a source's name; nothing where none was."""
+    return f", {count(number, one)} left out" if number else ""

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.cells import cell_name, parse_cell
 from analysis.report import pairs, plan
 from analysis.report.material import Material
-from analysis.report.rows import SHAPE, Row, labelled, once
+from analysis.report.rows import SHAPE, Row, labelled, once, settled_mean
 from analysis.report.text import NOTHING, interval, markdown, number
 
 
@@ -53,29 +53,32 @@ def learning_rates(material: Material) -> list[str]:
             if study not in material.documents:
                 continue
             cells = material.at(study, rate)["cells"]
-            best = max(
-                (row for row in cells if row["measures"]["accuracy@final"]["mean"] is not None),
-                key=lambda row: row["measures"]["accuracy@final"]["mean"],
-                default=None,
-            )
+            ended = [
+                (end, row["cell"])
+                for row in cells
+                if (end := settled_mean(row, "accuracy@final")) is not None
+            ]
+            best = [NOTHING, NOTHING]
+            if ended:
+                end, cell = max(ended)
+                best = [cell_name(cell), f"{end:.2f} %"]
             diverged, trainings = (
                 sum(row[of] for row in cells) for of in ("diverged", "trainings")
             )
-            end = None if best is None else best["measures"]["accuracy@final"]["mean"]
             rows.append(
                 [
                     cell_name(family.cell),
                     f"{rate:g}",
                     str(len(cells)),
                     f"{diverged} of {trainings}",
-                    NOTHING if best is None else cell_name(best["cell"]),
-                    NOTHING if end is None else f"{end:.2f} %",
+                    *best,
                 ]
             )
     head = ["family", "learning rate", "cells", "diverged", "best at the end", "its accuracy"]
     return [
         "## Learning rates\n",
-        "A cell of which a training diverged ranks last in every correlation at that rate.\n",
+        "A cell of which a training diverged ranks last by whatever was measured at or after the "
+        "epoch at which it did.\n",
         markdown(head, rows),
     ]
 
@@ -89,11 +92,11 @@ def operations(material: Material) -> list[str]:
         study = plan.named(plan.OPERATIONS, family.cell)
         if study not in material.documents:
             continue
-        found = {row["cell"]: row["measures"] for row in material.at(study)["cells"]}
+        found = {row["cell"]: row for row in material.at(study)["cells"]}
         for measure in measures:
             row = [cell_name(family.cell), f"`{measure}`"]
             for cells in (plan.random_connections(family), plan.other_operations(family)):
-                means = [found[parse_cell(cell).id][measure]["mean"] for cell in cells]
+                means = [settled_mean(found[parse_cell(cell).id], measure) for cell in cells]
                 row.append(_spread([mean for mean in means if mean is not None]))
             rows.append(row)
         caption = f"Both kinds of variants of {family.cell}: shape and first epochs"
@@ -103,7 +106,8 @@ def operations(material: Material) -> list[str]:
         "Variants with random connections and the parent's operations beside variants with random "
         "operations and the parent's connections. Variance between cells of the means over their "
         "seeds (accuracies in percent, losses in nats, squared), which holds a part of that "
-        "between seeds in both kinds alike, and in brackets the number of cells:\n",
+        "between seeds in both kinds alike, and in brackets the number of cells, those of which no "
+        "training had diverged by then:\n",
         markdown(["family", "", "random connections", "random operations"], rows),
         *pictures,
     ]

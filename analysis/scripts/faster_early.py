@@ -94,26 +94,29 @@ def some_epochs(by_epoch: Table[Any]) -> tuple[str, str]:
 
 
 def among_variants(at: Mapping[str, Any]) -> Iterator[str]:
-    """Where each original stands among its variants with random connections."""
+    """Where each original stands among its variants with random connections, by its rank."""
     measure = f"aulc@{at['epoch']}"
-    mean = {
-        (cell["original"], cell["role"], cell["cell"]): cell["measures"][measure]["mean"]
+    found = {
+        (cell["original"], cell["role"], cell["cell"]): cell["measures"][measure]
         for cell in at["cells"]
-        if cell["measures"][measure]["n"]
+        if cell["measures"][measure]["rank"] is not None
     }
-    for (original, role, _), own in mean.items():
-        others = [it for key, it in mean.items() if key[:2] == (original, "random-connections")]
+    for (original, role, _), own in found.items():
+        others = [
+            it["rank"] for key, it in found.items() if key[:2] == (original, "random-connections")
+        ]
         if role != "original" or not others:
             continue
         faster, slower = (
-            stats.mannwhitneyu([own], others, alternative=side).pvalue
+            stats.mannwhitneyu([own["rank"]], others, alternative=side).pvalue
             for side in ("greater", "less")
         )
+        has = f"{own['mean']:.2f} %" if own["state"] == "observed" else own["state"]
         says = "as claimed" if faster < 0.05 else "against" if slower < 0.05 else "undecided"
         yield prose(
-            f"{cell_name(original)} has {measure} = {own:.2f} %, more than "
-            f"{sum(own > other for other in others)} of its {len(others)} variants with random "
-            f"connections: p = {faster:.2g} (Mann-Whitney), {says}; one cell beside "
+            f"{cell_name(original)} has {measure} = {has}, more than "
+            f"{sum(own['rank'] > other for other in others)} of its {len(others)} variants with "
+            f"random connections: p = {faster:.2g} (Mann-Whitney), {says}; one cell beside "
             f"{len(others)} gives no p below {1 / (1 + len(others)):.2g}"
         )
 

@@ -11,10 +11,11 @@ import numpy as np
 from analysis import components, convergence, paired
 from analysis.censoring import Standing, beyond
 from analysis.correlation import correlate
+from data.standing import STATES
 from data.studies import Part
 from service.studies.kinds import Convergence, GeneralisationStudy
 from service.studies.outcomes import Outcome, number, plain, shape
-from service.studies.places import NOWHERE, Measure, Place, of_cell
+from service.studies.places import NOWHERE, Measure, Place, numbers, of_cell, ranks
 from service.studies.planning import ORIGINAL
 
 ALL = "all"
@@ -40,14 +41,16 @@ def _at_rate(asked: Convergence, rate: float, told: list[Outcome]) -> dict[str, 
     values: dict[str, dict[tuple[str, str, str], list[float]]] = {name: {} for name in measures}
     places: dict[str, dict[str, Place]] = {}
     for key, group in _by_cell(told).items():
-        row, found = _cell(key, group, measures)
+        found = {name: numbers(measure, group, epochs) for name, measure in measures.items()}
+        row = _cell(key, group, found)
         rows.append(row)
         # A cell that comes twice counts once.
         places[row["cell"]] = {
             name: of_cell(name, measure, group, epochs) for name, measure in measures.items()
         }
-        for name, numbers in found.items():
-            values[name][key] = numbers
+        for name, known in found.items():
+            values[name][key] = known
+    _rank(rows, places)
     return {
         "learning_rate": rate,
         "recipe": told[0].part.recipe,
@@ -88,28 +91,19 @@ def _by_cell(told: Iterable[Outcome]) -> dict[tuple[str, str, str], list[Outcome
 
 
 def _cell(
-    key: tuple[str, str, str], group: list[Outcome], measures: Measures
-) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    key: tuple[str, str, str], group: list[Outcome], found: Mapping[str, list[float]]
+) -> dict[str, Any]:
+    """A row of the answer; ``found`` has by measure the numbers of the trainings that have one."""
     original, role, arch = key
-    finished = [one for one in group if one.state == "done"]
-    diverged = [one for one in group if one.diverged]
-    found = {
-        name: [
-            value
-            for one in finished
-            if np.isfinite(value := measure(one.accuracy[np.newaxis], one.train_loss[np.newaxis]))
-        ]
-        for name, measure in measures.items()
-    }
-    row = {
+    return {
         "cell": group[0].part.cell_id,
         "arch": arch,
         "role": role,
         "original": original,
         **shape(arch),
         "trainings": len(group),
-        "n": len(finished),
-        "diverged": len(diverged),
+        "n": sum(one.state == "done" for one in group),
+        "diverged": sum(one.diverged for one in group),
         "stability": _stability(group),
         "measures": {
             name: {
@@ -129,7 +123,20 @@ def _cell(
             if len(one.accuracy) or len(one.train_loss)
         ],
     }
-    return row, found
+
+
+def _rank(rows: Iterable[dict[str, Any]], places: Mapping[str, Mapping[str, Place]]) -> None:
+    """Add to the measures of each row where its cell stands among those of its space."""
+    spaces = {row["cell"]: row["space"] for row in rows}
+    ranked = {
+        (space, name): ranks({cell: places[cell][name] for cell in spaces if spaces[cell] == space})
+        for space in set(spaces.values())
+        for name in next(iter(places.values()))
+    }
+    for row in rows:
+        for name, found in row["measures"].items():
+            found["state"] = STATES[places[row["cell"]][name].standing]
+            found["rank"] = ranked[row["space"], name][row["cell"]]
 
 
 def _stability(group: list[Outcome]) -> dict[str, Any]:
@@ -199,7 +206,7 @@ def _components(
     for measure, cells in values.items():
         for original in dict.fromkeys(key[0] for key in cells):
             kinds = [
-                [numbers for key, numbers in cells.items() if key[:2] == (original, kind)]
+                [known for key, known in cells.items() if key[:2] == (original, kind)]
                 for kind in ("random-connections", "random-operations")
             ]
             told = plain(components.components(kinds[0], kinds[1]))

@@ -2,12 +2,13 @@
 
 As in every other answer (docs/concepts.md): a training that never got to a point in its whole
 schedule is censored, and ranked by the epoch behind it; one that diverged is behind all others by
-whatever is measured at or after the epoch at which it did.
+whatever is measured at or after the epoch at which it did, and counts as any other by what is
+measured before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,21 @@ def of_cell(name: str, measure: Measure, group: Sequence[Outcome], epochs: int) 
         behind = -np.inf if name.startswith(("accuracy", "aulc")) else np.inf
         return Place(float(np.mean(values)) if timed else behind, Standing.DIVERGED)
     return Place(float(np.mean(values)), max(standings))
+
+
+def numbers(measure: Measure, group: Sequence[Outcome], epochs: int) -> list[float]:
+    """The measure of those trainings of a cell that have a number, in their order."""
+    found = (_of_run(measure, one, epochs, timed=False) for one in group)
+    return [value for value, standing in found if standing == Standing.OBSERVED]
+
+
+def ranks(places: Mapping[str, Place]) -> dict[str, float | None]:
+    """By cell, its rank among those with a place, 1 the lowest, mid-ranks for ties; else None."""
+    from scipy.stats import rankdata
+
+    known = {cell: one.place for cell, one in places.items() if one.place is not None}
+    ranked = rankdata([*known.values()]).tolist()
+    return dict.fromkeys(places) | dict(zip(known, ranked, strict=True))
 
 
 def _of_run(measure: Measure, one: Outcome, epochs: int, *, timed: bool) -> tuple[float, Standing]:

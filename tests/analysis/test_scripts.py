@@ -16,6 +16,7 @@ from copy import deepcopy
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
@@ -225,6 +226,27 @@ def test_a_cell_is_compared_with_its_variants(printed: Printed, asking: Client) 
     # Of 13 equally likely places, one is as high.
     assert f"= {own:.2f} %, more than 12 of its 12 variants" in out
     assert f"p = {1 / 13:.2g}\n(Mann-Whitney), undecided" in out
+
+
+def test_a_variant_that_diverged_is_behind() -> None:
+    """Of four variants one is faster, two are slower, and one has lost a seed early on."""
+    told = {"6111": 40.0, "284": 41.0, "2631": 39.0, "8141": 38.0, "11": 45.0}
+    states = {"11": "diverged"}
+
+    def of(cell: str, mean: float, rank: float) -> dict[str, Any]:
+        found = {"mean": mean, "rank": rank, "state": states.get(cell, "observed")}
+        role = "original" if cell == "6111" else "random-connections"
+        return {"original": "6111", "role": role, "cell": cell, "measures": {"aulc@6": found}}
+
+    rows = [of(*one, rank) for one, rank in zip(told.items(), [4, 5, 3, 2, 1], strict=True)]
+    (line,) = faster_early.among_variants({"epoch": 6, "cells": rows})
+    # Of five equally likely places, two are as high.
+    assert "aulc@6 = 40.00 %, more than 3 of its 4 variants" in line.replace("\n", " ")
+    assert "p = 0.4 (Mann-Whitney)" in line.replace("\n", " ")
+    states["6111"] = "diverged"
+    rows = [of(*one, rank) for one, rank in zip(told.items(), [1, 5, 4, 3, 2], strict=True)]
+    (line,) = faster_early.among_variants({"epoch": 6, "cells": rows})
+    assert "aulc@6 = diverged, more than 0 of its 4 variants" in line.replace("\n", " ")
 
 
 def test_measured_correlations_are_scipys(printed: Printed, asking: Client) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from analysis import topology
 from analysis.cells import parse_cell
 from analysis.client import Client, ClientError
+from analysis.report import plan
 from analysis.report.claims import HEADLINE, Source
 from analysis.report.document import Report
 from analysis.report.following import report_of
@@ -41,9 +45,14 @@ def width(cell: str) -> float:
 
 
 def speed(assignment: Any) -> float:
+    """What a training adds to the accuracies of its epochs."""
+    return speed_of(assignment.cell)
+
+
+def speed_of(cell: str) -> float:
     """Rises with width but for chance, which differs from cell to cell and is always the same."""
-    chance: int = sum(assignment.cell.encode()) % 7
-    return width(assignment.cell) + chance / 10
+    chance: int = sum(cell.encode()) % 7
+    return width(cell) + chance / 10
 
 
 def measured(assignment: Any) -> list[dict[str, Any]]:
@@ -84,7 +93,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(
-    library: Library, scale: Scale = SCALE, failing: Callable[[Any], bool] = lambda _: False
+    library: Library, scale: Scale = SCALE, failing: Callable[[Any], int] = lambda _: 0
 ) -> Report:
     lab = Lab(library)
     for body in studies(scale).values():
@@ -156,7 +165,58 @@ def test_a_part_that_failed_leaves_the_others(fresh: Library) -> None:
     found = headlines(report)
     cells = SCALE.family.wirings
     assert found["Their loss is smoother"].n == cells - 1
+    assert found["Their loss is smoother"].name.endswith(", 1 cell left out")
     assert found["Wide, shallow cells learn faster"].n == cells
+    assert "left out" not in found["Wide, shallow cells learn faster"].name
+
+
+LATE = EPOCHS // 2 + 2
+"""An epoch after those that early accuracy is of."""
+
+
+@pytest.mark.parametrize("after", [1, LATE])
+def test_a_cell_is_last_from_the_epoch_on_at_which_it_diverges(fresh: Library, after: int) -> None:
+    """The widest cell, which learns best until then."""
+    wirings = plan.wirings(SCALE.family)
+    widths = [width(cell) for cell in wirings]
+    lost = parse_cell(max(wirings, key=width)).arch
+    report = made(fresh, ONE_RATE, lambda one: after if one.cell == lost else 0)
+    found = headlines(report)
+    known = [speed_of(parse_cell(cell).arch) for cell in wirings]
+    late = [
+        -1.0 if parse_cell(cell).arch == lost else one
+        for cell, one in zip(wirings, known, strict=True)
+    ]
+    early = known if after == LATE else late
+    first, last = (stats.spearmanr(widths, values).statistic for values in (early, late))
+    faster, fades = (
+        found[title].estimates["width"].value
+        for title in ("Wide, shallow cells learn faster", "What shape tells early fades")
+    )
+    assert faster == pytest.approx(first)
+    assert fades == pytest.approx(first - last)
+
+
+@pytest.mark.parametrize("after", [1, LATE])
+def test_variances_are_of_cells_that_had_not_diverged(fresh: Library, after: int) -> None:
+    family = SCALE.family
+    kinds = plan.random_connections(family), plan.other_operations(family)
+    lost = [parse_cell(kind[0]).arch for kind in kinds]
+    lost.append(parse_cell(kinds[0][1]).arch)
+    report = made(fresh, ONE_RATE, lambda one: after if one.cell in lost and one.seed == 888 else 0)
+    source = headlines(report)["Connections decide, not operations"]
+    gone = len(lost) if after == 1 else 0
+    assert source.n == sum(map(len, kinds)) - gone
+    assert source.name.endswith(", 3 cells left out" if gone else " 6 operations")
+    known = [
+        [speed_of(arch) for cell in kind if (arch := parse_cell(cell).arch) not in lost or not gone]
+        for kind in kinds
+    ]
+    a, b = (np.var(values, ddof=1) for values in known)
+    assert source.estimates["difference"].value == pytest.approx((a - b) / (a + b))
+    # At the end all three are out of it.
+    (line,) = re.findall(r"\| DARTS-V2 \| `accuracy@final` \|.*", report.text)
+    assert re.findall(r"\((\d+)\)", line) == ["4", "5"]
 
 
 def test_a_server_that_fails_ends_it() -> None:

@@ -55,28 +55,31 @@ class Lab:
         self,
         gain: Callable[[Any], float] = lambda _: 0.0,
         measured: Callable[[Any], list[dict[str, Any]]] = lambda _: [],
-        failing: Callable[[Any], bool] = lambda _: False,
+        failing: Callable[[Any], int] = lambda _: 0,
     ) -> None:
-        """Every worker trains to the end; ``gain`` is added to the accuracies of all epochs."""
+        """Every worker trains to the end; ``gain`` is added to the accuracies of all epochs.
+
+        ``failing`` says how many epochs one has before it diverges, 0 of one that doesn't.
+        """
         self.queue.step()
         for folder in list(self.executor.started):
             if folder.result() is not None:
                 continue
             assignment = folder.assignment()
-            for epoch in range(1, EPOCHS + 1):
+            last = int(failing(assignment))
+            for epoch in range(1, (last or EPOCHS) + 1):
                 told = record(epoch)
                 for name in ("x-valid", "ori-test"):
                     told[name]["accuracy"] += gain(assignment)
                 folder.append_epoch(told)
-                if failing(assignment):
-                    break
             lines = measured(assignment)
             for place, line in enumerate(lines, 1):
                 folder.append_measured({"number": place, "of": len(lines), **line})
             result = done()
-            if failing(assignment):
+            if last:
+                error = f"diverged at epoch {last + 1}"
                 result = result.model_copy(
-                    update={"state": "failed", "error": "diverged at epoch 1", "details": {}}
+                    update={"state": "failed", "error": error, "details": {}}
                 )
             folder.write_result(result)
             self.executor.dies(number(folder))
@@ -266,6 +269,69 @@ def test_a_training_that_diverged_is_ranked_last_and_counted(lab: Lab) -> None:
     slow = found["epochs_to_99"]
     assert (slow["n"], slow["censored"], slow["diverged"]) == (4, 3, 1)
     assert slow["reason"] == "y is constant"
+
+
+def test_a_seed_counts_until_it_diverges(lab: Lab) -> None:
+    """Of two seeds one diverges after epoch 6; the other two cells learn worse, and alike."""
+    cells = ["6111", "284", "2631"]
+    asked = CONVERGENCE | {"cells": cells, "variants": [], "seeds": [1, 2]}
+    lab.post(**asked, epoch=4, threshold=30)
+    first = parse_cell(cells[0]).arch
+    lab.work(
+        gain=lambda a: 2.0 * a.seed if a.cell == first else 0.0,
+        failing=lambda a: 6 if (a.cell, a.seed) == (first, 2) else 0,
+    )
+    (result,) = lab.study()["results"]
+    lost, *others = result["cells"]
+    assert (lost["n"], lost["diverged"], lost["stability"]["diverged"]) == (1, 1, 0.5)
+    keys = ("n", "mean", "state", "rank")
+    told = {name: tuple(one[key] for key in keys) for name, one in lost["measures"].items()}
+    # 29 + e and 2 or 4 more after epoch e; until epoch 6 it is a training as any other.
+    assert told["accuracy@4"] == (2, 36.0, "observed", 3)
+    assert told["aulc@4"] == (2, 34.5, "observed", 3)
+    assert told["epochs_to_30"] == (2, 1.0, "observed", 2)
+    assert lost["measures"]["aulc@4"]["std"] == pytest.approx(np.sqrt(2))
+    # After it, it is behind all others, whatever the other seed does.
+    assert told["accuracy@final"] == (1, 43.0, "diverged", 1)
+    assert told["half_life"][2:] == ("diverged", 3)
+    for row in others:
+        found = row["measures"]
+        assert (found["aulc@4"]["rank"], found["accuracy@final"]["rank"]) == (1.5, 2.5)
+        assert {one["state"] for one in found.values()} == {"observed"}
+
+
+def test_what_a_cell_has_no_number_of_is_named(lab: Lab) -> None:
+    """The narrowest learns best; one goes on, one is slow, one diverges."""
+    asked = CONVERGENCE | {"cells": ["8141", "284", "2631"], "variants": [], "threshold": 40}
+    lab.post(**asked)
+    order = [parse_cell(cell).arch for cell in asked["cells"]]
+    lab.work(gain=lambda a: -2.0 * order.index(a.cell), failing=lambda a: int(a.cell == order[-1]))
+    (result,) = lab.study()["results"]
+    told = [row["measures"]["epochs_to_40"] for row in result["cells"]]
+    # Epoch 11 of 12; 39 % at the end; and one epoch of 27 %.
+    assert [(one["mean"], one["state"], one["rank"]) for one in told] == [
+        (11, "observed", 1),
+        (None, "censored", 2.5),
+        (None, "diverged", 2.5),
+    ]
+    ends = [row["measures"]["accuracy@final"]["rank"] for row in result["cells"]]
+    assert ends == [3, 2, 1]
+    losses = [row["measures"]["sotl@6"]["rank"] for row in result["cells"]]
+    assert losses == [1.5, 1.5, 3]
+    lab.post(**asked, seeds=[2])
+    waiting = lab.study(2)["results"][0]["cells"][0]["measures"]
+    assert [(one["state"], one["rank"]) for one in waiting.values()] == [
+        ("not recorded", None)
+    ] * len(waiting)
+
+
+def test_ranks_are_among_the_cells_of_a_space(lab: Lab) -> None:
+    asked = CONVERGENCE | {"cells": ["6111", "DARTS-V2", "284", "ENAS"], "variants": []}
+    lab.post(**asked)
+    gains = {parse_cell(cell).arch: place for place, cell in enumerate(asked["cells"])}
+    lab.work(lambda a: gains[a.cell])
+    (result,) = lab.study()["results"]
+    assert [row["measures"]["accuracy@final"]["rank"] for row in result["cells"]] == [1, 1, 2, 2]
 
 
 def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:

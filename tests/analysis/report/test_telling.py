@@ -125,6 +125,8 @@ def test_pairs_that_are_incomplete_or_not_widened() -> None:
     first, second, *others = pairs.sources(document, noise)
     assert (first.name, first.group) == ("AmoebaNet-A", pairs.NARROWER)
     assert (second.n, second.estimates, second.reason) == (0, {}, "no pair is complete")
+    assert second.name.endswith(", 4 pairs left out")
+    assert [one.name for one in others] == list(WIDENED[2:])
     assert {one.group for one in others} == {HEADLINE}
     assert [pairs.widened(name) for name in FIVE] == [False, False, False, True, False]
 
