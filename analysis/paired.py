@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-Verdict = Literal["higher", "lower", "not shown to differ", "can't tell"]
+Verdict = Literal["higher", "lower", "not shown to differ"]
 
 POWER = 0.8
 """Probability with which `Comparison.detectable` would have been shown."""
@@ -25,12 +25,12 @@ class Comparison:
     Differences are adapted − original, in the unit of the values. `mean` has the t interval `ci`;
     `t` and `t_p` are the paired t-test, `w`, the smaller sum of ranks, and `w_p` Wilcoxon's
     signed-rank test, both two-sided; `effect` is Cohen's d_z, the mean over the standard deviation
-    of the differences. `verdict` says, by the t-test, whether the adapted cells' values are higher
-    or lower. `detectable` is the smallest true mean difference that as many pairs, with differences
-    as spread as these, would show, in its direction, with probability `POWER`.
+    of the differences. `verdict` says, by the t-test, whether the adapted cells' values are shown
+    to be higher or lower. `detectable` is the smallest true mean difference that as many pairs,
+    with differences as spread as these, would show, in its direction, with probability `POWER`.
 
     `n_incomplete` counts the pairs left out because a value is not finite. `reasons` says, by name
-    of the field, why one is None or why the verdict is "can't tell".
+    of the field, why one is None: without a test there is no verdict.
     """
 
     n: int
@@ -43,7 +43,7 @@ class Comparison:
     w_p: float | None
     effect: float | None
     detectable: float | None
-    verdict: Verdict
+    verdict: Verdict | None
     reasons: Mapping[str, str]
 
 
@@ -125,7 +125,7 @@ def compare(
         w_p=w_p,
         effect=tested and tested.effect,
         detectable=tested and tested.detectable,
-        verdict=_verdict(tested, alpha),
+        verdict=tested and _verdict(tested, alpha),
         reasons=reasons,
     )
 
@@ -201,9 +201,7 @@ def _t_test(differences: FloatArray, confidence: float, alpha: float) -> _TTest:
     )
 
 
-def _verdict(tested: _TTest | None, alpha: float) -> Verdict:
-    if tested is None:
-        return "can't tell"
+def _verdict(tested: _TTest, alpha: float) -> Verdict:
     if tested.t_p >= alpha:
         return "not shown to differ"
     return "higher" if tested.t > 0 else "lower"

@@ -191,7 +191,7 @@ def _show_generalisation(confidence: float, items: Sequence[Document]) -> None:
             NOTHING if item["mean"] is None else f"{item['mean']:+.2f}",
             interval(item["ci"], "+.2f"),
             NOTHING if item["t_p"] is None else f"{item['t_p']:.2g}",
-            item["verdict"],
+            item["verdict"] or NOTHING,
         )
     show(shown)
     say("differences in percentage points of accuracy, p by the paired t-test")

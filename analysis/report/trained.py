@@ -136,7 +136,7 @@ def generalisation(material: Material) -> list[str]:
             number(one["mean"], "+.2f") + interval(one["ci"], "+.2f"),
             number(one["t_p"], ".2g"),
             number(one["w_p"], ".2g"),
-            one["verdict"],
+            one["verdict"] or one["reasons"]["verdict"],
             number(one["detectable"], ".2f"),
             str(one["n"]),
         ]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.cells import cell_name
 from analysis.client import Client
-from analysis.report.text import interval, number
+from analysis.report.text import NOTHING, interval, number
 from analysis.scripts.claim import (
     HELD,
     OF_HELD,
@@ -78,13 +78,13 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
 
 def compared(one: Mapping[str, Any]) -> dict[str, Any]:
     """A row of pairs."""
-    mean = "–" if one["mean"] is None else f"{one['mean']:+.2f}{interval(one['ci'], '+.2f')}"
+    mean = NOTHING if one["mean"] is None else f"{one['mean']:+.2f}{interval(one['ci'], '+.2f')}"
     return {
         "cell": cell_name(one["original"]),
         "n": one["n"],
         "adapted - original, points": mean,
         "p": number(one["t_p"], ".2g"),
-        "adapted is": one["verdict"],
+        "adapted is": one["verdict"] or NOTHING,
         "detectable": number(one["detectable"], ".2f"),
     }
 
@@ -94,7 +94,8 @@ def in_words(study: Mapping[str, Any]) -> str:
     last = study["results"][-1]
     ends = "" if last["ci"] is None else f", by the interval a gain of {last['ci'][1]:+.2f} at most"
     return prose(
-        f"{cell_name(last['original'])}, {last['n']} pairs: {last['verdict']}{ends} (intervals of "
+        f"{cell_name(last['original'])}, {last['n']} pairs: "
+        f"{last['verdict'] or last['reasons']['verdict']}{ends} (intervals of "
         f"{100 * study['settings']['confidence']:g} %)"
     )
 

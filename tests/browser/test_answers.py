@@ -234,7 +234,7 @@ def test_what_a_study_found_is_told(watched: Watched, server: Server) -> None:
     ]
     for row, found in zip(told, results, strict=True):
         assert row[1] == f"{signed(found['mean'])} {interval(found['ci'])}"
-        assert row[2:] == [str(found["n"]), found["verdict"]]
+        assert row[2:] == [str(found["n"]), found["verdict"] or found["reasons"]["verdict"]]
     number = by_kind["lr-robustness"]
     expected: dict[tuple[str, ...], dict[str, Any]] = {}
     for rate in server.get(f"/studies/{number}")["results"]:

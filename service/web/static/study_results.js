@@ -51,7 +51,7 @@ function differences(pairs, names, confidence) {
     ),
     estimate(one.mean, one.ci, one.reasons?.mean),
     String(one.n),
-    one.verdict,
+    one.verdict ?? one.reasons.verdict,
   ]);
   return [
     h(
@@ -82,7 +82,7 @@ function coefficients(items, measures) {
     h(
       "p",
       { class: "of-what" },
-      "Spearman's ρ over the study's cells, with its 95 % interval; bold where zero is outside, else the study can't tell. ",
+      "Spearman's ρ over the study's cells, with its 95 % interval; bold where zero is outside, else not shown to differ from zero. ",
       `Were there nothing to find, about one in twenty of these ${intervals} would be bold all the same.`,
     ),
     h(
