@@ -186,6 +186,24 @@ def test_correlations_are_joined_on_fishers_scale() -> None:
     assert claim.headline.n_sources == 2
 
 
+def test_one_source_by_hand() -> None:
+    """z = artanh 0.02 with a standard error of 0.04 / (1 − 0.02²), and the band to artanh 0.1."""
+    z, error = np.arctanh(0.02), 0.04 / (1 - 0.02**2)
+    (claim,) = settled([Evidence(CLAIMS["speed"], (source(0.02, 0.04),))])
+    assert claim.findings.keys() == {*SHAPE}
+    for found in claim.findings.values():
+        assert found.mean == pytest.approx(0.02)
+        reach = stats.norm.ppf(0.975) * error
+        assert found.interval == pytest.approx((np.tanh(z - reach), np.tanh(z + reach)))
+        # Shown with 80 %: 1.96 + 0.84 standard errors, as a coefficient.
+        shown = (stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * error
+        assert found.detectable == pytest.approx(np.tanh(shown))
+        assert found.verdict is not None
+        assert found.verdict.p_effect == pytest.approx(2 * stats.norm.sf(z / error))
+        beyond = stats.norm.cdf((z - np.arctanh(0.1)) / error)
+        assert found.verdict.p_none == pytest.approx(2 * beyond)
+
+
 def test_without_sources_every_claim_is_inconclusive() -> None:
     found = settled_by_name({}, None)
     assert {claim.verdict for claim in found.values()} == {"inconclusive"}

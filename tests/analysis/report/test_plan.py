@@ -91,6 +91,24 @@ def test_other_planes_have_the_spacing_of_the_picture() -> None:
     assert second["reach"] == pytest.approx(2 * first["reach"] / (first["points"] - 1))
 
 
+def test_every_plane_is_asked_for_once(scale: Scale) -> None:
+    """That of the picture, of the first family, counts as the first."""
+    planes = scale.model_copy(
+        update={"landscape": scale.landscape.model_copy(update={"planes": 3})}
+    )
+    asked = plan.studies(planes)
+    for family in planes.families:
+        own = [
+            name
+            for name in asked
+            if name in plan.planes(planes, family) or name.startswith(f"curvature {family.cell} ")
+        ]
+        seeds = [asked[name]["seed"] for name in own]
+        assert sorted(seeds) == ([0, 1, 2] if family.measured else [])
+        if family.measured:
+            assert sorted(own) == sorted(plan.planes(planes, family))
+
+
 GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
 
 

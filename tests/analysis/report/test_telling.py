@@ -93,8 +93,12 @@ def test_the_picture_of_a_claim_of_no_gain_has_its_margin() -> None:
     drawn = forest(made["generalisation"])
     assert drawn is not None
     assert "positive as a gain" in drawn
-    # One for each cell, and the shaded part reaches from the left edge to the margin.
-    assert drawn.count("<circle") == len(WIDENED)
+    assert drawn.count("<circle") == len(WIDENED), "one for each cell"
+    # The shaded part reaches from the left edge, where a band would end at the lower margin.
+    root = ElementTree.fromstring(drawn)
+    (shaded,) = [one for one in root.iter(f"{SVG}rect") if "opacity" in one.attrib]
+    ends = [float(one.attrib["x1"]) for one in root.iter(f"{SVG}line")]
+    assert float(shaded.attrib["x"]) < min(ends)
 
 
 def test_pairs_by_hand() -> None:
