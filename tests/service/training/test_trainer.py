@@ -198,6 +198,61 @@ def test_the_benchmarks_rate_moves_once_an_epoch(tmp_path: Path) -> None:
     assert sum(steps[0] for steps in taken) == pytest.approx(0.65)
 
 
+def test_gradients_are_clipped_to_the_recipe_s_norm(tmp_path: Path) -> None:
+    """All parameters as one vector, in every step; 0 clips nothing."""
+    norms: dict[float, list[float]] = {}
+    for clip in (0.0, 1e-3):
+        found = norms.setdefault(clip, [])
+
+        def note(optimiser: torch.optim.Optimizer, *_: Any, found: list[float] = found) -> None:
+            gradients = [p.grad for group in optimiser.param_groups for p in group["params"]]
+            squares = [float((one.double() ** 2).sum()) for one in gradients if one is not None]
+            found.append(math.sqrt(sum(squares)))
+
+        hook = register_optimizer_step_pre_hook(note)
+        try:
+            folder = tmp_path / str(clip)
+            folder.mkdir()
+            sgd = {"learning_rate": 0.05, "clip": clip}
+            Trained(folder, made.recipe(batch=25, optimiser=sgd))
+        finally:
+            hook.remove()
+    assert len(norms[0.0]) == len(norms[1e-3]) == 4
+    assert min(norms[0.0]) > 0.01
+    assert norms[1e-3] == pytest.approx([1e-3] * 4, rel=1e-2)
+
+
+def test_momentum_is_nesterov_s_where_the_recipe_says_so(tmp_path: Path) -> None:
+    """After one step from rest Nesterov's has moved 1 + µ gradients, the plain one a gradient."""
+    moved = {}
+    for nesterov in (False, True):
+        folders = [tmp_path / f"{nesterov} {rate}" for rate in (1e-9, 1e-3)]
+        ends = []
+        for folder, rate in zip(folders, (1e-9, 1e-3), strict=True):
+            folder.mkdir()
+            sgd = {"learning_rate": rate, "momentum": 0.9, "nesterov": nesterov}
+            Trained(folder, made.recipe(epochs=1, batch=50, optimiser=sgd, augment={}))
+            ends.append(weights(folder))
+        moved[nesterov] = ends[1] - ends[0]
+    along = moved[False] @ moved[True] / (moved[False] @ moved[False])
+    assert along.item() == pytest.approx(1.9, abs=0.01)
+
+
+def test_paths_are_dropped_more_by_the_epoch(tmp_path: Path) -> None:
+    """Linearly, from none in the first to short of the recipe's at the end: p · (e − 1) / T."""
+    dropped: list[float] = []
+
+    class Watched(Trained):
+        def _finished(self, record: Record) -> None:
+            dropped.append(self.setting.network.drop_path)
+            super()._finished(record)
+
+    network = {"darts": {"channels": 2, "cells": 3, "drop_path": 0.4}}
+    recipe = made.recipe(epochs=4, batch=50, network=network)
+    Watched(tmp_path, recipe, cell="DARTS-V2", images=made.images(side=16))
+    assert dropped == pytest.approx([0.0, 0.1, 0.2, 0.3])
+
+
 def test_a_rate_by_batch_moves_with_every_step(tmp_path: Path) -> None:
     sgd = {"learning_rate": 0.1, "decay": "batch"}
     taken = rates(made.recipe(epochs=3, batch=25, optimiser=sgd), tmp_path)
