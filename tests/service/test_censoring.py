@@ -109,6 +109,51 @@ def test_differences_rank_them_last_and_count_them(made: TestClient) -> None:
         assert item["n"] == 5
 
 
+def test_what_has_no_number_counts_its_networks_and_no_groups(
+    fresh: Library, tmp_path: Path
+) -> None:
+    """Four cells of which two are one network; one of these never got there."""
+    networks: dict[tuple[str, ...], list[int]] = {}
+    for index, names in enumerate(raw.live_strings()):
+        networks.setdefault(names, []).append(index)
+    connected = (cells for names, cells in networks.items() if set(names) != {"none"})
+    first, twin = next(cells[:2] for cells in connected if len(cells) > 1)
+    curves = {first: [50.0, 60.0], twin: [20.0, 30.0], 6111: [30.0, 50.0], 9930: [60.0, 60.0]}
+    runs = [run(index, dict(enumerate(curve, 1)), schedule=2, recipe="r")
+            for index, curve in curves.items()]  # fmt: skip
+    fresh.import_source(Made(tmp_path, [runs]))
+    with client_of(fresh) as client:
+        asked = {"x": "params_m", "y": "epochs_to_50of2", "method": "pearson"}
+        found = one(client, **asked)
+        assert (found["n"], found["n_distinct"], found["censored"]) == (4, 3, 1)
+        assert "groups" not in found
+        within = one(client, **asked, group_by="width")
+        assert (within["coefficient"], within["groups"]) == (None, 0)
+
+
+def test_a_seed_that_was_stopped_leaves_the_others(fresh: Library, tmp_path: Path) -> None:
+    """And a cell that is censored has neither mean nor spread, whatever its other seeds took."""
+    curves = {6111: [[50.0, 60, 70], [20.0, 30]], 11: [[60.0, 60, 60], [20.0, 30, 40]]}
+    runs = [run(index, dict(enumerate(curve, 1)), seed=seed, schedule=3, recipe="r")
+            for index, several in curves.items() for seed, curve in enumerate(several)]  # fmt: skip
+    fresh.import_source(Made(tmp_path, [runs]))
+    metric = "epochs_to_50of3"
+    asked = [*CONTEXT.items(), ("cell", 6111), ("cell", 11), ("fields", f"id,{metric}")]
+    rows = {row["id"]: row for row in get(client_of(fresh), "/cells", asked)["items"]}
+    found = rows[NAMES[6111]]
+    assert (found[f"{metric}:state"], found[metric], found[f"{metric}:n_seeds"]) == (
+        "observed",
+        1,
+        1,
+    )
+    found = rows[NAMES[11]]
+    assert (found[f"{metric}:state"], found[metric], found[f"{metric}:std"]) == (
+        "censored",
+        None,
+        None,
+    )
+
+
 @pytest.mark.parametrize("what", ["x", "control"])
 def test_wherever_the_metric_stands(made: TestClient, what: str) -> None:
     other = {"x": "n_skip"} if what == "control" else {}

@@ -483,6 +483,29 @@ def test_twelve_epochs_against_two_hundred(tables_client: TestClient) -> None:
         assert found["coefficient"] == pytest.approx(expected, abs=5e-5)
 
 
+def test_few_cells_of_many_columns_take_long_too(client: TestClient) -> None:
+    """Their p goes through orders of the cells; one coefficient is as nothing."""
+    columns = "width,depth,n_paths,mean_path,min_path,conv_depth,n_edges,n_skip,n_pool,params_m"
+    asked = {"method": "kendall", "max_official_index": 20, "ci": "none"}
+    more = {
+        "x": f"{columns},node_width,flops_m,n_none",
+        "y": f"{columns},n_dead,n_conv3x3,n_conv1x1",
+    }
+    (error,) = refused(client, "/correlations", {**asked, **more})
+    assert error["problem"].startswith("169 kendall coefficients would take about")
+    assert one(client, {**asked, "x": "width", "y": "n_skip"})["p_method"] == "permutation"
+
+
+def test_resamples_of_groups_are_next_to_nothing(client: TestClient) -> None:
+    asked = {"x": "width", "y": VALID, "group_by": "live_ops", "method": "kendall"}
+    found = one(client, {**asked, "ci": "bootstrap", "resamples": 10_000})
+    assert found["resampled"] == "groups"
+    assert found["ci"][0] < found["coefficient"] < found["ci"][1]
+    inside = {**asked, "ci": "bootstrap", "resamples": 10_000, "resample": "cells"}
+    (error,) = refused(client, "/correlations", inside)
+    assert "would take about" in error["problem"]
+
+
 def test_what_would_take_minutes_is_refused(client: TestClient) -> None:
     columns = "width,depth,n_paths,mean_path,min_path,conv_depth,n_edges"
     asked = {"x": columns, "y": columns, "method": "kendall", "ci": "bootstrap"}

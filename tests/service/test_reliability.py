@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,25 @@ def test_two_epochs_of_one_training_share_their_noise(fresh: Library, tmp_path: 
     assert late == pytest.approx(
         table_4([[2 * v, 2 * v - 1] for v in values.values()])[1], rel=1e-5
     )
+
+
+def test_trainings_by_two_schedules_have_noise_of_their_own(fresh: Library, tmp_path: Path) -> None:
+    """Spearman's formula, with both reliabilities by mean squares."""
+    short = {6111: [40.0, 41], 9930: [31.0, 31], 284: [22.0, 24], 11: [36.0, 39], 1: [14.0, 14]}
+    long = {6111: [52.0, 54], 9930: [40.0, 43], 284: [58.0, 58], 11: [49.0, 50], 1: [45.0, 47]}
+    runs = [
+        run(index, {schedule: value}, seed=seed, schedule=schedule, recipe="r")
+        for schedule, cells in ((2, short), (4, long))
+        for index, seeds in cells.items()
+        for seed, value in enumerate(seeds)
+    ]
+    fresh.import_source(Made(tmp_path, [runs]))
+    found = one(client_of(fresh), x="valid_accuracy@2of2", y="valid_accuracy@4of4", **CONTEXT)
+    x, y = ([mean(seeds) for seeds in cells.values()] for cells in (short, long))
+    expected = stats.spearmanr(x, y).statistic
+    product = np.prod([table_4([*cells.values()])[1] for cells in (short, long)])
+    assert found["coefficient"] == pytest.approx(expected)
+    assert found["disattenuated"] == pytest.approx(expected / np.sqrt(product))
 
 
 def test_contrasts_say_how_reliable_their_columns_are(client: TestClient) -> None:

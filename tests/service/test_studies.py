@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -162,6 +163,22 @@ def test_measures_are_those_of_the_curves(lab: Lab) -> None:
         assert (told["n"], told["mean"], told["std"]) == (
             2, pytest.approx(mean), pytest.approx(std, abs=1e-9),
         ), name  # fmt: skip
+
+
+def test_half_of_an_odd_schedule_is_rounded_up(lab: Lab, fresh: Library) -> None:
+    """By default T is half of the schedule (docs/studies.md): 3 of 5 epochs."""
+    recipe = (files("service.training") / "recipe_files" / "proxy.toml").read_text()
+    folder = fresh.store.path.parent / "recipes"
+    folder.mkdir()
+    (folder / "five.toml").write_text(recipe.replace("epochs = 12", "epochs = 5"))
+    curve = {epoch: 50.0 + epoch**2 for epoch in range(1, 6)}
+    there = run(284, curve, dataset="cifar100", schedule=5, recipe="five")
+    fresh.add_run(there, source=LOCAL)
+    asked = {"cells": ["284"], "dataset": "cifar100", "recipe": "five", "seeds": [there.seed]}
+    lab.post(200, kind="variants", variants=[], **asked)
+    (result,) = lab.study()["results"]
+    assert result["epoch"] == 3
+    assert result["cells"][0]["measures"]["aulc@3"]["mean"] == pytest.approx(50 + (1 + 4 + 9) / 3)
 
 
 def test_width_and_depth_are_correlated_with_each_measure(lab: Lab) -> None:
@@ -344,16 +361,17 @@ def test_adapted_cells_are_compared_in_pairs(lab: Lab) -> None:
         confidence=0.9,
     )
     adapted = get(lab.client, "/cells/DARTS-V2-adapted")["id"]
-    gains = {1: 1.0, 2: 2.0, 3: 4.0, 4: 2.0}
+    gains = {1: 1.0, 2: 2.0, 3: 5.0, 4: 1.0}
     lab.work(lambda a: gains[a.seed] if parse_cell(a.cell).id == adapted else 0.0)
     (found,) = lab.study()["results"]
-    expected = stats.ttest_1samp([1.0, 2.0, 4.0, 2.0], 0)
+    expected = stats.ttest_1samp([1.0, 2.0, 5.0, 1.0], 0)
     interval = expected.confidence_interval(0.9)
+    assert 0.05 < expected.pvalue < 0.1, "at 90 % and not at 95 %"
     assert (found["n"], found["mean"]) == (4, 2.25)
     assert found["ci"] == pytest.approx([interval.low, interval.high])
     assert found["t_p"] == pytest.approx(expected.pvalue)
     assert found["verdict"] == "higher"
-    assert [pair["adapted"] - pair["original"] for pair in found["pairs"]] == [1, 2, 4, 2]
+    assert [pair["adapted"] - pair["original"] for pair in found["pairs"]] == [1, 2, 5, 1]
     assert {pair["set"] for pair in found["pairs"]} == {"ori-test"}
     assert found["pairs"][0]["original"] == 40.0  # what the last epoch has on ori-test
 
