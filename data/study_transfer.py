@@ -166,7 +166,7 @@ _NONE = Rows()
 def import_studies(
     store: Store, snapshot: Snapshot, path: Path, check: Check | None = None
 ) -> Imported:
-    """Take in the studies of a file, all or none of them.
+    """Take in the studies of a file, all or none of them, under names of this version.
 
     Their jobs get new numbers, one that several of them share a single one; where a job was there
     for just this training and measurement, and came as far, it takes the place of the file's. Runs

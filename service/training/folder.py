@@ -118,16 +118,19 @@ class JobFolder:
         return Assignment.model_validate_json(self.assignment_file.read_bytes())
 
     def is_of(self, job: Job) -> bool:
-        """Whether it was made for just the training and measurement of this job."""
+        """Whether it was made for just the training and measurement of this job.
+
+        One that left the precision open is, once it has ended, in that which the worker found.
+        """
         try:
             given = self.assignment()
         except (FileNotFoundError, ValueError):
             return False
         recipe, result = given.recipe, self.result()
         asked = Recipe.model_validate_json(job.settings)
-        told = result is not None and "precision" in result.details
-        if recipe.precision == OPEN != asked.precision and result is not None and told:
-            recipe = recipe.model_copy(update={"precision": result.details["precision"]})
+        found = None if result is None else result.details.get("precision")
+        if recipe.precision == OPEN != asked.precision and found is not None:
+            recipe = recipe.model_copy(update={"precision": found})
         return (given.cell, given.dataset, recipe.digest, given.seed, given.measurement) == (
             job.cell,
             job.dataset,
