@@ -12,7 +12,7 @@ from analysis.landscape import summarise
 from service.studies.convergence import correlations
 from service.studies.kinds import GradientVarianceStudy, LandscapeStudy, Measuring
 from service.studies.outcomes import Outcome, plain, shape
-from service.studies.places import NOWHERE, Place, observed
+from service.studies.places import NOWHERE, Place
 
 Lines = list[dict[str, Any]]
 
@@ -62,7 +62,7 @@ def _means(group: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, P
     for name in names:
         known = [value for row in group if (value := row["figures"].get(name)) is not None]
         if known:
-            places[name] = observed(float(np.mean(known)))
+            places[name] = Place(float(np.mean(known)), Standing.OBSERVED)
         elif any(row["diverged"] for row in group):
             places[name] = Place(None, Standing.DIVERGED)
         else:

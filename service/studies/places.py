@@ -31,11 +31,6 @@ class Place:
 NOWHERE = Place(None, Standing.NOT_RECORDED)
 
 
-def observed(value: float | None) -> Place:
-    """The place of a number; of None, nowhere."""
-    return NOWHERE if value is None else Place(value, Standing.OBSERVED)
-
-
 def of_cell(name: str, measure: Measure, group: Sequence[Outcome], epochs: int) -> Place:
     """The place of a cell by a measure of its trainings, over the seeds that tell something."""
     timed = name.startswith(("epochs_to_", "half_life"))

@@ -10,7 +10,7 @@ import pytest
 from analysis.censoring import Standing
 from data.studies import Part
 from service.studies.outcomes import Outcome
-from service.studies.places import Measure, Place, observed, of_cell
+from service.studies.places import Measure, Place, of_cell
 
 NAN, INF = np.nan, np.inf
 EPOCHS = 4
@@ -101,8 +101,3 @@ def test_the_place_of_a_cell(
     name: str, group: list[Outcome], place: float | None, standing: Standing
 ) -> None:
     assert of_cell(name, MEASURES[name], group, EPOCHS) == Place(place, standing)
-
-
-def test_the_place_of_a_number_is_itself() -> None:
-    assert observed(0.0) == Place(0.0, Standing.OBSERVED)
-    assert observed(None) == Place(None, Standing.NOT_RECORDED)
