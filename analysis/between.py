@@ -23,7 +23,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.intervals import Evidence
+from analysis.intervals import Certainty
 from analysis.strata import FloatArray
 
 ONE_GROUP = "one group is no sample of groups"
@@ -32,9 +32,9 @@ SAME = "the coefficient is the same in every group"
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
-def group_evidence(
+def group_certainty(
     r: FloatArray, weights: FloatArray, variances: FloatArray, unknown: str
-) -> Evidence:
+) -> Certainty:
     """What is known of R = Σ w_g r_g, from the coefficients `r` (g,) of the groups that count.
 
     `weights` (g,) sum to 1; `variances` (g,) of z_g are NaN where unknown, for which `unknown` is
@@ -45,15 +45,15 @@ def group_evidence(
     return replace(_mean(r, weights), i_squared=i_squared, i_squared_reason=reason)
 
 
-def _mean(r: FloatArray, weights: FloatArray) -> Evidence:
+def _mean(r: FloatArray, weights: FloatArray) -> Certainty:
     if r.size == 1:
-        return Evidence.none(ONE_GROUP)
+        return Certainty.none(ONE_GROUP)
     mean = float(weights @ r)
     variance = float(r.size / (r.size - 1) * (weights**2 @ (r - mean) ** 2))
     # Equal coefficients differ by the rounding of their mean alone.
     if variance <= _ROUNDING**2 or abs(mean) == 1:
-        return Evidence.none(SAME)
-    return Evidence.by_groups(float(np.arctanh(mean)), variance**0.5 / (1 - mean**2), r.size - 1)
+        return Certainty.none(SAME)
+    return Certainty.by_groups(float(np.arctanh(mean)), variance**0.5 / (1 - mean**2), r.size - 1)
 
 
 def heterogeneity(r: FloatArray, variances: FloatArray) -> float | None:

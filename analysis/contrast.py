@@ -19,7 +19,7 @@ from analysis.between import ONE_GROUP
 from analysis.bootstrap import Resample, percentile_interval
 from analysis.coefficients import Method, State, by_group
 from analysis.correlation import NO_GROUP, UNSTABLE, WHY, Options, distinct, resampled
-from analysis.rows import Copies, Rows
+from analysis.rows import Copies, Observations
 from analysis.strata import FloatArray
 
 NO_SHARED_GROUP = "no group has every coefficient"
@@ -82,7 +82,7 @@ def contrasts(
     options = Options(
         method, "bootstrap", drawn, resamples, confidence, seed, grouped=groups is not None
     )
-    sides = [Rows.checked(x, others.T, controls, groups, classes) for x in columns]
+    sides = [Observations.checked(x, others.T, controls, groups, classes) for x in columns]
     sample = _sample(sides, options)
     return [
         sample.contrast(x, y)
@@ -137,7 +137,7 @@ class _Sample:
         )
 
 
-def _sample(sides: list[Rows], options: Options) -> _Sample:
+def _sample(sides: list[Observations], options: Options) -> _Sample:
     """All coefficients, over `sides` that differ in x alone."""
     k, m, n = len(sides), len(sides[0].ys), sides[0].x.size
     pairs = list(product(range(k), range(m)))

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from analysis.between import ONE_GROUP, group_evidence
+from analysis.between import ONE_GROUP, group_certainty
 from analysis.bootstrap import (
     Resample,
     Units,
@@ -22,12 +22,12 @@ from analysis.coefficients import Coefficients, Method, State, by_group
 from analysis.intervals import (
     PARTIAL_TAU,
     SMALLEST,
-    Evidence,
+    Certainty,
     PMethod,
-    evidence,
+    certainty,
     z_variances,
 )
-from analysis.rows import Copies, Rows
+from analysis.rows import Copies, Observations
 from analysis.strata import BoolArray, FloatArray, IntArray, Strata
 
 Interval = Literal["fisher", "bootstrap", "none"]
@@ -176,7 +176,7 @@ def correlate_columns(
     """
     drawn: Resample = resample or ("classes" if groups is None else "groups")
     options = Options(method, ci, drawn, resamples, confidence, seed, grouped=groups is not None)
-    rows = Rows.checked(x, ys, controls, groups, classes)
+    rows = Observations.checked(x, ys, controls, groups, classes)
     results: dict[int, Correlation] = {}
     for columns, recorded in rows.by_pattern():
         complete = rows.of(columns)
@@ -221,7 +221,7 @@ class Options:
         return "groups" if self.ci == "fisher" and self.grouped else self.ci
 
 
-def _correlate(rows: Rows, options: Options, absent: dict[str, int]) -> list[Correlation]:
+def _correlate(rows: Observations, options: Options, absent: dict[str, int]) -> list[Correlation]:
     """Correlate x with each of the ys; `absent` counts the rows that were left out before."""
     method, grouped = options.method, options.grouped
     if rows.x.size < 3:
@@ -240,7 +240,7 @@ def _correlate(rows: Rows, options: Options, absent: dict[str, int]) -> list[Cor
     if grouped:
         sure = _over_groups(method, found, weights, strata)
     else:
-        sure = evidence(method, rows.x, rows.ys, found, copies)
+        sure = certainty(method, rows.x, rows.ys, found, copies)
     intervals, no_interval = _intervals(rows, strata, found, weights > 0, copies, sure, options)
     results = []
     for column, total in enumerate(totals.tolist()):
@@ -278,7 +278,7 @@ def _correlate(rows: Rows, options: Options, absent: dict[str, int]) -> list[Cor
 
 def _over_groups(
     method: Method, found: Coefficients, weights: FloatArray, strata: Strata
-) -> list[Evidence]:
+) -> list[Certainty]:
     """How sure the mean over groups is, of each column."""
     partial_tau = method == "kendall" and bool(found.n_controls.any())
     unknown = PARTIAL_TAU
@@ -287,19 +287,19 @@ def _over_groups(
         unknown = f"fewer than two groups of {SMALLEST[method]} rows, plus one for each control"
         variances = z_variances(method, found.r, strata.sizes - found.n_controls)
     return [
-        group_evidence(r[used], weight[used], variance[used], unknown)
+        group_certainty(r[used], weight[used], variance[used], unknown)
         for r, weight, variance in zip(found.r, weights, variances, strict=True)
         for used in [weight > 0]
     ]
 
 
 def _intervals(
-    rows: Rows,
+    rows: Observations,
     strata: Strata,
     found: Coefficients,
     used: BoolArray,
     copies: Copies,
-    sure: list[Evidence],
+    sure: list[Certainty],
     options: Options,
 ) -> tuple[list[tuple[float, float] | None], list[str | None]]:
     """The interval of each column, None where there is none, and why there would be none."""
@@ -323,7 +323,7 @@ def _intervals(
 
 
 def resampled(
-    rows: Rows,
+    rows: Observations,
     strata: Strata,
     r: FloatArray,
     used: BoolArray,
@@ -365,7 +365,9 @@ def _excluded(states: IntArray, strata: Strata) -> dict[str, int]:
     return {why: int(counts[state]) for state, why in WHY.items() if counts[state]}
 
 
-def _undefined(rows: Rows, options: Options, excluded: dict[str, int], reason: str) -> Correlation:
+def _undefined(
+    rows: Observations, options: Options, excluded: dict[str, int], reason: str
+) -> Correlation:
     grouped = options.grouped
     return Correlation(
         method=options.method,

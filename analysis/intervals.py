@@ -39,7 +39,7 @@ PERFECT = "at ±1 Fisher's interval has no length, whatever n"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Certainty:
     """How sure a coefficient is.
 
     `z` and `z_error` are artanh of it and its standard error, both NaN where there is no interval,
@@ -60,12 +60,12 @@ class Evidence:
     i_squared_reason: str | None = None
 
     @classmethod
-    def none(cls, reason: str) -> "Evidence":
+    def none(cls, reason: str) -> "Certainty":
         """Neither p nor interval, for one reason."""
         return cls(np.nan, None, no_p=reason, no_interval=reason)
 
     @classmethod
-    def by_groups(cls, z: float, z_error: float, degrees: int) -> "Evidence":
+    def by_groups(cls, z: float, z_error: float, degrees: int) -> "Certainty":
         """p and interval by t over `degrees` + 1 groups."""
         from scipy import special
 
@@ -85,9 +85,9 @@ class Evidence:
         return float(np.tanh(self.z - reach)), float(np.tanh(self.z + reach))
 
 
-def evidence(
+def certainty(
     method: Method, x: FloatArray, ys: FloatArray, found: Coefficients, copies: Copies
-) -> list[Evidence]:
+) -> list[Certainty]:
     """How sure each coefficient of `x` (n,) with `ys` (e, n) is, the rows being one group.
 
     p is from orders of the rows where these are few and no copies (`analysis.permutation`), else by
@@ -95,7 +95,7 @@ def evidence(
     """
     r, k = found.r[:, 0], int(found.n_controls[0])
     if method == "kendall" and k:
-        return [Evidence.none(PARTIAL_TAU)] * len(r)
+        return [Certainty.none(PARTIAL_TAU)] * len(r)
     sizes = effective_sizes(*_scores(x, ys, found, copies), r, copies)
     variances = z_variances(method, r, sizes - k)
     p, how = _p_values(method, x, ys, found, copies, sizes - 2 - k, variances)
@@ -106,7 +106,7 @@ def evidence(
         known = bool(np.isfinite(variance)) and not perfect
         least = f"Fisher's interval needs {SMALLEST[method] + k} {rows} or more"
         told.append(
-            Evidence(
+            Certainty(
                 float(p[at]),
                 None if np.isnan(p[at]) else how[at],
                 float(np.arctanh(value)) if known else np.nan,

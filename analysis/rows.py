@@ -37,7 +37,7 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Observations:
     """`x` (n,), `ys` (e, n), `controls` (k, n), group `labels` (n,) or None without groups, and
     `classes` (n,) of rows that are copies."""
 
@@ -55,7 +55,7 @@ class Rows:
         controls: Sequence[npt.ArrayLike],
         groups: npt.ArrayLike | None,
         classes: npt.ArrayLike | None,
-    ) -> "Rows":
+    ) -> "Observations":
         """Rows of `x` (n,), the columns of `ys` (n, e) and `controls`, each (n,).
 
         Without `classes` no row is a copy.
@@ -80,9 +80,9 @@ class Rows:
         stacked = np.stack(held) if held else np.empty((0, own.size))
         return cls(own, np.ascontiguousarray(columns.T), stacked, labels, alike)
 
-    def of(self, columns: list[int]) -> "Rows":
+    def of(self, columns: list[int]) -> "Observations":
         """The rows with these of the ys alone."""
-        return Rows(self.x, self.ys[columns], self.controls, self.labels, self.classes)
+        return Observations(self.x, self.ys[columns], self.controls, self.labels, self.classes)
 
     def by_pattern(self) -> list[tuple[list[int], BoolArray]]:
         """The ys that are recorded (not NaN) in the same rows, and these rows (n,)."""
@@ -94,23 +94,23 @@ class Rows:
             patterns.setdefault(pattern.tobytes(), []).append(column)
         return [(columns, recorded[columns[0]]) for columns in patterns.values()]
 
-    def taking(self, rows: IntArray) -> "Rows":
+    def taking(self, rows: IntArray) -> "Observations":
         """The given rows, in that order."""
         labels = None if self.labels is None else self.labels[rows]
         ys, controls = (np.take(array, rows, axis=1) for array in (self.ys, self.controls))
-        return Rows(self.x[rows], ys, controls, labels, self.classes[rows])
+        return Observations(self.x[rows], ys, controls, labels, self.classes[rows])
 
-    def stratified(self) -> tuple["Rows", Strata]:
+    def stratified(self) -> tuple["Observations", Strata]:
         """The rows sorted by group, and the groups."""
         if self.labels is None:
             return self, Strata.single(self.x.size)
         strata, order = Strata.sorting(self.labels)
         return self.taking(order), strata
 
-    def scaled(self) -> "Rows":
+    def scaled(self) -> "Observations":
         """The columns, times a power of two where their squares would leave float64's range."""
         x = _scaled(self.x[np.newaxis])[0]
-        return Rows(x, _scaled(self.ys), _scaled(self.controls), self.labels, self.classes)
+        return Observations(x, _scaled(self.ys), _scaled(self.controls), self.labels, self.classes)
 
 
 def _scaled(rows: FloatArray) -> FloatArray:

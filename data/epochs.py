@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.curve_rows import CurveRows, Vector, by_cell
-from data.frame import Floats, Mask, Rows
+from data.frame import Floats, Integers, Mask
 from data.standing import last_place
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class EpochStatistics:
         )
 
 
-def curves_by_cell(rows: CurveRows, last: float) -> tuple[Rows, Vector, Mask]:
+def curves_by_cell(rows: CurveRows, last: float) -> tuple[Integers, Vector, Mask]:
     """Statistics of every epoch, (k, epochs); ``last`` for the value where a seed had diverged.
 
     As :func:`data.curve_rows.by_cell` it tells which rows went into them, too.

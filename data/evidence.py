@@ -13,7 +13,7 @@ from analysis.correlation import Correlation
 from analysis.reliability import ONE_SEED, Reliability, disattenuated, reliability
 from data.catalogue import Resolved
 from data.epochs import EpochStatistics
-from data.frame import Floats, Mask, Rows
+from data.frame import Floats, Integers, Mask
 from data.queries import Field, View
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def why_no_number(censored: int, diverged: int) -> str:
     return f"cells without a number ({', '.join(told)}): spearman and kendall rank them last"
 
 
-def no_number(options: Options, copies: Rows, censored: int, diverged: int) -> Correlation:
+def no_number(options: Options, copies: Integers, censored: int, diverged: int) -> Correlation:
     """The answer of such a method; ``copies`` are the classes of the complete cells."""
     grouped = options.group_by is not None
     return Correlation(

@@ -23,7 +23,7 @@ from data.columns import COLUMNS, SAMENESS, STORED, TEXT_FIELDS
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 class Frame:
@@ -49,7 +49,7 @@ class Frame:
         }
         self.connected: Mask = np.asarray(table["connected"], dtype=np.bool_)
         self.numbers: dict[str, Floats] = {name: _floats(table[name]) for name in STORED}
-        self.classes: dict[str, Rows] = {
+        self.classes: dict[str, Integers] = {
             notion: np.asarray(table[f"class_{notion}"], dtype=np.int64) for notion in SAMENESS
         }
         spaces = np.array(self.texts["space"], dtype=object)
@@ -61,7 +61,7 @@ class Frame:
             for row, text in enumerate(self.texts[field]):
                 if text is not None:
                     self.rows[text] = row
-        self._multisets: dict[str, Rows] = {}
+        self._multisets: dict[str, Integers] = {}
         self._costs: dict[str, tuple[Floats, Floats]] = {}
         self._values: dict[tuple[str, str], list[Any]] = {}
 
@@ -72,7 +72,7 @@ class Frame:
         table[: nasbench201.N_CELLS] = operations.by_edge()
         return table
 
-    def multisets(self, grouping: str) -> Rows:
+    def multisets(self, grouping: str) -> Integers:
         """A code for each cell's multiset of operations, (size,); one of ``GROUPINGS``."""
         if grouping not in self._multisets:
             archs = [arch or "" for arch in self.texts["arch"]]

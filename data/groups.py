@@ -14,7 +14,7 @@ from analysis.censoring import Codes, Standing
 from analysis.variance import Explained, explained
 from data.columns import GROUPINGS
 from data.errors import QueryError
-from data.frame import Mask, Rows, tidy
+from data.frame import Integers, Mask, tidy
 from data.metrics import lower_is_better
 from data.queries import Field, Filters, View
 from data.standing import reasons
@@ -151,7 +151,9 @@ def groups(
     return found, explains, excluded
 
 
-def _explained(view: View, field: Field, rows: Rows, member: npt.NDArray[np.int64]) -> Explained:
+def _explained(
+    view: View, field: Field, rows: Integers, member: npt.NDArray[np.int64]
+) -> Explained:
     values = view.numbers(field)[rows]
     held = np.isfinite(values)
     found = explained(values[held], member[held])
@@ -162,7 +164,7 @@ def _explained(view: View, field: Field, rows: Rows, member: npt.NDArray[np.int6
     return found
 
 
-def _without_number(view: View, field: Field, rows: Rows) -> tuple[int, int]:
+def _without_number(view: View, field: Field, rows: Integers) -> tuple[int, int]:
     """How many of the rows are censored, and how many diverged."""
     codes = view.codes(field)
     if codes is None or field.resolved is None or field.resolved.metric.aspect != "value":
@@ -180,7 +182,7 @@ _FAR = 1e9
 QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
 
 
-def _distribution(view: View, field: Field, rows: Rows) -> dict[str, Any]:
+def _distribution(view: View, field: Field, rows: Integers) -> dict[str, Any]:
     """Of the cells that have a value or, for what is known of them too, a place."""
     values = view.numbers(field)[rows]
     held = values[~np.isnan(values)]
@@ -203,7 +205,7 @@ def _distribution(view: View, field: Field, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _quantiles(view: View, field: Field, rows: Rows) -> list[float | None]:
+def _quantiles(view: View, field: Field, rows: Integers) -> list[float | None]:
     """Those that come out alike whatever the numbers are of the cells that have none."""
     places = view.places(field)[rows]
     never = view.never(field)[rows][~np.isnan(places)]

@@ -24,7 +24,7 @@ from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from data.catalogue import Resolved
 from data.columns import COLUMNS, TEXT_FIELDS
 from data.errors import QueryError, UnknownCellError, blame, nearest
-from data.frame import Floats, Mask, Rows
+from data.frame import Floats, Integers, Mask
 from data.library import Snapshot
 from data.metrics import GRAMMAR, WHOLE, Aspect, Context, Metric, parse_metric
 from data.standing import never
@@ -245,7 +245,7 @@ class View:
                 mask &= values == bound.value
         return mask
 
-    def order(self, keys: Sequence[str]) -> Rows:
+    def order(self, keys: Sequence[str]) -> Integers:
         """All cells in the order of ``keys`` (``-`` in front for falling), then by row.
 
         A metric goes by places; what is not recorded comes last in either direction.
@@ -262,7 +262,7 @@ class View:
         )
         return self.snapshot.vectors.order(cache_key, lambda: self._sort(fields))
 
-    def _sort(self, fields: Sequence[tuple[Field, bool]]) -> Rows:
+    def _sort(self, fields: Sequence[tuple[Field, bool]]) -> Integers:
         levels: list[Floats] = []
         for field, falling in reversed(fields):
             if field.kind in ("text", "boolean"):
@@ -349,7 +349,7 @@ def find_row(snapshot: Snapshot, text: str) -> int:
 class Page:
     """Rows of one page, how many there are in all, and where the next one starts."""
 
-    rows: Rows
+    rows: Integers
     total: int
     cursor: str | None
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from analysis import topology
 from analysis.cells import Cell
 from analysis.spaces.darts import Genotype, Part
-from analysis.spaces.wirings import Sampler, drawn_shapes, wiring_table
+from analysis.spaces.wirings import WiringSampler, drawn_shapes, wiring_table
 from data.evidence import last
 from data.frame import Floats, Frame
 from data.groups import is_lower_better
@@ -100,7 +100,7 @@ def rank_among(
 
 
 def ranks(
-    view: View, cells: Sequence[str], metrics: Sequence[str], sampler: Sampler = "distinct"
+    view: View, cells: Sequence[str], metrics: Sequence[str], sampler: WiringSampler = "distinct"
 ) -> list[CellRanks]:
     """The ranks of ``cells`` by width, depth and each metric; genotypes among a sampler's wirings.
 
@@ -117,7 +117,7 @@ def ranks(
     return found
 
 
-def shape_ranks(frame: Frame, cell: Cell, sampler: Sampler = "distinct") -> dict[str, Rank]:
+def shape_ranks(frame: Frame, cell: Cell, sampler: WiringSampler = "distinct") -> dict[str, Rank]:
     """The ranks of one cell, loaded or not, by width and depth; a genotype's reduction cell too."""
     if isinstance(cell, Genotype):
         return _wiring_ranks(cell, sampler)
@@ -134,7 +134,7 @@ def _space_ranks(frame: Frame, row: int | None) -> dict[str, Rank]:
     return result
 
 
-def _wiring_ranks(cell: Genotype, sampler: Sampler) -> dict[str, Rank]:
+def _wiring_ranks(cell: Genotype, sampler: WiringSampler) -> dict[str, Rank]:
     values = topology.columns(cell)
     result = {}
     prefixes: dict[Part, str] = {"normal": "", "reduce": "reduce_"}
@@ -147,7 +147,7 @@ def _wiring_ranks(cell: Genotype, sampler: Sampler) -> dict[str, Rank]:
     return result
 
 
-def _is_drawn(cell: Genotype, part: Part, sampler: Sampler) -> bool:
+def _is_drawn(cell: Genotype, part: Part, sampler: WiringSampler) -> bool:
     """Whether the wiring is one of the sampler's: all nodes concatenated, and distinct sources."""
     pairs, concat = cell.cell(part)
     sources = [source for _, source in pairs]
@@ -157,7 +157,7 @@ def _is_drawn(cell: Genotype, part: Part, sampler: Sampler) -> bool:
 
 @lru_cache(maxsize=1024)
 def _wiring_rank(
-    value: float | None, nodes: int, place: int, order: str, sampler: Sampler, member: bool
+    value: float | None, nodes: int, place: int, order: str, sampler: WiringSampler, member: bool
 ) -> Rank:
     """Kept, since the many variants of a cell have few different widths and depths."""
     try:

@@ -26,8 +26,8 @@ from data.store import Store, first_row, read_note, write_note
 from data.study_transfer import (
     Check,
     Imported,
+    Numbered,
     RecipeConflictError,
-    Rows,
     UnknownTrainingError,
     take_in,
 )
@@ -86,13 +86,13 @@ def _came_as(table: Shipped, noted: str | None, content: str) -> frozenset[str]:
     return frozenset({content} if noted is None else {content, noted})
 
 
-def came(store: Store, studies: Shipped) -> Rows:
+def came(store: Store, studies: Shipped) -> Numbered:
     """Studies and jobs that came with an earlier file, and are as they came."""
     with store.read() as cursor:
         text = read_note(cursor, _rows_note(studies))
         if text is None:
             if read_note(cursor, studies.note) != studies.earlier_note:
-                return Rows()
+                return Numbered()
             return _recognised(cursor, studies.earlier_studies())
         noted = json.loads(text)
         # What was resumed since is the user's.
@@ -109,10 +109,10 @@ def came(store: Store, studies: Shipped) -> Rows:
             {"studies": noted["studies"]},
         ).fetchall()
     others = {study for study, job in parts if job not in kept}
-    return Rows(frozenset(noted["studies"]) - others, kept)
+    return Numbered(frozenset(noted["studies"]) - others, kept)
 
 
-def _recognised(cursor: duckdb.DuckDBPyConnection, asked: Sequence[datetime]) -> Rows:
+def _recognised(cursor: duckdb.DuckDBPyConnection, asked: Sequence[datetime]) -> Numbered:
     """Those of versions that didn't note which they are, by when they were asked for.
 
     Where they were made they are not what came: their trainings are runs of that home's own.
@@ -123,7 +123,7 @@ def _recognised(cursor: duckdb.DuckDBPyConnection, asked: Sequence[datetime]) ->
         "SELECT study FROM study_parts JOIN jobs USING (job) WHERE jobs.run LIKE 'local:%')",
         [list(asked)],
     ).fetchall()
-    return Rows(
+    return Numbered(
         frozenset(study for study, _ in found),
         frozenset(job for _, job in found if job is not None),
     )
@@ -134,7 +134,7 @@ def take_studies(
     snapshot: Snapshot,
     studies: Shipped,
     content: str,
-    older: Rows,
+    older: Numbered,
     check: Check | None,
     report: Report,
 ) -> Imported | LeftOut:
@@ -158,7 +158,7 @@ def take_studies(
 
 
 def _note_rows(
-    cursor: duckdb.DuckDBPyConnection, studies: Shipped, content: str, rows: Rows
+    cursor: duckdb.DuckDBPyConnection, studies: Shipped, content: str, rows: Numbered
 ) -> None:
     told = {
         "at": datetime.now(UTC).replace(tzinfo=None).isoformat(),

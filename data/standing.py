@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from analysis.censoring import Codes, Standing, of_times, of_values
 from data.curve_rows import CurveRows, Vector, by_cell, measure_runs
-from data.frame import Floats, Mask, Rows
+from data.frame import Floats, Integers, Mask
 from data.metrics import WHOLE, Metric, lower_is_better
 from data.origin import of_one_source
 
@@ -67,7 +67,7 @@ class Placed(Vector):
         value, std, n_seeds, place = np.full((4, size), np.nan)
         return cls(value, std, n_seeds, place, np.zeros(size, np.int8))
 
-    def put(self, cells: Rows, part: Placed) -> None:
+    def put(self, cells: Integers, part: Placed) -> None:
         """Fill in what was found of some cells."""
         for name in _ARRAYS:
             getattr(self, name)[cells] = getattr(part, name)
@@ -85,7 +85,9 @@ def fewest_and_most(seeds: npt.NDArray[Any]) -> list[int] | None:
     return [int(seeds.min()), int(seeds.max())] if seeds.size else None
 
 
-def placed_by_cell(resolved: Resolved, rows: CurveRows) -> tuple[Rows, Placed, dict[int, Rows]]:
+def placed_by_cell(
+    resolved: Resolved, rows: CurveRows
+) -> tuple[Integers, Placed, dict[int, Integers]]:
     """The metric over the seeds of each cell of ``rows``: the cells, (k,), and arrays of (k,).
 
     Of each cell the rows of one source, unless these are pooled; which cells each source gave, by

@@ -153,14 +153,14 @@ def _row(cursor: duckdb.DuckDBPyConnection, study: Study) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Numbered:
     """Studies and jobs by their numbers."""
 
     studies: frozenset[int] = frozenset()
     jobs: frozenset[int] = frozenset()
 
 
-_NONE = Rows()
+_NONE = Numbered()
 
 
 def import_studies(
@@ -188,9 +188,9 @@ def take_in(
     snapshot: Snapshot,
     path: Path,
     check: Check | None = None,
-    older: Rows = _NONE,
+    older: Numbered = _NONE,
     report: Report = silent,
-) -> tuple[Imported, Rows]:
+) -> tuple[Imported, Numbered]:
     """The same in a transaction that somebody else ends; with the numbers of what it wrote.
 
     The file's studies take the place of ``older`` ones, which came by a file too. One of the same
@@ -214,7 +214,7 @@ def take_in(
 class _Writer:
     """Turns studies of a file into rows, all at the end."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Rows) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Numbered) -> None:
         self._cursor = cursor
         self._older = older
         there = studies.every(cursor)
@@ -275,15 +275,15 @@ class _Writer:
         return Imported("", len(self._studies) - kept, self._known, jobs, kept, gone)
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> Numbered:
         """What there is now of this file and, of jobs, still of the older one."""
-        return Rows(frozenset(self._parts), self._jobs.numbers)
+        return Numbered(frozenset(self._parts), self._jobs.numbers)
 
 
 class _Jobs:
     """Gives jobs of the file their numbers here, and writes those that are missing."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Rows) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, older: Numbered) -> None:
         self._cursor = cursor
         self._older = older.jobs
         self._first = max([0, *older.jobs, next_number(cursor, "jobs", "job") - 1]) + 1

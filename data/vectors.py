@@ -16,7 +16,7 @@ from analysis.censoring import Standing
 from data.catalogue import Resolved
 from data.curve_rows import CurveReader
 from data.epochs import EpochStatistics
-from data.frame import Mask, Rows, python_values
+from data.frame import Integers, Mask, python_values
 from data.metrics import Aspect
 from data.origin import of_one_source
 from data.standing import STATES, Placed, placed_by_cell
@@ -106,10 +106,10 @@ class Vectors:
         )
         return values
 
-    def order(self, key: OrderKey, make: Callable[[], Rows]) -> Rows:
+    def order(self, key: OrderKey, make: Callable[[], Integers]) -> Integers:
         """An order of all cells that ``make`` computes, kept under ``key``."""
         read = [resolved for _, resolved, _ in key[0] if resolved is not None]
-        order: Rows = self._get(("order", key), read, make)
+        order: Integers = self._get(("order", key), read, make)
         return order
 
     def curves(self, resolved: Resolved) -> EpochStatistics:
@@ -147,7 +147,7 @@ class Vectors:
             self._give(given, rows.origins(found.put(resolved, rows)))
         return found, given
 
-    def _give(self, given: Given, origins: dict[int, Rows]) -> None:
+    def _give(self, given: Given, origins: dict[int, Integers]) -> None:
         for number, cells in origins.items():
             name = self._reader.names[number]
             given.setdefault(name, np.zeros(self._size, np.bool_))[cells] = True

@@ -148,7 +148,7 @@ def word(found: Finding) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Case:
     """The sources of a claim.
 
     Attributes:
@@ -160,24 +160,24 @@ class Evidence:
     band: float | None = None
 
 
-def settled(evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
+def settled(cases: Sequence[Case]) -> tuple[Claim, ...]:
     """Claims with verdicts, corrected for their number.
 
     The verdicts on the claims are judged together, and so are those on width alone and those on
     depth alone.
     """
-    found = [_unjudged(one) for one in evidence]
+    found = [_unjudged(one) for one in cases]
     families: list[list[tuple[int, Reading]]] = [
-        [(place, one.asked.readings[0]) for place, one in enumerate(evidence)],
+        [(place, one.asked.readings[0]) for place, one in enumerate(cases)],
         *(
-            [(place, r) for place, one in enumerate(evidence) if r in one.asked.readings]
+            [(place, r) for place, one in enumerate(cases) if r in one.asked.readings]
             for r in SHAPE[1:]
         ),
     ]
     for together in families:
         asked = []
         for place, reading in together:
-            one = evidence[place]
+            one = cases[place]
             band = one.band if one.asked.unit.band is None else one.asked.unit.band
             mean = None if band is None else _mean(one, reading, HEADLINE)
             if one.asked.unit.on_fishers_scale and band is not None:
@@ -190,7 +190,7 @@ def settled(evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
     return tuple(found)
 
 
-def _unjudged(one: Evidence) -> Claim:
+def _unjudged(one: Case) -> Claim:
     band = one.band if one.asked.unit.band is None else one.asked.unit.band
     groups = dict.fromkeys(source.group for source in one.sources if source.group != HEADLINE)
     return Claim(
@@ -202,11 +202,11 @@ def _unjudged(one: Evidence) -> Claim:
     )
 
 
-def _findings(one: Evidence, group: str) -> dict[Reading, Finding]:
+def _findings(one: Case, group: str) -> dict[Reading, Finding]:
     return {reading: _finding(one, reading, group) for reading in one.asked.readings}
 
 
-def _finding(one: Evidence, reading: Reading, group: str) -> Finding:
+def _finding(one: Case, reading: Reading, group: str) -> Finding:
     known = [s for s in one.sources if s.group == group and reading in s.estimates]
     mean = _mean(one, reading, group)
     if mean is None:
@@ -222,7 +222,7 @@ def _finding(one: Evidence, reading: Reading, group: str) -> Finding:
     )
 
 
-def _mean(one: Evidence, reading: Reading, group: str) -> Mean | None:
+def _mean(one: Case, reading: Reading, group: str) -> Mean | None:
     """Over the sources, on the scale that they are joined on."""
     found = [
         on_fishers_scale(source.estimates[reading], source.n)
@@ -239,7 +239,7 @@ def settled_by_name(
 ) -> dict[str, Claim]:
     """As :func:`settled`, of sources by the claims' names in `CLAIMS`; ``margin`` of `POINTS`."""
     given = [
-        Evidence(asked, tuple(evidence.get(name, ())), margin if asked.unit == POINTS else None)
+        Case(asked, tuple(evidence.get(name, ())), margin if asked.unit == POINTS else None)
         for name, asked in CLAIMS.items()
     ]
     return dict(zip(CLAIMS, settled(given), strict=True))

@@ -25,7 +25,7 @@ from analysis.report.scale import Family
 from analysis.report.text import count, left_out
 from analysis.synthesis import Estimate
 
-Row = tuple[float | None, float | None, tuple[float | None, ...]]
+Shaped = tuple[float | None, float | None, tuple[float | None, ...]]
 """Width, depth, and values that they may go with, None where there is none."""
 
 FACTORS: dict[Reading, tuple[float, float]] = {
@@ -37,7 +37,7 @@ FACTORS: dict[Reading, tuple[float, float]] = {
 
 
 def of_shape(
-    name: str, rows: Iterable[Row], weights: Sequence[float], group: str = HEADLINE
+    name: str, rows: Iterable[Shaped], weights: Sequence[float], group: str = HEADLINE
 ) -> Source:
     """How Σ weight · ρ(·, value) depends on shape, over the rows that are complete.
 
@@ -89,7 +89,7 @@ def rates(material: Material) -> Iterator[Source]:
             continue
         told = _told(family, material.documents[study])
         by_rate = [_trained(material.at(study, rate), [f"aulc@{material.half}"]) for rate in others]
-        both: list[Row] = [
+        both: list[Shaped] = [
             (width, depth, tuple(row[2][0] for row in rows))
             for rows in zip(*by_rate, strict=True)  # the cells of a study, in its order
             for width, depth, _ in rows[:1]
@@ -191,7 +191,7 @@ def _told(family: Family, document: Document) -> str:
     return f"wirings of {family.cell}, {count(seeds, 'seed')}"
 
 
-def _trained(at: Mapping[str, Any], measures: Sequence[str]) -> list[Row]:
+def _trained(at: Mapping[str, Any], measures: Sequence[str]) -> list[Shaped]:
     """Cells once each, with where the study ranks them by their measures."""
     return [
         (row["width"], row["depth"], tuple(row["measures"][name]["rank"] for name in measures))
@@ -210,10 +210,10 @@ def _names(document: Document, prefix: str) -> list[str]:
     return sorted(found, key=lambda name: int(name.partition("@")[2]))
 
 
-def _figures(documents: Sequence[Document], figure: str) -> list[Row]:
+def _figures(documents: Sequence[Document], figure: str) -> list[Shaped]:
     """Each cell with the mean of the figure over the documents, None where one lacks it."""
     found: dict[str, list[float]] = {}
-    shapes: dict[str, Row] = {}
+    shapes: dict[str, Shaped] = {}
     for document in documents:
         for row in document["results"]["cells"]:
             value = row["figures"].get(figure)

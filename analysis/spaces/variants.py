@@ -34,7 +34,7 @@ Kind = Literal["random-connections", "random-operations", "adapted"]
 RANDOM: tuple[Kind, Kind] = ("random-connections", "random-operations")
 KINDS: tuple[Kind, ...] = (*RANDOM, "adapted")
 
-Sampler = Literal["uniform", "paper"]
+VariantSampler = Literal["uniform", "paper"]
 """`uniform`: as many different variants as are asked for from one seed (`variants`); `paper`: one
 variant a seed, by the procedure of the published code (`paper_variants`)."""
 

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Sampler = Literal["distinct", "paper"]
+WiringSampler = Literal["distinct", "paper"]
 
 MAX_NODES = 6
 

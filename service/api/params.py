@@ -23,7 +23,7 @@ from pydantic import (
 
 from analysis.spaces.nasbench201 import EDGES, OPERATIONS
 from analysis.spaces.published import KINDS, Kind
-from analysis.spaces.wirings import Sampler
+from analysis.spaces.wirings import WiringSampler
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.errors import QueryError, blame, nearest
 from data.metrics import Context
@@ -36,7 +36,7 @@ Format = Literal["json", "csv", "ndjson", "parquet", "arrow"]
 
 
 Reference = Annotated[
-    Sampler,
+    WiringSampler,
     Field(
         description="the wirings that genotypes are ranked among: `distinct`, all with two "
         "different sources a node; `paper`, as the code of Shu et al. (2020) draws them, where "

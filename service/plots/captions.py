@@ -12,7 +12,7 @@ import altair as alt
 from analysis.cells import cell_name
 
 Document = Mapping[str, Any]
-Rows = list[dict[str, Any]]
+Records = list[dict[str, Any]]
 Layers = alt.LayerChart | alt.FacetChart
 """What ``alt.layer`` makes."""
 
@@ -40,7 +40,7 @@ class Drawn:
     chart: AnyChart
     title: str
     notes: list[str] = field(default_factory=list)
-    data: dict[str, Rows] = field(default_factory=dict)
+    data: dict[str, Records] = field(default_factory=dict)
     live: AnyChart | None = None
 
 

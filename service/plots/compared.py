@@ -17,7 +17,7 @@ from service.plots.captions import (
     Document,
     Drawn,
     Layers,
-    Rows,
+    Records,
     first_of,
     spaces,
 )
@@ -44,7 +44,7 @@ class _Compared:
 
     rate: Mapping[str, Any]
     space: str
-    points: Rows
+    points: Records
 
     @property
     def ends(self) -> Ends:
@@ -65,7 +65,7 @@ def shapes(document: Document) -> Drawn:
             "no connected cell has a finished training with accuracies of the first epochs yet"
         )
     shown = found[: MOST_PANELS // 2]
-    data: dict[str, Rows] = {}
+    data: dict[str, Records] = {}
     panels = [_shape(one, x, data) for one in shown for x in ("width", "depth")]
     epochs = sorted({rate["epoch"] for rate in document["results"]})
     first = " or ".join(f"{epoch}" for epoch in epochs)
@@ -116,7 +116,7 @@ def pairs(document: Document) -> Drawn:
     return Drawn(chart, "Adapted cells against their originals", notes)
 
 
-def _points(rate: Mapping[str, Any], space: str) -> Rows:
+def _points(rate: Mapping[str, Any], space: str) -> Records:
     measure = f"aulc@{rate['epoch']}"
     cells = (row for row in rate["cells"] if row["space"] == space)
     return [point for row in cells if (point := _point(row, measure)) is not None]
@@ -157,7 +157,7 @@ def _against(rate: Mapping[str, Any], space: str, x: str) -> alt.TitleParams:
     )
 
 
-def _shape(one: _Compared, x: str, data: dict[str, Rows]) -> Layers:
+def _shape(one: _Compared, x: str, data: dict[str, Records]) -> Layers:
     """A panel, whose rows are added to the data."""
     roles = list(dict.fromkeys(point["role"] for point in one.points))
     found = sorted({point[x] for point in one.points})
@@ -210,13 +210,13 @@ def _shape(one: _Compared, x: str, data: dict[str, Rows]) -> Layers:
     ).properties(width=_WIDTH, height=_HEIGHT, title=_against(one.rate, one.space, x))
 
 
-def _named(points: Rows, frame: Frame) -> Rows:
+def _named(points: Records, frame: Frame) -> Records:
     """The names of originals beside their points; those without room are left out."""
     originals = [point for point in points if point["role"] == "original"][:_MOST_NAMES]
     names = [point["name"] for point in originals]
     at, low, high = (_at(points, end, frame) for end in ("mean", "low", "high"))
     marks = np.vstack([boxes(at, _POINT, _POINT), np.hstack([high - 1, low + 1])])
-    rows: Rows = []
+    rows: Records = []
     places = placed(names, _at(originals, "mean", frame), marks, frame)
     for point, place in zip(originals, places, strict=True):
         if place is not None:
@@ -226,11 +226,11 @@ def _named(points: Rows, frame: Frame) -> Rows:
     return rows
 
 
-def _at(points: Rows, y: str, frame: Frame) -> FloatArray:
+def _at(points: Records, y: str, frame: Frame) -> FloatArray:
     return frame.pixels(np.array([[point["x"], point[y]] for point in points]).reshape(-1, 2))
 
 
-def _beside(points: Rows, x: str) -> Rows:
+def _beside(points: Records, x: str) -> Records:
     """Points of equal ``x`` moved apart, by less than half the way to the next."""
     found = sorted({point[x] for point in points})
     room = 0.6 * min((b - a for a, b in pairwise(found)), default=1.0)
@@ -244,7 +244,7 @@ def _beside(points: Rows, x: str) -> Rows:
     return placed
 
 
-def _pairs(points: Rows, one: Mapping[str, Any], datasets: Sequence[str], ends: Ends) -> Layers:
+def _pairs(points: Records, one: Mapping[str, Any], datasets: Sequence[str], ends: Ends) -> Layers:
     base = alt.Chart(alt.InlineData(values=points)).encode(
         x=alt.X(
             "side:N",

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from service.plots import words
-from service.plots.captions import Document, Drawn, Layers, Rows
+from service.plots.captions import Document, Drawn, Layers, Records
 from service.plots.coefficients import METHODS, intervals_by
 from service.plots.hover import followed
 from service.plots.scales import around, epoch_axis
@@ -61,7 +61,7 @@ def by_epoch(document: Document) -> Drawn:
     return Drawn(chart, title, notes, {"points": points, "zero": [{"zero": 0}]}, live)
 
 
-def _pieces(items: Rows) -> dict[tuple[str, int], str]:
+def _pieces(items: Records) -> dict[tuple[str, int], str]:
     """By column and epoch the piece of its line: the next begins where n is quite another."""
     pieces: dict[tuple[str, int], str] = {}
     last: dict[str, tuple[int, int]] = {}
@@ -75,7 +75,7 @@ def _pieces(items: Rows) -> dict[tuple[str, int], str]:
     return pieces
 
 
-def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layers]:
+def _lines(points: Records, columns: list[str], method: str) -> tuple[Layers, Layers]:
     """The chart, and the same with what follows the pointer."""
     epochs = sorted({point["epoch"] for point in points})
     base = alt.Chart(alt.NamedData("points")).encode(
@@ -120,7 +120,7 @@ def _lines(points: Rows, columns: list[str], method: str) -> tuple[Layers, Layer
     return chart, live
 
 
-def _how(method: str, context: Mapping[str, Any], items: Rows) -> str:
+def _how(method: str, context: Mapping[str, Any], items: Records) -> str:
     told = method
     if context["control"]:
         held = ", ".join(words.column(name, context) for name in context["control"])
@@ -132,7 +132,7 @@ def _how(method: str, context: Mapping[str, Any], items: Rows) -> str:
     return told
 
 
-def _what(curve: Mapping[str, Any], document: Document, items: Rows) -> list[str]:
+def _what(curve: Mapping[str, Any], document: Document, items: Records) -> list[str]:
     context = document["context"]
     fewest, most = (choose(item["n"] for item in items) for choose in (min, max))
     count = f"{fewest:,}" if fewest == most else f"{fewest:,}–{most:,}"

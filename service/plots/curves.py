@@ -13,7 +13,7 @@ from service.plots.captions import (
     Document,
     Drawn,
     Layers,
-    Rows,
+    Records,
     first_of,
     spaces,
 )
@@ -52,7 +52,7 @@ def curves(document: Document) -> Drawn:
     widths = [row["width"] for row in cells if row["width"] is not None]
     span = (min(widths), max(widths)) if widths else (0.0, 0.0)
     ends = percents(accuracies)
-    data: dict[str, Rows] = {}
+    data: dict[str, Records] = {}
     panels = [_curves(name, rows, step, most, span, ends, data) for name, rows in shown]
     sets = " and ".join(sorted({SETS[rate["set"]] for rate in results if rate["set"] is not None}))
     notes = [f"accuracy on {sets}, a line a training"]
@@ -69,7 +69,7 @@ def curves(document: Document) -> Drawn:
     return Drawn(chart, "Validation accuracy by epoch", notes, data)
 
 
-def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Rows]]:
+def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Records]]:
     """Titles and rows: of all originals of a space, or of one with its variants of one kind."""
     name = f"learning rate {rate['learning_rate']:g}"
     if not kinds:
@@ -77,7 +77,7 @@ def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Ro
             (f"{space}, {name}", [row for row in rate["cells"] if row["space"] == space])
             for space in spaces(rate["cells"])
         ]
-    families: dict[str, Rows] = {}
+    families: dict[str, Records] = {}
     for row in rate["cells"]:
         families.setdefault(row["original"], []).append(row)
     return [
@@ -91,7 +91,13 @@ def _panels(rate: Mapping[str, Any], kinds: Sequence[str]) -> list[tuple[str, Ro
 
 
 def _curves(
-    name: str, rows: Rows, step: int, epochs: int, span: Ends, ends: Ends, data: dict[str, Rows]
+    name: str,
+    rows: Records,
+    step: int,
+    epochs: int,
+    span: Ends,
+    ends: Ends,
+    data: dict[str, Records],
 ) -> Layers:
     """A panel, whose rows are added to the data."""
     lines = [line for row in rows for line in _lines(row, step)]
@@ -150,7 +156,7 @@ def _curves(
     )
 
 
-def _lines(row: Mapping[str, Any], step: int) -> list[Rows]:
+def _lines(row: Mapping[str, Any], step: int) -> list[Records]:
     """The points of a cell's trainings, those of each in their order."""
     lines = [
         [
@@ -171,7 +177,7 @@ def _lines(row: Mapping[str, Any], step: int) -> list[Rows]:
     return [line for line in lines if line]
 
 
-def _ended(rows: Rows) -> str:
+def _ended(rows: Records) -> str:
     counts = {name: sum(row[name] for row in rows) for name in ("trainings", "n", "diverged")}
     diverged = f", {counts['diverged']} diverged" if counts["diverged"] else ""
     return f"{counts['n']} of {counts['trainings']} trainings finished{diverged}"
@@ -192,7 +198,7 @@ def _by_width(span: Ends) -> alt.Color:
     )
 
 
-def _named(ends: Rows, scale: Ends) -> Rows:
+def _named(ends: Records, scale: Ends) -> Records:
     """Names for ends of lines, ``at`` accuracies as far apart as writing needs; some of many."""
     low, high = scale
     unit = (high - low) / _HEIGHT

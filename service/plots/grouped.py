@@ -11,7 +11,7 @@ from analysis.diagram import LABELS
 from data.columns import GROUPINGS
 from data.operations import NOTHING
 from service.plots import words
-from service.plots.captions import Document, Drawn, Layers, Rows, first_of
+from service.plots.captions import Document, Drawn, Layers, Records, first_of
 from service.plots.themes import ACCENT, INK, PAPER
 from service.plots.views import NothingToShowError
 
@@ -27,7 +27,7 @@ def boxes(document: Document) -> Drawn:
     context, by, metrics = document["context"], document["by"], document["metrics"]
     items = document["items"][:MOST_GROUPS]
     few = len(items) <= _FEW
-    rows: Rows = [
+    rows: Records = [
         {"metric": metric, "group": name, "cells": item["cells"]} | item["metrics"][metric]
         for metric in metrics
         for name, item in zip(_names(by, items), items, strict=True)
@@ -62,7 +62,7 @@ def boxes(document: Document) -> Drawn:
     return Drawn(chart, title, notes, {"groups": rows})
 
 
-def _names(by: str, items: Rows) -> list[str]:
+def _names(by: str, items: Records) -> list[str]:
     """Of groups, with as many digits as tell them apart."""
     names: list[str] = []
     for digits in (4, 16):
@@ -86,7 +86,7 @@ def _label(row: Mapping[str, Any]) -> str:
     return f"{row['group']}\nn = {row['n']:,}\n{mean}"
 
 
-def _panel(metric: str, rows: Rows, document: Document, few: bool) -> Layers:
+def _panel(metric: str, rows: Records, document: Document, few: bool) -> Layers:
     here: Sequence[Mapping[str, Any]] = [row for row in rows if row["metric"] == metric]
     by, context = document["by"], document["context"]
     plain = by in (*GROUPINGS, "space", "connected")

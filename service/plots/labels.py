@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from service.plots.captions import Rows
+from service.plots.captions import Records
 from service.plots.scales import Ends
 
 FloatArray = npt.NDArray[np.float64]
@@ -119,7 +119,7 @@ def meet(some: FloatArray, others: FloatArray) -> npt.NDArray[np.bool_]:
     return np.asarray(found, np.bool_)
 
 
-def left_out(data: Mapping[str, Rows]) -> list[str]:
+def left_out(data: Mapping[str, Records]) -> list[str]:
     """A note where originals have points but no name, in ``points`` and ``names`` of panels."""
     there, written = (
         sum(

@@ -11,7 +11,7 @@ from service.plots.captions import (
     MOST_PANELS,
     Document,
     Drawn,
-    Rows,
+    Records,
     first_of,
     shape,
     spaces,
@@ -200,18 +200,18 @@ def eigenvalues(document: Document) -> Drawn:
     )
 
 
-def _rows(document: Document) -> Rows:
-    rows: Rows = document["results"]["cells"]
+def _rows(document: Document) -> Records:
+    rows: Records = document["results"]["cells"]
     return rows
 
 
-def _nothing(rows: Rows, field: str, what: str) -> str:
+def _nothing(rows: Records, field: str, what: str) -> str:
     if any(row[field] for row in rows):
         return f"no {what} that is measured is finite and other than 0"
     return f"no {what} is measured yet in any of the {len(rows)} trainings"
 
 
-def _left_out(rows: Rows) -> list[str]:
+def _left_out(rows: Records) -> list[str]:
     return first_of(MOST_TRAININGS, len(rows), "trainings")
 
 

@@ -12,7 +12,7 @@ from service.plots.captions import (
     Document,
     Drawn,
     Layers,
-    Rows,
+    Records,
     first_of,
     shape,
     training_name,
@@ -160,7 +160,7 @@ def _contours(grids: list[Grid], quantity: str, title: str, told: str) -> Drawn:
     scale = common_scale(grids)
     shown = grids[:MOST_PANELS]
     most = int((_MOST_TILES / len(shown)) ** 0.5)
-    data: dict[str, Rows] = {"centre": [{"x": 0, "y": 0}]}
+    data: dict[str, Records] = {"centre": [{"x": 0, "y": 0}]}
     panels = [
         _contour(number, grid.thinned(most), scale, quantity, data)
         for number, grid in enumerate(shown, 1)
@@ -170,7 +170,9 @@ def _contours(grids: list[Grid], quantity: str, title: str, told: str) -> Drawn:
     return Drawn(chart, title, [told, *about(grids, scale, most)], data)
 
 
-def _contour(number: int, grid: Grid, scale: Span, quantity: str, data: dict[str, Rows]) -> Layers:
+def _contour(
+    number: int, grid: Grid, scale: Span, quantity: str, data: dict[str, Records]
+) -> Layers:
     """A panel, whose rows are added to the data."""
     edges = _edges(grid)
     tiles, drawn, labels = (f"{what} {number}" for what in ("tiles", "lines", "labels"))
@@ -211,7 +213,7 @@ def _contour(number: int, grid: Grid, scale: Span, quantity: str, data: dict[str
     return alt.layer(*layers, width=SIDE, height=SIDE, title=heading(grid))
 
 
-def _tiles(grid: Grid, edges: list[float], scale: Span) -> Rows:
+def _tiles(grid: Grid, edges: list[float], scale: Span) -> Records:
     overlap = _OVERLAP * (edges[-1] - edges[0])
     far = [min(edge + overlap, edges[-1]) for edge in edges]
     return [
@@ -240,10 +242,10 @@ def _edges(grid: Grid) -> list[float]:
     return [float(edge) for edge in (grid.axis[0] - half, *between, grid.axis[-1] + half)]
 
 
-def _labels(found: list[tuple[float, FloatArray]], frame: Frame) -> Rows:
+def _labels(found: list[tuple[float, FloatArray]], frame: Frame) -> Records:
     """A label on a line of each level, off the others; none where there is no room."""
     taken = boxes(frame.pixels(np.zeros((1, 2))), _CENTRE_SIDE, _CENTRE_SIDE)
-    labels: Rows = []
+    labels: Records = []
     for turn, level in enumerate(dict.fromkeys(level for level, _ in found)):
         here = sorted((points for at, points in found if at == level), key=len, reverse=True)
         # By turns at different places along the lines, so that labels of nested ones stand apart.

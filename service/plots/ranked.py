@@ -9,7 +9,7 @@ import altair as alt
 
 from data.columns import COLUMNS, STORED
 from service.plots import words
-from service.plots.captions import Document, Drawn, Layers, Rows
+from service.plots.captions import Document, Drawn, Layers, Records
 from service.plots.themes import ACCENT
 from service.plots.views import NothingToShowError
 
@@ -29,7 +29,7 @@ def dots(document: Document) -> Drawn:
     """A panel a column, a row a cell, a dot where it stands: the first at the right."""
     found = {item["space"] for item in document["items"]}
     context = {**document["context"], "space": found.pop() if len(found) == 1 else "all"}
-    rows: Rows = [
+    rows: Records = [
         {
             "cell": item["id"],
             "name": item["name"] or item["id"],
@@ -74,7 +74,7 @@ def _ordinal(number: int) -> str:
     return f"{number:,}{ending}"
 
 
-def _panel(rows: Rows, context: words.Context) -> Layers:
+def _panel(rows: Records, context: words.Context) -> Layers:
     """A column's, with the cells that have it."""
     column, names = rows[0]["column"], list(dict.fromkeys(row["name"] for row in rows))
     first = _FIRST.get(column) or _ORDERS[rows[0]["order"]]

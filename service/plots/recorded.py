@@ -10,7 +10,7 @@ import altair as alt
 
 from analysis.cells import cell_name
 from service.plots import words
-from service.plots.captions import Document, Drawn, Rows
+from service.plots.captions import Document, Drawn, Records
 from service.plots.hover import followed
 from service.plots.scales import FEW_EPOCHS, around, epoch_axis
 from service.plots.views import NothingToShowError
@@ -24,7 +24,7 @@ def of_cells(document: Document) -> Drawn:
     """A line a cell with its mean ± 1 standard deviation over seeds, or a line a seed."""
     context, name = document["context"], document["metric"]
     each = context["seed"] != "mean"
-    points: Rows = [
+    points: Records = [
         {
             "line": f"{curve['cell']} {curve['seed']} {curve.get('replicate') or ''}".rstrip(),
             "cell": curve["cell"],
@@ -74,7 +74,7 @@ def of_cells(document: Document) -> Drawn:
     return _drawn(points, f"{what} ({words.unit(name)})", title, notes, many=lines > len(names))
 
 
-def _seeds(points: Rows) -> str:
+def _seeds(points: Records) -> str:
     """Over how many seeds means are; tables of means don't always say it."""
     counts = {point["n_seeds"] for point in points}
     known = sorted(counts - {None})
@@ -86,7 +86,7 @@ def _seeds(points: Rows) -> str:
 
 def of_job(document: Document) -> Drawn:
     """Accuracy by epoch, a line a set of images."""
-    points: Rows = [
+    points: Records = [
         {"line": words.SETS[name], "name": words.SETS[name], "epoch": record["epoch"]}
         | {"value": record[name]["accuracy"], "piece": 0, "bare": False}
         for record in document["epochs"]
@@ -119,7 +119,7 @@ def _pieces(epochs: Sequence[int]) -> list[tuple[int, bool]]:
 
 
 def _drawn(
-    points: Rows,
+    points: Records,
     axis: str,
     title: str,
     notes: list[str],
@@ -197,7 +197,7 @@ def _drawn(
     return Drawn(chart, title, notes, {"points": points}, live)
 
 
-def _ordered(points: Rows) -> list[str]:
+def _ordered(points: Records) -> list[str]:
     """Names as their lines end, the highest first: so the legend has the order of the lines."""
     ends = {point["name"]: (point["epoch"], point["value"]) for point in points}
     last = max(epoch for epoch, _ in ends.values())

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from service.plots import words
-from service.plots.captions import Document, Drawn, Rows
+from service.plots.captions import Document, Drawn, Records
 from service.plots.coefficients import intervals_by, told
 from service.plots.scales import apart
 from service.plots.themes import FAINT
@@ -22,7 +22,7 @@ def scatter(document: Document) -> Drawn:
     """Points that stand for themselves whatever is brushed, so that brushing stays fluid."""
     context, columns = document["context"], document["columns"]
     names = {axis: document[axis] for axis in ("x", "y", "colour")}
-    rows: Rows = [
+    rows: Records = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
     if not rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 
-from service.plots.captions import MOST_PANELS, Document, Drawn, Layers, Rows
+from service.plots.captions import MOST_PANELS, Document, Drawn, Layers, Records
 from service.plots.grids import Grid, Span
 from service.plots.planes import (
     COLUMNS,
@@ -32,7 +32,7 @@ def loss_surfaces(document: Document) -> Drawn:
     scale = common_scale(grids)
     shown = grids[:MOST_PANELS]
     most = min(41, int((_MOST_FACES / len(shown)) ** 0.5) + 1)
-    data: dict[str, Rows] = {}
+    data: dict[str, Records] = {}
     panels = [
         _surface(number, grid.thinned(most), scale, data) for number, grid in enumerate(shown, 1)
     ]
@@ -42,7 +42,7 @@ def loss_surfaces(document: Document) -> Drawn:
     return Drawn(chart, "Loss around trained weights", [*notes, *about(grids, scale, most)], data)
 
 
-def _surface(number: int, grid: Grid, scale: Span, data: dict[str, Rows]) -> Layers:
+def _surface(number: int, grid: Grid, scale: Span, data: dict[str, Records]) -> Layers:
     """A panel, whose rows are added to the data."""
     faces, ground, written = (f"{what} {number}" for what in ("faces", "ground", "words"))
     data[faces] = _faces(grid, scale)
@@ -81,12 +81,12 @@ def _surface(number: int, grid: Grid, scale: Span, data: dict[str, Rows]) -> Lay
     )
 
 
-def _faces(grid: Grid, scale: Span) -> Rows:
+def _faces(grid: Grid, scale: Span) -> Records:
     """Faces between neighbouring points, those behind drawn first; none where a corner is NaN."""
     side = len(grid.axis)
     height = scale.share(grid.values) * _RISE
     unit = (grid.axis - grid.axis[0]) / (grid.axis[-1] - grid.axis[0])
-    faces: Rows = []
+    faces: Records = []
     corners = ((0, 0), (0, 1), (1, 1), (1, 0))
     behind_first = sorted(
         np.ndindex(side - 1, side - 1), key=lambda face: (-(face[0] + face[1]), face)
@@ -110,11 +110,11 @@ def _seen(x: float, y: float, height: float) -> tuple[float, float]:
     return round(float(x - y), 6), round(float((x + y) * _SLANT + height), 6)
 
 
-def _frame(grid: Grid, scale: Span) -> tuple[Rows, Rows]:
+def _frame(grid: Grid, scale: Span) -> tuple[Records, Records]:
     """The ground, an upright scale at its left corner, and what is written at them."""
     square = [(0, 0), (0, 1), (1, 1), (1, 0), (0, 0)]
     outlines = [[_seen(x, y, 0) for x, y in square], [_seen(0, 1, 0), _seen(0, 1, _RISE)]]
-    words: Rows = []
+    words: Records = []
     for level in scale.levels():
         across, up = _seen(0, 1, float(scale.share(np.array(level))) * _RISE)
         outlines.append([(across, up), (across - 0.03, up)])

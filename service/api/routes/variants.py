@@ -17,7 +17,7 @@ from analysis.spaces.darts import Genotype
 from analysis.spaces.paper import MAX_SEED
 from analysis.spaces.variants import (
     Kind,
-    Sampler,
+    VariantSampler,
     adapted_forms,
     how_many,
     paper_variants,
@@ -61,7 +61,7 @@ class VariantsQuery(Query):
         examples=["adapted"],
     )
     count: int = Parameter(10, ge=1, le=1000, description="how many, as far as there are so many")
-    sampler: Sampler = Parameter(
+    sampler: VariantSampler = Parameter(
         "uniform",
         description="`uniform`: `count` different variants from one seed; `paper`: one variant a "
         "seed from `seed` on, by the code of Shu et al. (2020); its own are those of seeds 1 to 10",

@@ -17,13 +17,13 @@ from analysis.report.claims import (
     HEADLINE,
     ONE,
     SHAPE,
+    Case,
     Claim,
-    Evidence,
     Source,
     settled,
     settled_by_name,
 )
-from analysis.report.families import Row, of_shape
+from analysis.report.families import Shaped, of_shape
 from analysis.report.scale import find
 from analysis.synthesis import Estimate
 from analysis.verdicts import ALPHA, WORDS, Word
@@ -46,7 +46,7 @@ EFFECT: dict[Word, float] = {
 }
 
 
-def rows(effect: float, n: int, values: int) -> list[Row]:
+def rows(effect: float, n: int, values: int) -> list[Shaped]:
     """Cells whose values rise, or fall, with width and against depth."""
     width = RNG.normal(size=n)
     depth = RNG.normal(size=n)
@@ -152,9 +152,9 @@ def source(value: float, error: float, n: int = 1000, **more: Any) -> Source:
 
 def test_what_stands_beside_changes_no_verdict() -> None:
     speed = CLAIMS["speed"]
-    alone = settled([Evidence(speed, (source(0.3, 0.02),))])[0]
+    alone = settled([Case(speed, (source(0.3, 0.02),))])[0]
     beside = source(-0.9, 0.01, group="another measure")
-    (both,) = settled([Evidence(speed, (source(0.3, 0.02), beside))])
+    (both,) = settled([Case(speed, (source(0.3, 0.02), beside))])
     assert both.findings == alone.findings
     assert both.beside["another measure"]["width"].mean == pytest.approx(-0.9)
     assert both.beside["another measure"]["width"].verdict is None
@@ -162,10 +162,10 @@ def test_what_stands_beside_changes_no_verdict() -> None:
 
 def test_claims_are_corrected_for_their_number_and_each_reading_by_itself() -> None:
     """p = 0.02 is shown by itself and not among eight; width alone is judged among widths alone."""
-    asked = [Evidence(CLAIMS["speed"], (source(0.0233, 0.01),))]
+    asked = [Case(CLAIMS["speed"], (source(0.0233, 0.01),))]
     assert settled(asked)[0].headline.verdict is not None
     assert settled(asked)[0].verdict == "negligible"
-    asked = [Evidence(CLAIMS["speed"], (source(0.233, 0.1),))]
+    asked = [Case(CLAIMS["speed"], (source(0.233, 0.1),))]
     (alone,) = settled(asked)
     assert alone.verdict == "supported"
     among = settled_by_name({"speed": asked[0].sources}, None)["speed"]
@@ -179,17 +179,17 @@ def test_correlations_are_joined_on_fishers_scale() -> None:
     """By hand: of two as precise there the mean is tanh of the mean of artanh."""
     values = (0.2, 0.8)
     sources = [source(value, 0.1 * (1 - value**2)) for value in values]
-    (claim,) = settled([Evidence(CLAIMS["speed"], tuple(sources))])
+    (claim,) = settled([Case(CLAIMS["speed"], tuple(sources))])
     expected = np.tanh(np.arctanh(values).mean())
     assert claim.headline.mean == pytest.approx(expected)
-    (claim,) = settled([Evidence(CLAIMS["fading"], tuple(sources))])
+    (claim,) = settled([Case(CLAIMS["fading"], tuple(sources))])
     assert claim.headline.n_sources == 2
 
 
 def test_one_source_by_hand() -> None:
     """z = artanh 0.02 with a standard error of 0.04 / (1 − 0.02²), and the band to artanh 0.1."""
     z, error = np.arctanh(0.02), 0.04 / (1 - 0.02**2)
-    (claim,) = settled([Evidence(CLAIMS["speed"], (source(0.02, 0.04),))])
+    (claim,) = settled([Case(CLAIMS["speed"], (source(0.02, 0.04),))])
     assert claim.findings.keys() == {*SHAPE}
     for found in claim.findings.values():
         assert found.mean == pytest.approx(0.02)
@@ -222,9 +222,9 @@ def test_readings_are_signed_as_claimed() -> None:
 
 
 def test_incomplete_rows_are_left_out_and_what_can_t_be_told_says_why() -> None:
-    cells: list[Row] = [(1.0, 2.0, (None,)), (None, 2.0, (1.0,)), *rows(1, 8, 1)]
+    cells: list[Shaped] = [(1.0, 2.0, (None,)), (None, 2.0, (1.0,)), *rows(1, 8, 1)]
     assert of_shape("family", cells, [1]).n == 8
-    same: list[Row] = [(2.0, depth, ys) for _, depth, ys in rows(1, 8, 1)]
+    same: list[Shaped] = [(2.0, depth, ys) for _, depth, ys in rows(1, 8, 1)]
     found = of_shape("family", same, [1])
     assert found.estimates.keys() == {"depth"}
     assert found.reason == "width is the same in all rows"
@@ -247,7 +247,7 @@ def test_small_families_keep_the_level_with_the_shapes_that_there_are() -> None:
             of_shape(str(number), [(w, d, (RNG.normal(),)) for w, d in cells], [1])
             for number, cells in enumerate(shapes)
         ]
-        (claim,) = settled([Evidence(CLAIMS["speed"], tuple(sources))])
+        (claim,) = settled([Case(CLAIMS["speed"], tuple(sources))])
         assert claim.headline.verdict is not None
         wrong += claim.headline.verdict.p_effect < ALPHA
     assert wrong <= stats.binom.ppf(0.999, trials, ALPHA)

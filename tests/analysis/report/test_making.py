@@ -13,7 +13,7 @@ from rich.console import Console
 
 from analysis.client import Client, Parameters
 from analysis.report.asking import MissingError
-from analysis.report.claims import CLAIMS, Evidence, settled
+from analysis.report.claims import CLAIMS, Case, settled
 from analysis.report.document import OutputError, Report, require_writable
 from analysis.report.following import report_of
 from analysis.report.scale import find
@@ -108,7 +108,7 @@ SMALL = Report(
     "Title",
     "# Title\n\n| a | b |\n| --- | --- |\n| 1 < 2 | ρ |\n\n![A picture](one-two.svg)\n",
     {"one-two": "<svg>ρ</svg>"},
-    settled([Evidence(CLAIMS["speed"], ())]),
+    settled([Case(CLAIMS["speed"], ())]),
 )
 
 
