@@ -100,12 +100,15 @@ def same(shown: Any, answered: Any) -> bool:
 
 
 def refreshed(text: str, ask: Ask) -> str:
-    """``text`` with every answer replaced by the server's."""
+    """``text`` with answers replaced by the server's, where these aren't the :func:`same`."""
 
     def replace(found: re.Match[str]) -> str:
         example = _example(found)
+        answer = example.answer(ask)
+        if same(example.shown, answer):
+            return found[0]
         head = found[0][: found.start("answer") - found.start()]
-        return f"{head}{example.written(example.answer(ask))}\n```"
+        return f"{head}{example.written(answer)}\n```"
 
     return _EXAMPLE.sub(replace, text)
 
