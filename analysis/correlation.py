@@ -87,11 +87,6 @@ class Correlation:
     i_squared_reason: str | None = None
     excluded: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def n_left_out(self) -> int:
-        """How many of the given rows the coefficient does not rest on, because of NaN or groups."""
-        return sum(self.excluded.values())
-
 
 def correlate(
     x: npt.ArrayLike,
