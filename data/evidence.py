@@ -143,6 +143,9 @@ def without_noise(
         return None, "the formula is for plain coefficients"
     if x is not None and y is not None and _training(x) == _training(y):
         return None, SAME_TRAININGS
+    for one in (x, y):
+        if one is not None and one.metric.aspect != "value":
+            return None, f"the reliability is not known: {one.metric} is no value of a training"
     reliabilities = [1.0 if one is None else icc(view, one) for one in both]
     reasons = [one.reason for one in both if one is not None and one.reason is not None]
     if reasons:

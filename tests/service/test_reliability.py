@@ -190,6 +190,26 @@ def test_trainings_by_two_schedules_have_noise_of_their_own(fresh: Library, tmp_
     assert found["disattenuated"] == pytest.approx(expected / np.sqrt(product))
 
 
+def test_a_spread_over_seeds_has_a_noise_that_nobody_knows(fresh: Library, tmp_path: Path) -> None:
+    values = {6111: (72, 63), 9930: (60, 10), 284: (28, 52), 11: (22, 3), 1: (2, 13)}
+    runs = [
+        run(index, {schedule: value + seed * (index % 7)}, seed=seed, schedule=schedule, recipe="r")
+        for index, both in values.items()
+        for schedule, value in zip((4, 8), both, strict=True)
+        for seed in (0, 1)
+    ]
+    fresh.import_source(Made(tmp_path, [runs]))
+    client = client_of(fresh)
+    early, late = "valid_accuracy@4of4", "valid_accuracy@8of8"
+    for x, y in ((f"{early}:std", late), (late, f"{early}:std")):
+        found = one(client, x=x, y=y, **CONTEXT)
+        assert found["coefficient"] is not None
+        assert found["disattenuated"] is None
+        assert found["disattenuated_reason"] == (
+            f"the reliability is not known: {early}:std is no value of a training"
+        )
+
+
 def test_contrasts_say_how_reliable_their_columns_are(client: TestClient) -> None:
     asked = {"x": "width,depth", "y": VALID, "resamples": 100}
     body = get(client, "/correlations/contrasts", asked)
