@@ -254,7 +254,7 @@ def test_what_copies_are_worth(client: TestClient, method: str) -> None:
     classes = pd.Series(influences).groupby(list(map(str, np.array(raw.live_strings())[kept])))
     spread = len(classes) / (len(classes) - 1) * (classes.sum() ** 2).sum()
     apart = n / (n - 1) * (influences**2).sum()
-    assert found["n_effective"] == pytest.approx(n * apart / spread, rel=1e-3)
+    assert found["n_effective"] == pytest.approx(n * apart / spread, rel=1e-5)
     if method == "spearman":
         told = f"worth about {found['n_effective']:.0f}: "
         assert told in (ROOT / "docs" / "statistics.md").read_text()

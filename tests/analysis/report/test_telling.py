@@ -86,7 +86,7 @@ def test_the_picture_has_every_source_and_the_mean(claims: dict[str, Claim]) -> 
 
 
 def test_the_picture_of_a_claim_of_no_gain_has_its_margin() -> None:
-    document = of_generalisation(0.1, 4)
+    document = of_generalisation(-3, 4)
     noise = pairs.noise(document)
     assert noise is not None
     made = settled_by_name({"generalisation": pairs.sources(document, noise)}, noise.deviation)
