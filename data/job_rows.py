@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from data import studies
 from data.recipe_names import settled
-from data.store import first_row, insert, next_number
+from data.store import first_row, insert, next_number, now
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -231,7 +231,7 @@ def finish(
             run=run,
             images=images,
             error=None,
-            finished_at=_now(),
+            finished_at=now(),
         )
 
 
@@ -273,7 +273,7 @@ def read(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> list[Job]
 
 def append(cursor: duckdb.DuckDBPyConnection, requests: Sequence[NewJob]) -> list[Job]:
     """Queue new jobs; their numbers follow those that are there, from 1."""
-    now = _now()
+    at = now()
     first = max(1, next_number(cursor, "jobs", "job"))
     jobs = [
         Job(
@@ -292,7 +292,7 @@ def append(cursor: duckdb.DuckDBPyConnection, requests: Sequence[NewJob]) -> lis
             error=None,
             run=None,
             forced=new.forced,
-            created_at=now,
+            created_at=at,
             started_at=None,
             finished_at=None,
             epochs=new.epochs,
@@ -353,7 +353,3 @@ def remove(cursor: duckdb.DuckDBPyConnection, numbers: Collection[int]) -> None:
             f"DELETE FROM {table} WHERE job IN (SELECT unnest(?::INTEGER[]))",  # noqa: S608
             [list(numbers)],
         )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

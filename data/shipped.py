@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import duckdb
 
@@ -22,7 +22,7 @@ from data.library import Snapshot
 from data.progress import Report
 from data.source_error import SourceError
 from data.sources.bundle import Shipped
-from data.store import Store, first_row, read_note, write_note
+from data.store import Store, first_row, now, read_note, write_note
 from data.study_transfer import (
     Check,
     Imported,
@@ -161,7 +161,7 @@ def _note_rows(
     cursor: duckdb.DuckDBPyConnection, studies: Shipped, content: str, rows: Numbered
 ) -> None:
     told = {
-        "at": datetime.now(UTC).replace(tzinfo=None).isoformat(),
+        "at": now().isoformat(),
         "studies": sorted(rows.studies),
         "jobs": sorted(rows.jobs),
     }

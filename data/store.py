@@ -22,6 +22,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -46,6 +47,11 @@ class StoreLockedError(StoreError):
         super().__init__(f"{path} is in use by {holder}")
         self.path = path
         self.pid = pid
+
+
+def now() -> datetime:
+    """The time as the tables have it: UTC, and not saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def first_row(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
 
 from data.recipe_names import of_study
-from data.store import Store, insert, next_number
+from data.store import Store, insert, next_number, now
 
 
 class UnknownStudyError(LookupError):
@@ -92,7 +92,7 @@ class StudyStore:
         with self._store.write() as cursor:
             study = find(cursor, kind, settings)
             if study is None:
-                study = append(cursor, kind, settings, datetime.now(UTC).replace(tzinfo=None))
+                study = append(cursor, kind, settings, now())
             write_parts(cursor, {study.number: parts})
         return study
 

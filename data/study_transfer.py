@@ -1,4 +1,4 @@
-"""Studies to files and from files: those that have ended, with all that they are made of.
+"""Studies to files and from files, with all that they are made of.
 
 :mod:`data.study_format` has the format. Weights and logs stay where they are.
 """
@@ -23,7 +23,7 @@ from data.job_rows import ACTIVE, RECORDS, Job, Records
 from data.library import Snapshot
 from data.progress import Report, silent
 from data.source_error import SourceError
-from data.store import Store, next_number
+from data.store import Store, next_number, now
 from data.studies import Part, Study
 from data.study_format import (
     RECORD_FIELDS,
@@ -77,14 +77,17 @@ writes: it must not read jobs.
 """
 
 
-def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = None) -> list[int]:
+def export_studies(
+    store: Store, path: Path, numbers: Sequence[int] | None = None, *, unfinished: bool = False
+) -> list[int]:
     """Write studies (all by default) to ``path``, which appears when all is in it.
 
-    Returns their numbers.
+    What hasn't ended of an ``unfinished`` one is cancelled in the file: where that is taken in, the
+    study can be resumed. Returns the numbers of the studies.
 
     Raises:
-        SourceError: there is no such study, one hasn't ended, or the file exists or can't be
-            written; a file that appears meanwhile stays as it is.
+        SourceError: there is no such study, one hasn't ended (unless ``unfinished``), or the file
+            exists or can't be written; a file that appears meanwhile stays as it is.
     """
     partial = path.with_name(f".{uuid4().hex}.partial")
     exists = SourceError(f"{path} exists already: name a new file")
@@ -92,7 +95,7 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
         if path.exists():
             raise exists
         with closing(store.pin()) as state, state.read() as cursor:
-            chosen = _chosen(cursor, numbers)
+            chosen = _chosen(cursor, numbers, unfinished=unfinished)
             path.parent.mkdir(parents=True, exist_ok=True)
             with pq.ParquetWriter(
                 partial, SCHEMA, compression="zstd", write_page_checksum=True
@@ -111,7 +114,9 @@ def export_studies(store: Store, path: Path, numbers: Sequence[int] | None = Non
     return [study.number for study in chosen]
 
 
-def _chosen(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int] | None) -> list[Study]:
+def _chosen(
+    cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int] | None, *, unfinished: bool
+) -> list[Study]:
     there = {study.number: study for study in studies.every(cursor)}
     for number in numbers or ():
         if number not in there:
@@ -126,11 +131,11 @@ def _chosen(cursor: duckdb.DuckDBPyConnection, numbers: Sequence[int] | None) ->
         ).fetchall()
     )
     under_way = [number for number in chosen if number in active]
-    if under_way:
+    if under_way and not unfinished:
         ended = ", ".join(str(number) for number in there if number not in active) or "none"
         raise SourceError(
             f"study {under_way[0]} has not ended (see job {active[under_way[0]]}): wait for it, "
-            f"cancel it, or name others; ended: {ended}"
+            f"cancel it, write it unfinished, or name others; ended: {ended}"
         )
     return [there[number] for number in chosen]
 
@@ -145,11 +150,15 @@ def _row(cursor: duckdb.DuckDBPyConnection, study: Study) -> dict[str, Any]:
         "created_at": study.created_at,
         "parts": [asdict(part) for part in parts],
         "jobs": [
-            job_rows.as_row(job)
+            job_rows.as_row(_at_rest(job))
             | {name: texts[kind][job.number] for kind, name in RECORD_FIELDS.items()}
             for job in job_rows.read(cursor, numbers)
         ],
     }
+
+
+def _at_rest(job: Job) -> Job:
+    return job if job.ended else replace(job, state="cancelled", finished_at=now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +16,7 @@ from analysis.spaces.darts import Genotype
 from data import cells_table
 from data.checks import check_series, lists
 from data.sources.base import Batch, Description, SourceError
-from data.store import first_row, insert, next_number
+from data.store import first_row, insert, next_number, now
 from data.told_apart import id_of_run, recipe_of, split_of
 
 FLUSH_VALUES = 4_000_000
@@ -260,7 +259,7 @@ def write_source(
             about.official,
             path,
             checksum,
-            datetime.now(UTC).replace(tzinfo=None),
+            now(),
             cells,
             runs,
             points,

@@ -197,12 +197,24 @@ def export(
     study: Annotated[
         list[int] | None, typer.Option(help="Only this study (repeatable); all by default.")
     ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            help="Those that go on too: what hasn't ended is cancelled in the file, to be resumed.",
+        ),
+    ] = False,
     home: Home = None,
 ) -> None:
     """Write studies that have ended to a file, which `study import` takes into another home."""
     outcome = carry_out(
         home_folder(home),
-        {"command": "export-studies", "path": str(file.absolute()), "numbers": study},
+        {
+            "command": "export-studies",
+            "path": str(file.absolute()),
+            "numbers": study,
+            "unfinished": unfinished,
+        },
     )
     out.print(f"{escape(str(file))}: {len(outcome['studies']):,} studies", soft_wrap=True)
 

@@ -67,7 +67,12 @@ def execute(library: Library, command: dict[str, Any], report: Report) -> dict[s
         return {"files": files}
     if kind == "export-studies":
         path = Path(command["path"])
-        numbers = export_studies(library.store, path, command.get("numbers") or None)
+        numbers = export_studies(
+            library.store,
+            path,
+            command.get("numbers") or None,
+            unfinished=bool(command.get("unfinished")),
+        )
         return {"file": path.name, "studies": numbers}
     if kind == "import-studies":
         return asdict(library.import_studies(Path(command["path"]), Checker(library)))

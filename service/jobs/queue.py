@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from data import runs
@@ -30,6 +29,7 @@ from data.divergence import DIVERGED_AT
 from data.jobs import Job, JobStore
 from data.library import Library
 from data.sources.base import SourceError
+from data.store import now
 from data.told_apart import split_of
 from service.jobs.changes import Changes
 from service.jobs.crashes import Crashes, oom_kills, what_ended
@@ -166,7 +166,7 @@ class Queue:
             folder.cancel()
             self._executor.stop(folder)
             self._running.pop(number, None)
-            self.jobs.update(number, state="cancelled", finished_at=_now())
+            self.jobs.update(number, state="cancelled", finished_at=now())
         self._nudge()
         return self.jobs.get(number)
 
@@ -268,7 +268,7 @@ class Queue:
             try:
                 self._done(job, result)
             except SourceError as error:
-                self.jobs.update(number, state="failed", error=str(error), finished_at=_now())
+                self.jobs.update(number, state="failed", error=str(error), finished_at=now())
             self.folders.of(number).checkpoint_file.unlink(missing_ok=True)
             if not self.keep_weights:
                 self.folders.of(number).weights_file.unlink(missing_ok=True)
@@ -278,7 +278,7 @@ class Queue:
             if DIVERGED_AT in result.details:
                 self._diverged(job, result)
             else:
-                self.jobs.update(number, state="failed", error=result.error, finished_at=_now())
+                self.jobs.update(number, state="failed", error=result.error, finished_at=now())
 
     def _done(self, job: Job, result: Result) -> None:
         """End a job with its run. One that measured leaves a run that was there as it is."""
@@ -298,7 +298,7 @@ class Queue:
                 run=run,
                 images=images,
                 error=None,
-                finished_at=_now(),
+                finished_at=now(),
             )
 
     def _diverged(self, job: Job, result: Result) -> None:
@@ -317,7 +317,7 @@ class Queue:
             result.details["precision"],
             state="failed",
             error=result.error,
-            finished_at=_now(),
+            finished_at=now(),
         )
 
     def _here(self, job: Job) -> tuple[str, str] | None:
@@ -335,7 +335,7 @@ class Queue:
             self.jobs.update(number, state="queued", error=told)
         else:
             error = f"{told}\n{folder.log_tail(LOG_LINES)}".strip()
-            self.jobs.update(number, state="failed", error=error, finished_at=_now())
+            self.jobs.update(number, state="failed", error=error, finished_at=now())
 
     def _fill_slots(self) -> bool:
         free = list(self.slots)
@@ -364,7 +364,7 @@ class Queue:
 
     def _end_known(self, job: Job, run: str) -> None:
         """End a job that waited while its training became known otherwise."""
-        self.jobs.update(job.number, state="done", run=run, error=None, finished_at=_now())
+        self.jobs.update(job.number, state="done", run=run, error=None, finished_at=now())
         self._crashes.forget(job.number)
         if (folder := self.folders.own(job)) is not None:
             folder.checkpoint_file.unlink(missing_ok=True)
@@ -400,7 +400,7 @@ class Queue:
             state="running",
             device=slot.name,
             attempts=job.attempts + 1,
-            started_at=job.started_at or _now(),
+            started_at=job.started_at or now(),
         )
         try:
             if folder.result() is None:  # else it was done already, for a database that was lost
@@ -427,7 +427,3 @@ class _Running:
 def _trained_on(result: Result) -> tuple[str, str]:
     """Rendering and split of the images."""
     return result.details["images"]["rendering"], split_of(json.dumps(result.details))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

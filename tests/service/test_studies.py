@@ -57,16 +57,18 @@ class Lab:
         gain: Callable[[Any], float] = lambda _: 0.0,
         measured: Callable[[Any], list[dict[str, Any]]] = lambda _: [],
         failing: Callable[[Any], int] = lambda _: 0,
+        only: Callable[[Any], bool] = lambda _: True,
     ) -> None:
         """Every worker trains to the end; ``gain`` is added to the accuracies of all epochs.
 
-        ``failing`` says how many epochs one has before it diverges, 0 of one that doesn't.
+        ``failing`` says how many epochs one has before it diverges, 0 of one that doesn't;
+        ``only``, which work at all.
         """
         self.queue.step()
         for folder in list(self.executor.started):
-            if folder.result() is not None:
-                continue
             assignment = folder.assignment()
+            if folder.result() is not None or not only(assignment):
+                continue
             last = int(failing(assignment))
             for epoch in range(1, (last or EPOCHS) + 1):
                 told = record(epoch)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from data.export import export
 from data.jobs import JobStore
 from data.library import Library
 from data.sources import recognise
@@ -18,6 +19,7 @@ from data.store import Pinned
 from data.studies import StudyStore
 from data.study_transfer import Imported, UnknownTrainingError, export_studies
 from service.jobs.results import LOCAL
+from tests import raw
 from tests.conftest import client_of
 from tests.service.helpers import get, is_problem
 from tests.service.test_studies import Lab
@@ -253,6 +255,31 @@ def test_places_where_nothing_can_be_written(name: str, studied: Library, tmp_pa
     with pytest.raises(SourceError, match=r"can't write|exists already"):
         export_studies(studied.store, tmp_path / name)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_study_goes_on_elsewhere(fresh: Library, empty_home: Path, tmp_path: Path) -> None:
+    body = {"kind": "smoothness", "cells": ["1", "2", "3"], **ON}
+    here = Lab(fresh)
+    here.post(**body)
+    here.work(measured=measured, only=lambda job: job.cell == raw.strings()[1])
+    states = [part["state"] for part in here.study()["parts"]]
+    assert states == ["done", "running", "running"]
+    path = tmp_path / "studies.parquet"
+    assert export_studies(fresh.store, path, unfinished=True) == [1]
+    assert [part["state"] for part in here.study()["parts"]] == states
+    export(fresh.snapshot, tmp_path / "out")
+    with closing(Library.open(Path(shutil.copytree(empty_home, tmp_path / "home")))) as elsewhere:
+        elsewhere.import_source(recognise(tmp_path / "out" / "local.parquet", name="theirs"))
+        assert take(elsewhere, path).new == 1
+        there = Lab(elsewhere)
+        assert there.study()["state"] == "cancelled"
+        there.post(**body)
+        there.work(measured=measured)
+        assert there.study()["state"] == "done"
+        trained = [folder.assignment().cell for folder in there.executor.started]
+        assert trained == [raw.strings()[2], raw.strings()[3]]
+        first = [lab.study()["parts"][0]["measured"] for lab in (here, there)]
+        assert first[0] == first[1] > 0
 
 
 def test_studies_that_cannot_be_written(fresh: Library, tmp_path: Path) -> None:
