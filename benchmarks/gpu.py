@@ -122,7 +122,7 @@ def _held(
     section: Section, recipe: Recipe, images: Images, machine: Machine, started: float
 ) -> None:
     """The three official cells, beside their records where these are there."""
-    ours = {}
+    ours: dict[official.Trained, official.Curves] = {}
     for cell in official.CELLS:
         if time.monotonic() - started > _BEGIN_WITHIN_S:
             section.text.append(f"There was no time for cell {cell}.")
@@ -131,7 +131,7 @@ def _held(
         records = _records(cell, recipe, images, machine)
         section.add(f"cell {cell}: {recipe.epochs} epochs", "s", [time.monotonic() - clock])
         say(f"cell {cell}: {records[-1]['x-valid']['accuracy']:.2f} % of x-valid")
-        ours[cell] = official.curves_of(records)
+        ours[cell, _SEED] = official.curves_of(records)
     try:
         known = official.official(SHARED / official.FILES)
     except BenchmarkError as error:

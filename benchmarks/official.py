@@ -41,6 +41,8 @@ MEASURES = (
 Curve = Sequence[float]
 Curves = dict[tuple[str, str], Curve]
 """By image set and measure, the values after epochs 1, 2, …"""
+Trained = tuple[str, int]
+"""What was trained: a cell, as `CELLS` has it, and a seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Point:
     """One figure of a training beside the official ones.
 
     Attributes:
-        cell: as `CELLS` has it.
+        cell, seed: what was trained.
         what: image set and measure.
         ours: loss in nats or accuracy in percent.
         mean, low, high: of the official seeds.
@@ -56,6 +58,7 @@ class Point:
     """
 
     cell: str
+    seed: int
     what: str
     epoch: int
     ours: float
@@ -102,17 +105,18 @@ def curves_of(records: Sequence[Mapping[str, Any]]) -> Curves:
     return {(part, name): [record[part][name] for record in records] for part, name in MEASURES}
 
 
-def compare(ours: Mapping[str, Curves], records: Mapping[str, list[Curves]]) -> list[Point]:
-    """Every measure of each cell after each epoch that there is."""
+def compare(ours: Mapping[Trained, Curves], records: Mapping[str, list[Curves]]) -> list[Point]:
+    """Every measure of each training after each epoch that there is."""
     points = []
     for what in MEASURES:
         margins = [_margin(records, what, epoch) for epoch in range(EPOCHS)]
-        for cell, curves in ours.items():
+        for (cell, seed), curves in ours.items():
             for epoch, value in enumerate(curves[what]):
                 seeds = [curves[what][epoch] for curves in records[cell]]
                 points.append(
                     Point(
                         cell,
+                        seed,
                         " ".join(what),
                         epoch + 1,
                         value,
@@ -136,18 +140,19 @@ def _margin(records: Mapping[str, list[Curves]], what: tuple[str, str], epoch: i
 
 
 def told(points: Sequence[Point]) -> list[str]:
-    """A table: for each cell and measure how many epochs lie within, and the last epoch."""
+    """A table: for each training and measure how many epochs lie within, and the last epoch."""
     lines = [
-        "| cell | what | epochs within the spread of seeds | last epoch | here | official seeds | difference |",  # noqa: E501
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| cell | seed | what | epochs within the spread of seeds | last epoch | here | official seeds | difference |",  # noqa: E501
+        "|---|---:|---|---:|---:|---:|---:|---:|",
     ]
-    keys = dict.fromkeys((point.cell, point.what) for point in points)
-    for cell, what in keys:
-        some = [point for point in points if (point.cell, point.what) == (cell, what)]
+    keys = dict.fromkeys((point.cell, point.seed, point.what) for point in points)
+    for key in keys:
+        some = [point for point in points if (point.cell, point.seed, point.what) == key]
+        cell, seed, what = key
         last = some[-1]
         digits = 3 if what.endswith("loss") else 2
         lines.append(
-            f"| {cell} | {what} | {sum(point.within for point in some)} of {len(some)} "
+            f"| {cell} | {seed} | {what} | {sum(point.within for point in some)} of {len(some)} "
             f"| {last.epoch} | {last.ours:.{digits}f} | {last.low:.{digits}f} – "
             f"{last.high:.{digits}f} | {last.ours - last.mean:+.{digits}f} |"
         )
@@ -161,8 +166,8 @@ def main() -> int:
     parser.add_argument("--records", required=True, type=Path, help="the benchmark's folder")
     parser.add_argument("--out", type=Path, help="JSON to keep the curves and the comparison in")
     options = parser.parse_args()
-    ours: dict[str, Curves] = {}
-    kept: dict[str, Any] = {}
+    ours: dict[Trained, Curves] = {}
+    kept: list[dict[str, Any]] = []
     for path in options.jobs:
         folder = JobFolder(path)
         job = folder.assignment()
@@ -171,8 +176,8 @@ def main() -> int:
             raise SystemExit(f"{path} is not of cells {', '.join(CELLS)} on {DATASET} by {RECIPE}")
         records, _ = folder.epochs()
         if records:
-            ours[cell] = curves_of(records)
-        kept[cell] = {"seed": job.seed, "threads": job.threads, "epochs": records}
+            ours[cell, job.seed] = curves_of(records)
+        kept.append({"cell": cell, "seed": job.seed, "threads": job.threads, "epochs": records})
     try:
         points = compare(ours, official(options.records))
     except BenchmarkError as error:

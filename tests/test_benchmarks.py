@@ -29,7 +29,7 @@ MARGIN = 3.182446 * ((2 + 0 + 0.5) / 3) ** 0.5 * 1.5**0.5
 
 
 def test_the_margin_is_that_of_one_more_seed() -> None:
-    points = compare({"0": flat(11.0)}, RECORDS)
+    points = compare({("0", 1): flat(11.0)}, RECORDS)
     assert len(points) == EPOCHS * len(MEASURES)
     for point in points:
         assert (point.mean, point.low, point.high) == (11.0, 10.0, 12.0)
@@ -38,15 +38,21 @@ def test_the_margin_is_that_of_one_more_seed() -> None:
 
 @pytest.mark.parametrize(("off", "within"), [(0.0, 12), (0.99, 12), (-0.99, 12), (1.01, 0)])
 def test_what_lies_beyond_it_is_told(off: float, within: int) -> None:
-    lines = told(compare({"11": flat(20 + off * MARGIN)}, RECORDS))
+    lines = told(compare({("11", 1): flat(20 + off * MARGIN)}, RECORDS))
     assert len(lines) == 2 + len(MEASURES)
     assert f"| {within} of 12 | 12 |" in lines[2]
     assert lines[2].endswith(f"| {off * MARGIN:+.3f} |")
 
 
+def test_two_seeds_of_a_cell_stand_beside_one_another() -> None:
+    lines = told(compare({("0", 1): flat(11.0), ("0", 2): flat(12.0)}, RECORDS))
+    assert [line.split(" | ")[:2] for line in lines[2:4]] == [["| 0", "1"], ["| 0", "2"]]
+    assert [line.split(" | ")[-1] for line in lines[2:4]] == ["+0.000 |", "+1.000 |"]
+
+
 def test_a_training_that_goes_on_is_compared_as_far_as_it_is() -> None:
     part = {what: values[:3] for what, values in flat(20.0).items()}
-    points = compare({"11": part}, RECORDS)
+    points = compare({("11", 1): part}, RECORDS)
     assert {point.epoch for point in points} == {1, 2, 3}
 
 
@@ -80,9 +86,11 @@ def test_the_command_compares_folders_of_jobs(
     arguments = ["official", str(folder.path), "--records", str(need(NATS_BENCH))]
     monkeypatch.setattr(sys, "argv", [*arguments, "--out", str(kept)])
     assert official.main() == 0
-    assert "| 284 | x-valid accuracy |" in capsys.readouterr().out
+    assert "| 284 | 777 | x-valid accuracy |" in capsys.readouterr().out
     held = json.loads(kept.read_text())
-    assert [line["epoch"] for line in held["trained"]["284"]["epochs"]] == [1, 2]
+    (trained,) = held["trained"]
+    assert (trained["cell"], trained["seed"]) == ("284", 777)
+    assert [line["epoch"] for line in trained["epochs"]] == [1, 2]
     assert len(held["points"]) == 2 * len(MEASURES)
 
 

@@ -200,16 +200,20 @@ class Instant(StagedExecutor):
     def start(self, folder: JobFolder, slot: Slot) -> None:
         super().start(folder, slot)
         assignment = folder.assignment()
-        for epoch in range(1, EPOCHS + 1):
+        error = self.error(assignment)
+        diverged = error is not None and error.startswith("diverged at epoch")
+        last = int(str(error).split()[-1]) if diverged else EPOCHS
+        for epoch in range(1, last + 1):
             told = record(epoch)
             for name in ("x-valid", "ori-test"):
                 told[name]["accuracy"] += self.gain(assignment)
+            if diverged and epoch == last:
+                told["train"]["loss"] = None
             folder.append_epoch(told)
         lines = self.measured(assignment)
         for place, line in enumerate(lines, 1):
             about = {"epoch": EPOCHS, "set": "train", "images": 9}
             folder.append_measured({"number": place, "of": len(lines), **about, **line})
-        error = self.error(assignment)
         folder.write_result(
             done() if error is None else folders.Result(state="failed", error=error)
         )
