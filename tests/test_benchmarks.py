@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,10 @@ import torch
 from analysis.cells import parse_cell
 from benchmarks import __main__ as benchmarks
 from benchmarks import official
-from benchmarks.official import CELLS, EPOCHS, MEASURES, Curves, compare, told
+from benchmarks.official import CELLS, EPOCHS, MEASURES, Curves, compare, curves_of, told
 from service.training.folder import Assignment, JobFolder
 from service.training.recipes import builtin
-from tests.conftest import NATS_BENCH, need
+from tests.conftest import NATS_BENCH, ROOT, need
 from tests.service.jobs.staged import record
 
 
@@ -69,6 +70,24 @@ def test_the_official_records_are_read_whole() -> None:
     }
     assert 62.71 in [round(value, 2) for value in finals["0"]]
     assert 74.04 in [round(value, 2) for value in finals["284"]]
+
+
+def test_the_trainings_that_are_kept_are_what_the_docs_say() -> None:
+    held = json.loads((ROOT / "benchmarks" / "results" / "official.json").read_text())
+    ours = {(one["cell"], one["seed"]): curves_of(one["epochs"]) for one in held["trained"]}
+    assert {cell for cell, _ in ours} == set(CELLS)
+    assert {len(curve) for curves in ours.values() for curve in curves.values()} == {EPOCHS}
+    points = compare(ours, official.official(need(NATS_BENCH)))
+    assert [asdict(point) for point in points] == held["points"]
+    text = (ROOT / "docs" / "training.md").read_text()
+    assert "\n".join(told(points)) in text
+    last = [point for point in points if point.epoch == EPOCHS]
+    training = [point for point in points if point.what.startswith("train")]
+    assert (len(last), len(training)) == (12, 72)
+    assert all(point.within for point in (*last, *training))
+    beyond = {(point.cell, point.epoch) for point in points if not point.within}
+    assert beyond == {("284", 2), ("284", 7), ("11", 7)}
+    assert sum(not point.within for point in points) == 6
 
 
 def test_the_command_compares_folders_of_jobs(
