@@ -47,7 +47,10 @@ function form(offered, cell, ended) {
     { name: "dataset" },
   );
   const recipe = select(
-    usable.map((one) => [one.name, `${one.name}: ${many(one.settings.epochs, "epoch")}, ${one.settings.precision}`]),
+    usable.map((one) => [
+      one.name,
+      `${one.name}: ${many(one.settings.epochs, "epoch")}, ${one.settings.precision}`,
+    ]),
     first.name,
     { name: "recipe", on: { change: tell } },
   );
