@@ -83,11 +83,11 @@ def test_the_trainings_that_are_kept_are_what_the_docs_say() -> None:
     assert "\n".join(told(points)) in text
     last = [point for point in points if point.epoch == EPOCHS]
     training = [point for point in points if point.what.startswith("train")]
-    assert (len(last), len(training)) == (12, 72)
+    assert (len(last), len(training)) == (16, 96)
     assert all(point.within for point in (*last, *training))
     beyond = {(point.cell, point.epoch) for point in points if not point.within}
     assert beyond == {("284", 2), ("284", 7), ("11", 7)}
-    assert sum(not point.within for point in points) == 6
+    assert sum(not point.within for point in points) == 7
 
 
 def test_the_command_compares_folders_of_jobs(
