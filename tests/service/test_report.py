@@ -25,7 +25,7 @@ from analysis.report.scale import Scale, find
 from data.library import Library
 from tests.service.helpers import unkept
 from tests.service.jobs.staged import EPOCHS
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 
 SCALE = find("digits").model_copy(update={"learning_rates": (0.025, 0.25)})
 

@@ -15,7 +15,7 @@ from data.sources import recognise
 from data.study_transfer import export_studies
 from service.jobs.results import LOCAL
 from tests.conftest import copied
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 from tests.store.filed import ON, measured
 from tests.store.sources import run
 

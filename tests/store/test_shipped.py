@@ -36,7 +36,7 @@ from service.studies.checking import Checker
 from service.training.recipes import builtin
 from tests.conftest import ROOT, client_of, copied
 from tests.service.helpers import get
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 from tests.store.filed import ON, changed, held, measured
 from tests.store.sources import Made, meaning, run
 

@@ -28,7 +28,7 @@ from data.study_format import SCHEMA, read
 from data.study_transfer import RecipeConflictError
 from tests.conftest import client_of, copied
 from tests.service.helpers import get
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 from tests.store.filed import ON, Change, changed, held, take, told
 
 

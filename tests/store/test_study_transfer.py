@@ -22,7 +22,7 @@ from service.jobs.results import LOCAL
 from tests import raw
 from tests.conftest import client_of
 from tests.service.helpers import get, is_problem
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 from tests.store.filed import ON, changed, held, measured, take, told
 from tests.store.sources import run
 

@@ -16,7 +16,7 @@ from service.studies.checking import Checker
 from service.training.folder import JobFolder, Result
 from tests.service.helpers import get
 from tests.service.jobs.staged import EPOCHS, done, record
-from tests.service.test_studies import Lab
+from tests.service.lab import Lab
 
 PLAIN: dict[str, Any] = {"kind": "variants", "variants": []}
 MEASURED: dict[str, Any] = {"kind": "gradient-variance", "at": "every-epoch"}
