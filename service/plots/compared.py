@@ -78,7 +78,7 @@ def shapes(document: Document) -> Drawn:
     ]
     if len({one.ends for one in shown}) > 1:
         notes.append("each row of panels has an axis of accuracy of its own")
-    notes += left_out(data)
+    notes += [*_diverged(document["results"]), *left_out(data)]
     chart = alt.concat(*panels, columns=2)
     return Drawn(chart, "Shape of cells and speed of learning", notes, data)
 
@@ -116,6 +116,22 @@ def pairs(document: Document) -> Drawn:
     return Drawn(chart, "Adapted cells against their originals", notes)
 
 
+def _diverged(rates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is shown of connected cells of which trainings diverged."""
+    lost = [
+        (row["cell"], row["measures"][f"aulc@{rate['epoch']}"]["mean"])
+        for rate in rates
+        for row in rate["cells"]
+        if row["diverged"] and row["width"] is not None
+    ]
+    told = []
+    if any(mean is not None for _, mean in lost):
+        told.append("hollow: a cell of which some trainings diverged, at the mean of the others")
+    if gone := {cell for cell, mean in lost if mean is None}:
+        told.append(f"no point where all trainings diverged: {words.counted(len(gone), 'cell')}")
+    return told
+
+
 def _points(rate: Mapping[str, Any], space: str) -> Records:
     measure = f"aulc@{rate['epoch']}"
     cells = (row for row in rate["cells"] if row["space"] == space)
@@ -134,6 +150,7 @@ def _point(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
         "low": found["mean"] - std,
         "high": found["mean"] + std,
         "role": row["role"],
+        "whole": not row["diverged"],
         "name": cell_name(row["cell"]),
     }
 
@@ -194,19 +211,28 @@ def _shape(one: _Compared, x: str, data: dict[str, Records]) -> Layers:
     named = alt.Chart(alt.NamedData(names))
     text = named.encode(x=across, y=alt.Y("y:Q", **y), text="name:N")
     written: dict[str, Any] = {"align": alt.ExprRef("datum.align"), "fontSize": FONT_SIZE}
+
+    def mark(which: str, size: int, opacity: float) -> list[alt.Chart]:
+        """Points of some cells, hollow where trainings diverged."""
+        chosen = base.transform_filter(which).encode(y=alt.Y("mean:Q", **y))
+        return [
+            chosen.transform_filter("datum.whole").mark_point(
+                filled=True, size=size, opacity=opacity
+            ),
+            chosen.transform_filter("!datum.whole").mark_point(
+                filled=False, fill=PAPER, size=size, opacity=1
+            ),
+        ]
+
     return alt.layer(
         base.mark_rule(opacity=0.6).encode(y=alt.Y("low:Q", **y), y2="high:Q"),
         named.transform_filter("datum.led")
         .mark_rule(color=SOFT, strokeWidth=0.8)
         .encode(x=across, y=alt.Y("y:Q", **y), x2="of_x:Q", y2="of_y:Q"),
-        base.transform_filter("datum.role !== 'original'")
-        .mark_point(filled=True, size=45, opacity=0.8)
-        .encode(y=alt.Y("mean:Q", **y)),
+        *mark("datum.role !== 'original'", 45, 0.8),
         text.mark_text(**written, stroke=PAPER, strokeWidth=3, strokeJoin="round"),
         text.mark_text(**written),
-        base.transform_filter("datum.role === 'original'")
-        .mark_point(filled=True, size=90, opacity=1)
-        .encode(y=alt.Y("mean:Q", **y)),
+        *mark("datum.role === 'original'", 90, 1),
     ).properties(width=_WIDTH, height=_HEIGHT, title=_against(one.rate, one.space, x))
 
 

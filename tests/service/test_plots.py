@@ -304,6 +304,10 @@ def test_without_data_there_is_no_picture(kind: str, view: str, missing: str) ->
         picture(empty(kind), view, "svg")
 
 
+def caption_of(specification: dict[str, Any]) -> str:
+    return " ".join(specification["usermeta"]["caption"]["lines"])
+
+
 def drawn_rows(specification: dict[str, Any], field: str) -> list[dict[str, Any]]:
     """Rows of any of its datasets that have a field."""
     return [row for rows in specification["datasets"].values() for row in rows if field in row]
@@ -319,6 +323,20 @@ def test_a_shape_s_rule_is_one_standard_deviation() -> None:
         if row["low"] != row["high"]
     }
     assert found == {(40.0, 36.0, 44.0)}
+
+
+def test_a_cell_whose_trainings_diverged_is_seen_to_stand_elsewhere() -> None:
+    """Its mean is of the trainings that went on, while the correlation has it last."""
+    drawn = convergence("lr-robustness")
+    assert "no point where all trainings diverged: 1 cell" in caption_of(chart(drawn, "shape"))
+    for rate in drawn["results"]:
+        rate["cells"][0]["diverged"] = 1
+    specification = chart(drawn, "shape")
+    assert "hollow: a cell of which some trainings diverged" in caption_of(specification)
+    points = drawn_rows(specification, "mean")
+    assert points
+    assert not any(row["whole"] for row in points)
+    assert "hollow" not in caption_of(chart(VARIANTS, "shape"))
 
 
 def test_widths_are_in_the_units_of_their_space() -> None:
@@ -345,7 +363,7 @@ def test_a_plane_is_not_turned() -> None:
 def test_the_scale_s_ends_are_told() -> None:
     drawn = landscape()
     drawn["results"]["cells"][0]["loss"] = [[1, 1, 1], [1, 1, 1], [1, 1, 101]]
-    told = " ".join(chart(drawn, "contour")["usermeta"]["caption"]["lines"])
+    told = caption_of(chart(drawn, "contour"))
     # Of nine values: place 0.98 * 8 = 7.84, so 1 + 0.84 * 100.
     assert "ends at the 98th percentile, 85; the highest value is 101" in told
 
@@ -356,7 +374,7 @@ def test_pairs_keep_their_sides() -> None:
     specification = chart(drawn, "pairs")
     found = {(row["side"], row["accuracy"]) for row in drawn_rows(specification, "side")}
     assert found == {("original", 80), ("adapted", 81), ("original", 82), ("adapted", 85)}
-    assert "90 % t intervals" in " ".join(specification["usermeta"]["caption"]["lines"])
+    assert "90 % t intervals" in caption_of(specification)
 
 
 def test_epochs_of_a_study_count_from_1() -> None:
