@@ -53,21 +53,46 @@ def placed(cell: NasBench201Cell) -> Cell:
     return Cell(len(live), str(ends), str(sorted(edge.operation for edge in live)))
 
 
-def of_two_samples(first: npt.ArrayLike, second: npt.ArrayLike) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Values, each with the variance of its own error, 0 where that isn't known.
+
+    Of a mean over seeds the error's variance is that between the seeds over their number.
+    """
+
+    values: npt.ArrayLike
+    errors: npt.ArrayLike = 0.0
+
+
+def of_two_samples(first: Sample, second: Sample) -> Estimate:
     """The share difference of the variances of two independent samples.
 
-    The standard error of ln V is the jackknife's (Miller, "Jackknifing variances", Annals of
-    Mathematical Statistics 39, 1968), which doesn't lean on normality as the F distribution does.
-    Degrees of freedom are those of the smaller sample.
+    V is the variance of the values less the mean variance of their errors. The standard error of
+    ln V is the jackknife's (Miller, "Jackknifing variances", Annals of Mathematical Statistics 39,
+    1968), which doesn't lean on normality as the F distribution does. Degrees of freedom are those
+    of the smaller sample.
 
     Raises:
-        UndefinedError: fewer than `FEWEST` values in one, or values that don't vary.
+        UndefinedError: fewer than `FEWEST` values in one, or values that vary no more than their
+            errors.
     """
-    samples = [np.asarray(one, np.float64) for one in (first, second)]
-    logs = [_log_variance(one) for one in samples]
+    logs = [_log_variance(one) for one in (first, second)]
     z = (logs[0][0] - logs[1][0]) / 2
     error = float(np.hypot(logs[0][1], logs[1][1])) / 2
-    return _carried(z, error, min(one.size for one in samples) - 1)
+    return _carried(z, error, min(np.size(one.values) for one in (first, second)) - 1)
+
+
+def varying(cells: Sequence[Cell]) -> list[int]:
+    """The places of the cells with a number of edges with which both can vary.
+
+    That is, with which there are several wirings and several operations.
+    """
+    found: dict[int, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for cell in cells:
+        wirings, operations = found[cell.edges]
+        wirings.add(cell.wiring)
+        operations.add(cell.operations)
+    return [at for at, cell in enumerate(cells) if min(map(len, found[cell.edges])) > 1]
 
 
 def of_a_space(
@@ -77,8 +102,8 @@ def of_a_space(
 
     Among cells with as many live edges, with m(w, o) the mean over those of wiring w and operations
     o: V₁ is the variance of m between wirings, given operations, V₂ that between operations, given
-    the wiring, each averaged over what is given. Numbers of edges with which not both can vary are
-    left out; over the others V₁ and V₂ are averaged by numbers of cells. The standard error is a
+    the wiring, each averaged over what is given. Only cells that are :func:`varying` count; over
+    their numbers of edges V₁ and V₂ are averaged by numbers of cells. The standard error is a
     bootstrap's that resamples operations, which are many, and keeps the wirings, of which there are
     a few.
 
@@ -86,7 +111,8 @@ def of_a_space(
         UndefinedError: both vary with no number of edges, fewer than `FEWEST` operations, or
             nothing varies.
     """
-    tables = _tables(cells, np.asarray(values, np.float64))
+    kept = varying(cells)
+    tables = _tables([cells[at] for at in kept], np.asarray(values, np.float64)[kept])
     if not tables:
         raise UndefinedError("no number of live edges with several wirings and operations")
     operations = min(table.shape[1] for _, table in tables)
@@ -120,8 +146,6 @@ def _tables(cells: Sequence[Cell], values: FloatArray) -> list[Table]:
     for _, found in sorted(by_edges.items()):
         wirings = sorted({wiring for wiring, _ in found})
         operations = sorted({one for _, one in found})
-        if min(len(wirings), len(operations)) < 2:
-            continue
         table = np.full((len(wirings), len(operations)), np.nan)
         for (wiring, one), several in found.items():
             table[wirings.index(wiring), operations.index(one)] = np.mean(several)
@@ -144,18 +168,24 @@ def _mean_variance(table: FloatArray) -> float:
     return float(np.nanvar(several, axis=0, ddof=1).mean()) if several.size else 0.0
 
 
-def _log_variance(values: FloatArray) -> tuple[float, float]:
+def _log_variance(sample: Sample) -> tuple[float, float]:
+    values = np.asarray(sample.values, np.float64)
+    errors = np.broadcast_to(np.asarray(sample.errors, np.float64), values.shape)
     n = values.size
     if n < FEWEST:
         raise UndefinedError(f"{n} values of one kind; it takes {FEWEST}")
-    variance = float(values.var(ddof=1))
-    # Variances without each value in turn.
+    variance, noise = float(values.var(ddof=1)), float(errors.mean())
+    # Without each value in turn.
     deviations = values - values.mean()
-    without = ((n - 1) * variance - n / (n - 1) * deviations**2) / (n - 2)
-    if not variance or (without <= 0).any():
+    variances = ((n - 1) * variance - n / (n - 1) * deviations**2) / (n - 2)
+    without = variances - (n * noise - errors) / (n - 1)
+    if not variance:
         raise UndefinedError("the values of one kind don't vary")
+    if variance <= noise or (without <= 0).any():
+        raise UndefinedError("the values of one kind hardly vary by more than their errors")
     logs = np.log(without)
-    return float(np.log(variance)), float(np.sqrt((n - 1) / n * ((logs - logs.mean()) ** 2).sum()))
+    error = np.sqrt((n - 1) / n * ((logs - logs.mean()) ** 2).sum())
+    return float(np.log(variance - noise)), float(error)
 
 
 def _carried(z: float, error: float, degrees: int) -> Estimate:

@@ -157,28 +157,43 @@ def connections(material: Material) -> Iterator[Source]:
     """Random connections against random operations, of each family that has both.
 
     A variance takes numbers, so that a cell of which a training diverged in the first epochs is
-    left out of it.
+    left out of it. With several seeds, what they add to the spread is taken off.
     """
     for family in material.scale.families:
         study = plan.named(plan.OPERATIONS, family.cell)
         if study not in material.documents:
             continue
-        means = {
-            row["cell"]: settled_mean(row, f"aulc@{material.half}")
-            for row in material.at(study)["cells"]
-        }
+        measure = f"aulc@{material.half}"
+        rows = {row["cell"]: row for row in material.at(study)["cells"]}
         kinds = [
-            [means.get(parse_cell(cell).id) for cell in cells]
+            [rows[parse_cell(cell).id] for cell in cells]
             for cells in (plan.random_connections(family), plan.other_operations(family))
         ]
-        known = [[value for value in kind if value is not None] for kind in kinds]
+        known = [
+            [row["measures"][measure] for row in kind if settled_mean(row, measure) is not None]
+            for kind in kinds
+        ]
         n = sum(map(len, known))
-        name = f"{family.cell}, {len(known[0])} connections, {len(known[1])} operations"
-        name += left_out(sum(map(len, kinds)) - n, "cell")
+        seeds = len(material.documents[study]["settings"]["seeds"])
+        told = f"{len(known[0])} connections, {len(known[1])} operations, {count(seeds, 'seed')}"
+        name = f"{family.cell}, {told}" + left_out(sum(map(len, kinds)) - n, "cell")
         try:
-            yield Source(name, n, {ONE[0]: shares.of_two_samples(*known)})
+            estimate = shares.of_two_samples(*map(_sample, known))
+            yield Source(name, n, {ONE[0]: estimate})
         except UndefinedError as error:
             yield Source(name, n, {}, reason=str(error))
+
+
+def _sample(found: Sequence[Mapping[str, Any]]) -> shares.Sample:
+    """Means over seeds with the variances of their errors, 0 where no cell has two seeds.
+
+    The error of a cell of which one seed alone came to an end is by the others' spread.
+    """
+    known = [(one["std"] ** 2, one["n"] - 1) for one in found if one["std"] is not None]
+    squares, degrees = zip(*known, strict=True) if known else ((0.0,), (1,))
+    usual = np.average(squares, weights=degrees)
+    errors = [(usual if one["std"] is None else one["std"] ** 2) / one["n"] for one in found]
+    return shares.Sample([one["mean"] for one in found], errors)
 
 
 def when(epoch: int) -> str:

@@ -140,11 +140,11 @@ def _shares(material: Material) -> Source:
         for row in material.client.items("/cells", parameters)
         if row[EARLY] is not None and isinstance(cell := parse_cell(row["arch"]), NasBench201Cell)
     ]
-    distinct = len({tuple(edge for edge in edges(cell) if edge.live) for cell, _ in found})
+    cells = [shares.placed(cell) for cell, _ in found]
+    used = shares.varying(cells)
+    distinct = len({tuple(edge for edge in edges(found[at][0]) if edge.live) for at in used})
     try:
-        share = shares.of_a_space(
-            [shares.placed(cell) for cell, _ in found], [value for _, value in found]
-        )
+        share = shares.of_a_space(cells, [value for _, value in found])
     except UndefinedError as error:
-        return Source(TABLE, len(found), {}, distinct, str(error))
-    return Source(TABLE, len(found), {ONE[0]: share}, distinct)
+        return Source(TABLE, len(used), {}, distinct, str(error))
+    return Source(TABLE, len(used), {ONE[0]: share}, distinct)

@@ -9,7 +9,7 @@ import pytest
 
 from analysis import shares, topology
 from analysis.combinations import UndefinedError
-from analysis.shares import Cell, of_a_space, of_two_samples, placed
+from analysis.shares import Cell, Sample, of_a_space, of_two_samples, placed, varying
 from analysis.spaces import nasbench201
 
 RNG = np.random.default_rng()
@@ -23,11 +23,11 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_samples_by_their_variances() -> None:
     first, second = 2 * RNG.normal(size=30), RNG.normal(size=20)
-    found = of_two_samples(first, second)
+    found = of_two_samples(Sample(first), Sample(second))
     a, b = first.var(ddof=1), second.var(ddof=1)
     assert found.value == pytest.approx((a - b) / (a + b))
     assert found.degrees == 19
-    other = of_two_samples(second, first)
+    other = of_two_samples(Sample(second), Sample(first))
     assert (other.value, other.standard_error) == pytest.approx(
         (-found.value, found.standard_error)
     )
@@ -36,7 +36,7 @@ def test_two_samples_by_their_variances() -> None:
 @pytest.mark.parametrize("draw", ["normal", "uniform", "laplace"])
 def test_the_standard_error_is_the_spread_over_samples(draw: str) -> None:
     """Of Fisher's z; the formula for the normal distribution would do for that alone."""
-    found = [of_two_samples(*getattr(RNG, draw)(size=(2, 40))) for _ in range(500)]
+    found = [of_two_samples(*map(Sample, getattr(RNG, draw)(size=(2, 40)))) for _ in range(500)]
     spread = np.arctanh([one.value for one in found]).std()
     errors = [one.standard_error / (1 - one.value**2) for one in found]
     assert np.mean(errors) == pytest.approx(spread, rel=0.15)
@@ -46,7 +46,7 @@ def test_leaving_one_out_by_hand() -> None:
     """Variances without 0, 1, 2 and 5 in turn: 13/3, 19/3, 7 and 1."""
     log_variances = np.log([13 / 3, 19 / 3, 7, 1])
     error = np.sqrt(3 / 4 * ((log_variances - log_variances.mean()) ** 2).sum())
-    found = of_two_samples([0, 1, 2, 5], [0, 1, 2, 5])
+    found = of_two_samples(Sample([0, 1, 2, 5]), Sample([0, 1, 2, 5]))
     assert found.value == 0
     assert found.standard_error == pytest.approx(np.sqrt(2) * error / 2)
 
@@ -56,7 +56,45 @@ def test_leaving_one_out_by_hand() -> None:
 )
 def test_too_little_says_why(first: list[float], why: str) -> None:
     with pytest.raises(UndefinedError, match=why):
-        of_two_samples(first, np.arange(9.0))
+        of_two_samples(Sample(first), Sample(np.arange(9.0)))
+
+
+def test_what_seeds_add_is_taken_off() -> None:
+    """Equal spreads of cells, of which one kind is measured with noise; over many samples.
+
+    What is not taken off shows as a spread of that kind: a share of (1.5 - 1) / (1.5 + 1).
+    """
+    corrected, as_they_are = [], []
+    for _ in range(200):
+        noisy = RNG.normal(size=(500, 1)) + RNG.normal(size=(500, 2))
+        exact = Sample(RNG.normal(size=500))
+        means, errors = noisy.mean(axis=1), noisy.var(axis=1, ddof=1) / 2
+        corrected.append(of_two_samples(Sample(means, errors), exact))
+        as_they_are.append(of_two_samples(Sample(means), exact).value)
+    values = [one.value for one in corrected]
+    assert np.mean(values) == pytest.approx(0, abs=0.02)
+    assert np.mean(as_they_are) == pytest.approx(0.2, abs=0.02)
+    spread = np.arctanh(values).std()
+    told = [one.standard_error / (1 - one.value**2) for one in corrected]
+    assert np.mean(told) == pytest.approx(spread, rel=0.15)
+
+
+def test_leaving_one_out_takes_its_error_along() -> None:
+    """By hand: 0, 1, 2 and 5 with errors 0.1, 0.2, 0.3 and 0.8; all their mean is 0.35."""
+    errors = [0.1, 0.2, 0.3, 0.8]
+    without = [13 / 3 - 1.3 / 3, 19 / 3 - 1.2 / 3, 7 - 1.1 / 3, 1 - 0.6 / 3]
+    logs = np.log(without)
+    error = np.sqrt(3 / 4 * ((logs - logs.mean()) ** 2).sum())
+    found = of_two_samples(Sample([0, 1, 2, 5], errors), Sample([0, 1, 2, 5], errors))
+    assert found.standard_error == pytest.approx(np.sqrt(2) * error / 2)
+    exact = of_two_samples(Sample([0, 1, 2, 5], errors), Sample([0, 1, 2, 5]))
+    of_means, of_values = 14 / 3 - 0.35, 14 / 3
+    assert exact.value == pytest.approx((of_means - of_values) / (of_means + of_values))
+
+
+def test_a_spread_that_seeds_explain_is_none() -> None:
+    with pytest.raises(UndefinedError, match="hardly vary by more than their errors"):
+        of_two_samples(Sample([0, 1, 2, 5], 1.0), Sample(np.arange(9.0)))
 
 
 def crossed(by_wiring: float, by_operations: float) -> tuple[list[Cell], list[float]]:
@@ -127,6 +165,7 @@ def test_two_operations_tell_no_error() -> None:
 def test_where_not_both_can_vary_nothing_counts() -> None:
     cells, values = crossed(1, 1)
     more = [Cell(1, "alone", f"o{number}") for number in range(20)]
+    assert varying([*cells, *more]) == list(range(len(cells)))
     found = of_a_space([*cells, *more], [*values, *(100 * RNG.normal(size=20))])
     assert found == of_a_space(cells, values)
 

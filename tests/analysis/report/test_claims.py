@@ -82,7 +82,9 @@ def connections(word: Word) -> Iterable[Source]:
     n = {"negligible": 6000, "inconclusive": 8}.get(word, 60)
     ratio = {"supported": 4.0, "contradicted": 0.25}.get(word, 1.0)
     for number in range(6):
-        share = shares.of_two_samples(ratio * RNG.normal(size=n), RNG.normal(size=n))
+        share = shares.of_two_samples(
+            shares.Sample(ratio * RNG.normal(size=n)), shares.Sample(RNG.normal(size=n))
+        )
         yield Source(f"family {number}", 2 * n, {ONE[0]: share})
 
 
