@@ -50,7 +50,7 @@ def reliability(sizes: FloatArray, means: FloatArray, deviations: FloatArray) ->
         raise ValueError("sizes, means and deviations must have the same length")
     known = sizes > 0
     if not known.any():
-        why = "the number of seeds is not known" if sizes.size else "no cells"
+        why = "a mean whose seeds aren't told apart" if sizes.size else "no cells"
         return Reliability(None, None, None, 0, why)
     one = ONE_SEED if known.all() else f"{ONE_SEED}, or a number that is not known"
     sizes, means, deviations = sizes[known], means[known], deviations[known]

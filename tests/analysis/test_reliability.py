@@ -52,7 +52,7 @@ def test_cells_that_seeds_alone_tell_apart() -> None:
     ("sizes", "means", "reason"),
     [
         ([1, 1, 1], [1, 2, 3], "one seed"),
-        ([np.nan, np.nan], [1, 2], "the number of seeds is not known"),
+        ([np.nan, np.nan], [1, 2], "a mean whose seeds aren't told apart"),
         ([np.nan, 1, 1], [1, 2, 3], "one seed, or a number that is not known"),
         ([2], [1], "fewer than 2 cells"),
         ([2, 2], [1, 1], "the means over seeds do not vary"),
