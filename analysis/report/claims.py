@@ -250,15 +250,16 @@ CLAIMS = {
         "Searched cells are wide and shallow",
         "cells that searches find are among the widest and shallowest of their spaces",
         "how far the percentile of a cell's width, and of its shallowness, among the reference "
-        "wirings lies above the middle; the mean over searches that the claim was not made from",
+        "wirings lies above the middle, be it by much or little; the mean over searches that the "
+        "claim was not made from",
         RANK,
     ),
     "speed": Asked(
         "Wide, shallow cells learn faster",
         "the wider and shallower a cell, the faster it converges in the first epochs",
         "correlation with the mean validation accuracy of the first half of the epochs; over all "
-        "of NAS-Bench-201 with the accuracy at the end of the 12-epoch schedule, live operations "
-        "held",
+        "of NAS-Bench-201, live operations held, with the accuracy at the end of the 12-epoch "
+        "schedule, a training of its own",
         CORRELATION,
     ),
     "rates": Asked(
@@ -268,7 +269,7 @@ CLAIMS = {
         CORRELATION,
     ),
     "connections": Asked(
-        "Connections decide, not operations",
+        "Connections matter more than operations",
         "how fast a cell converges depends more on how its operations are connected than on which "
         "they are",
         "share of the variance of early accuracy that is between wirings, given operations, less "

@@ -16,7 +16,7 @@ from analysis.report.text import left_out
 from analysis.spaces.variants import adapted_forms
 from analysis.synthesis import Estimate
 
-NARROWER = "not made wider, so no test of the claim"
+NARROWER = "cells whose normal cell isn't made wider"
 """What pairs are shown as whose adapted form has no wider normal cell, once dead edges are cut."""
 
 Values = dict[str, dict[str, list[float]]]

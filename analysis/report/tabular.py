@@ -22,12 +22,8 @@ from analysis.topology import edges
 
 Filters = tuple[tuple[str, str], ...]
 
-TABLE, EARLY, FINAL = "NAS-Bench-201, official", "valid_accuracy@12of12", "valid_accuracy@200of200"
-SAMPLE, SAMPLE_EARLY, SAMPLE_FINAL = (
-    "NAS-Bench-201, shipped sample",
-    "aulc@6of12",
-    "valid_accuracy@12of12",
-)
+EARLY, FINAL = "valid_accuracy@12of12", "valid_accuracy@200of200"
+SAMPLE_EARLY, SAMPLE_FINAL = "aulc@6of12", "valid_accuracy@12of12"
 SAMPLED: Filters = (
     ("dataset", "cifar10-valid"),
     ("recipe", "proxy"),
@@ -65,11 +61,11 @@ def official(material: Material) -> bool:
 def speed(material: Material) -> Iterator[Source]:
     """Early accuracy; as it is, beside it."""
     if official(material):
-        yield _source(material, TABLE, [EARLY], HELD, HEADLINE)
-        yield _source(material, TABLE, [EARLY], (), AS_IT_IS)
+        yield _source(material, [EARLY], HELD, HEADLINE)
+        yield _source(material, [EARLY], (), AS_IT_IS)
     elif _sampled(material):
-        yield _source(material, SAMPLE, [SAMPLE_EARLY], (*HELD, *SAMPLED), HEADLINE)
-        yield _source(material, SAMPLE, [SAMPLE_EARLY], SAMPLED, AS_IT_IS)
+        yield _source(material, [SAMPLE_EARLY], (*HELD, *SAMPLED), HEADLINE)
+        yield _source(material, [SAMPLE_EARLY], SAMPLED, AS_IT_IS)
 
 
 def fading(material: Material) -> Iterator[Source]:
@@ -78,15 +74,15 @@ def fading(material: Material) -> Iterator[Source]:
     Beside it, as it is, and from epoch 3 of the 200-epoch schedule on.
     """
     if official(material) and recorded(material.client, [FINAL]):
-        yield _source(material, TABLE, [EARLY, FINAL], HELD, HEADLINE)
-        yield _source(material, TABLE, [EARLY, FINAL], (), AS_IT_IS)
+        yield _source(material, [EARLY, FINAL], HELD, HEADLINE)
+        yield _source(material, [EARLY, FINAL], (), AS_IT_IS)
         if recorded(material.client, [CHOSEN]):
             group = "from epoch 3 of 200 on: one seed, of cells that optimisers chose"
-            yield _source(material, TABLE, [CHOSEN, FINAL], HELD, group)
+            yield _source(material, [CHOSEN, FINAL], HELD, group)
     elif _sampled(material):
         both = [SAMPLE_EARLY, SAMPLE_FINAL]
-        yield _source(material, SAMPLE, both, (*HELD, *SAMPLED), HEADLINE)
-        yield _source(material, SAMPLE, both, SAMPLED, AS_IT_IS)
+        yield _source(material, both, (*HELD, *SAMPLED), HEADLINE)
+        yield _source(material, both, SAMPLED, AS_IT_IS)
 
 
 def connections(material: Material) -> Iterator[Source]:
@@ -112,12 +108,19 @@ def _parameters(ys: Sequence[str], more: Filters) -> list[tuple[str, str]]:
     return [("x", "width"), ("x", "depth"), *(("y", y) for y in ys), *CONNECTED, *RESAMPLES, *more]
 
 
-def _source(material: Material, name: str, ys: Sequence[str], more: Filters, group: str) -> Source:
-    items = material.client.get("/correlations/contrasts", _parameters(ys, more))["items"]
+def _named(answer: Mapping[str, Any]) -> str:
+    """The table, and what the server has its values from."""
+    sets = answer["context"]["sets"].values()
+    names = dict.fromkeys(name for held in sets for name in held["sources"])
+    return f"NAS-Bench-201 ({', '.join(names)})"
+
+
+def _source(material: Material, ys: Sequence[str], more: Filters, group: str) -> Source:
+    answer = material.client.get("/correlations/contrasts", _parameters(ys, more))
     estimates: dict[Reading, Estimate] = {}
     reasons: dict[str, None] = {}
     used: list[Mapping[str, Any]] = []
-    for item in items:
+    for item in answer["items"]:
         if list(item["y"]) != list(ys):
             continue
         used.append(item)
@@ -130,11 +133,14 @@ def _source(material: Material, name: str, ys: Sequence[str], more: Filters, gro
             abs(factor) * item["standard_error"],
             max(1, (item["n_groups"] or item["n_distinct"]) - 1),
         )
-    return Source(name, used[0]["n"], estimates, used[0]["n_distinct"], "; ".join(reasons), group)
+    n, distinct = used[0]["n"], used[0]["n_distinct"]
+    return Source(_named(answer), n, estimates, distinct, "; ".join(reasons), group)
 
 
 def _shares(material: Material) -> Source:
-    parameters = [("fields", f"arch,{EARLY}"), ("limit", "1000"), *CONNECTED]
+    fields = ("fields", f"arch,{EARLY}")
+    name = _named(material.client.get("/cells", [fields, ("limit", "1")]))
+    parameters = [fields, ("limit", "1000"), *CONNECTED]
     found = [
         (cell, row[EARLY])
         for row in material.client.items("/cells", parameters)
@@ -146,5 +152,5 @@ def _shares(material: Material) -> Source:
     try:
         share = shares.of_a_space(cells, [value for _, value in found])
     except UndefinedError as error:
-        return Source(TABLE, len(used), {}, distinct, str(error))
-    return Source(TABLE, len(used), {ONE[0]: share}, distinct)
+        return Source(name, len(used), {}, distinct, str(error))
+    return Source(name, len(used), {ONE[0]: share}, distinct)

@@ -27,7 +27,7 @@ HEADS: dict[Reading, str] = {
 
 READING = f"""\
 Of each claim one figure is estimated, which the program fixes, whatever comes out, once from
-each independent source; these are joined by a random-effects mean with the interval of Hartung
+each source; these are joined by a random-effects mean with the interval of Hartung
 and Knapp. A claim is **supported** where that mean is shown to lie on the claimed side of zero,
 **contradicted** where it lies on the other, **negligible** where it is shown to lie so near to
 zero that it doesn't count (within the band), and **inconclusive** where the data can tell
@@ -36,8 +36,9 @@ contradicted that has no effect (of claim 7: contradicted) is at most {100 * ALP
 is that of calling any negligible (of claim 7: supported) whose effect reaches the band's end
 (Holm).
 Intervals are of 95 %, for one claim by itself, so that one beside zero need not make a verdict.
-*Could have shown*: the effect that so many sources, as precise and as different as these, would
-have shown with a probability of 80 %; smaller ones may well be there. Positive is as claimed,
+*Could have shown alone*: the effect that so many sources, as precise and as different as these,
+would have shown with a probability of 80 % if there were this claim alone; the correction for
+eight asks for more, and smaller ones may well be there. Positive is as claimed,
 of claim 7 a gain. In the tables of sources *±* is one standard error, *n* counts cells,
 *different* the networks among them that aren't copies, and I² is the share of the spread
 between sources beyond their errors. docs/verdicts.md tells all of it.
@@ -61,7 +62,7 @@ def verdicts(claims: Sequence[Claim]) -> Iterator[str]:
                 NOTHING if found.detectable is None else f"{found.detectable:.2f}",
             ]
         )
-    head = ["claim", "verdict", "estimate", "in", "sources", "band", "could have shown"]
+    head = ["claim", "verdict", "estimate", "in", "sources", "band", "could have shown alone"]
     yield markdown(head, rows)
     yield READING
     rows = [
@@ -114,7 +115,7 @@ def _rows(claim: Claim, group: str, findings: Mapping[Reading, Finding]) -> Iter
         found = [findings[reading] for reading in readings]
         yield ["verdict", "", "", *(f"**{word(one)}**" for one in found)]
         yield [
-            "could have shown",
+            "could have shown alone",
             "",
             "",
             *(NOTHING if one.detectable is None else f"{one.detectable:.2f}" for one in found),

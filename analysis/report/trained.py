@@ -105,9 +105,9 @@ def operations(material: Material) -> list[str]:
         "## Connections against operations\n",
         "Variants with random connections and the parent's operations beside variants with random "
         "operations and the parent's connections. Variance between cells of the means over their "
-        "seeds (accuracies in percent, losses in nats, squared), which holds a part of that "
-        "between seeds in both kinds alike, and in brackets the number of cells, those of which no "
-        "training had diverged by then:\n",
+        "seeds (accuracies in percent, losses in nats, squared), and in brackets the number of "
+        "cells, those of which no training had diverged by then. It holds a part of that between "
+        "seeds, which need not be alike in both kinds and is taken off in claim 4:\n",
         markdown(["family", "", "random connections", "random operations"], rows),
         *pictures,
     ]

@@ -39,7 +39,7 @@ MORE: dict[str, Sign] = {"width": "positive", "depth": "negative"}
 LESS: dict[str, Sign] = {"width": "negative", "depth": "positive"}
 
 HELD = {"group_by": "live_ops"}
-"""Compares cells of the same operations on live edges, which differ in their connections alone."""
+"""Compares cells of the same operations on live edges: what differs is how these are placed."""
 OF_HELD = "Among cells of the same operations on live edges (mean within groups, weighted by size):"
 
 UNDECIDED = (
@@ -156,12 +156,19 @@ def of_study(client: Client, study: Mapping[str, Any], sets: Iterable[str | None
     runs = [client.run(address) for address in addresses.values()]
     done = sum(part["state"] == "done" for part in parts)
     return prose(
-        f"study {study['id']}: {study['kind']} of {len({part['cell'] for part in parts})} cells, "
+        f"study {study['id']}: {study['kind']} of {_cells(parts)}, "
         f"{_each(addresses)} ({_each(sets)}; images: {_each(run['images'] for run in runs)}), "
         f"{_each(part['recipe'] for part in parts)}, {_each(run['schedule'] for run in runs)} "
         f"epochs, seed {_each(part['seed'] for part in parts)}; {done} of {len(parts)} parts "
         f"done, {sum(part['diverged'] for part in parts)} diverged"
     )
+
+
+def _cells(parts: Iterable[Mapping[str, Any]]) -> str:
+    """How many; of variants, how many of each kind, of which some differ in their operations."""
+    roles = Counter(role for _, role in {(part["cell"], part["role"]) for part in parts})
+    told = ", ".join(f"{n} {role}" for role, n in roles.most_common())
+    return f"{roles.total()} cells{f' ({told})' if len(roles) > 1 else ''}"
 
 
 def of_table(answer: Table[Any], metric: str) -> str:

@@ -116,8 +116,8 @@ def among_variants(at: Mapping[str, Any]) -> Iterator[str]:
         yield prose(
             f"{cell_name(original)} has {measure} = {has}, more than "
             f"{sum(own['rank'] > other for other in others)} of its {len(others)} variants with "
-            f"random connections: p = {faster:.2g} (Mann-Whitney), {says}; one cell beside "
-            f"{len(others)} gives no p below {1 / (1 + len(others)):.2g}"
+            f"random connections: p = {faster:.2g} (Mann-Whitney, one-sided), {says}; one cell "
+            f"beside {len(others)} gives no p below {1 / (1 + len(others)):.2g}"
         )
 
 

@@ -26,13 +26,14 @@ FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
 HELD = ("group_by", "live_ops")
 """What is held where cells of the same operations are compared."""
 
-RESAMPLES = 300
-"""Of groups, or of classes of copies, for the interval of a difference."""
+RESAMPLES = {"live_ops": 1_999, None: 300}
+"""Of groups, which cost little, or of classes of copies, for the interval of a difference."""
 
 
 def compared(server: Client, x: str, early: str, late: str, *asked: tuple[str, str]) -> str:
     """How a coefficient differs from early to late over the same cells, in a line."""
-    parameters = [("x", x), ("y", early), ("y", late), *asked, ("resamples", str(RESAMPLES))]
+    resamples = RESAMPLES[dict(asked).get("group_by")]
+    parameters = [("x", x), ("y", early), ("y", late), *asked, ("resamples", str(resamples))]
     items = server.get("/correlations/contrasts", parameters)["items"]
     difference = next(item for item in items if item["y"] == [early, late])
     low, high = difference["ci"]

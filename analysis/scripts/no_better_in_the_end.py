@@ -68,7 +68,7 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
                 "that so many pairs would have shown with a probability of 80 %. Over the table, "
                 "rises means that wider (deeper) cells end up more accurate, on validation images "
                 "and by intervals of 95 %: of all cells, whatever their operations; then of cells "
-                "that differ only in how the operations that work are connected."
+                "of the same operations on live edges."
             ),
         ],
         f"/studies/{found[0]['id']}/plot",

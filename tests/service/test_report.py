@@ -204,7 +204,7 @@ def test_variances_are_of_cells_that_had_not_diverged(fresh: Library, after: int
     lost = [parse_cell(kind[0]).arch for kind in kinds]
     lost.append(parse_cell(kinds[0][1]).arch)
     report = made(fresh, ONE_RATE, lambda one: after if one.cell in lost and one.seed == 888 else 0)
-    source = headlines(report)["Connections decide, not operations"]
+    source = headlines(report)["Connections matter more than operations"]
     gone = len(lost) if after == 1 else 0
     assert source.n == sum(map(len, kinds)) - gone
     assert source.name.endswith(", 3 cells left out" if gone else " 6 operations")

@@ -32,7 +32,9 @@ def material(total: int, items: list[dict[str, Any]]) -> Material:
         grouped = dict(request.url.params).get("group_by") == "live_ops"
         more = {"n_groups": 31} if grouped else {}
         found = [item | more for item in items]
-        return httpx2.Response(200, json={"items": found, "total": len(found), "next": None})
+        context = {"sets": {"y": {"sources": {"mine": 400, "yours": 3}}}}
+        told = {"items": found, "total": len(found), "next": None, "context": context}
+        return httpx2.Response(200, json=told)
 
     return Material(Client(transport=httpx2.MockTransport(answer)), find("digits"), {})
 
@@ -54,6 +56,7 @@ def test_readings_are_signed_and_in_their_unit() -> None:
     assert (held.group, as_it_is.group) == (HEADLINE, tabular.AS_IT_IS)
     # Degrees of freedom are those of the groups, or of the different networks without them.
     for source, degrees in ((held, 30), (as_it_is, 89)):
+        assert source.name == "NAS-Bench-201 (mine, yours)"
         assert (source.n, source.distinct, source.reason) == (400, 90, "")
         assert source.estimates == {
             "contrast": Estimate(0.25, 0.125, degrees),
