@@ -11,6 +11,11 @@ from analysis.report.material import Material
 from analysis.report.rows import SHAPE, Row, labelled, once
 from analysis.report.text import markdown, number
 
+_SCALED = (
+    "Such values depend on how large the weights are, which may differ between cells whose "
+    "networks compute much the same."
+)
+
 
 def landscapes(material: Material) -> list[str]:
     """The loss over a plane around the trained weights."""
@@ -29,9 +34,10 @@ def landscapes(material: Material) -> list[str]:
         "1 nat above the centre's.\n",
     ]
     if more:
+        others = any(one.measured for one in material.scale.families if one != family)
         text.append(
-            f"In {more} more planes, and in all of them for the other families, only the points "
-            "next to the centre were measured, which is what curvature takes.\n"
+            f"In {more} more planes{', and in all of them for other families,' if others else ''} "
+            "only the points next to the centre were measured, which is what curvature takes.\n"
         )
     together = plan.named(plan.LANDSCAPE, plan.TOGETHER)
     for study, words in (
@@ -67,7 +73,7 @@ def smoothness(material: Material) -> list[str]:
         "the Hessian's largest eigenvalue in magnitude (nats per squared unit of weight). Of the "
         f"whole network, over {document['settings']['sample']:,} training images; {converged} of "
         f"{len(networks)} iterations converged"
-        f"{', and the others are left out' if converged < len(networks) else ''}.\n",
+        f"{', and the others are left out' if converged < len(networks) else ''}. {_SCALED}\n",
         markdown([*SHAPE, *map(when, epochs)], rows),
         material.picture(study, "blocks", "Largest eigenvalue by block of the network"),
     ]
@@ -104,7 +110,7 @@ def gradients(material: Material) -> list[str]:
         "training images, the same ones every time, all parameters as one vector "
         "(docs/studies.md), in squared nats per squared unit of weight; and its mean over "
         f"{points}×{points} points of the landscape's plane at the end of training, "
-        f"{batches} mini-batches each.\n",
+        f"{batches} mini-batches each. {_SCALED}\n",
         material.picture(along, "epochs", "Gradient variance by epoch"),
         material.picture(along, "groups", "Gradient variance by group of layers"),
         markdown([*SHAPE, *map(when, epochs), "over the plane"], rows),
