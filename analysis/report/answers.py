@@ -21,20 +21,39 @@ class Answer:
     by_pair: dict[tuple[str, str], dict[str, Any]]
 
     def table(self, xs: Sequence[str], ys: Sequence[str]) -> str:
-        """A row a y, a column an x; and how reliable y is, or that it is of one seed."""
-        rows = []
-        for y in ys:
-            found = [self.by_pair[x, y] for x in xs]
-            numbers = sorted({item["n"] for item in found})
-            cells = f"{numbers[0]:,}" + (f"–{numbers[-1]:,}" if len(numbers) > 1 else "")
-            rows.append([f"`{y}`", *(shown(item) for item in found), cells, _reliability(found)])
-        heads = ["", *(f"`{x}`" for x in xs), "n", "reliability (ICC)"]
-        return markdown(heads, rows) + f"\n`{self.call}`\n"
+        """A row a y, a column an x; how many cells and different networks; how reliable y is."""
+        rows = {y: [self.by_pair[x, y] for x in xs] for y in ys}
+        return self._table(rows, xs, "y")
+
+    def turned(self, xs: Sequence[str], ys: Sequence[str]) -> str:
+        """A row an x, a column a y; how many cells and different networks; how reliable x is."""
+        rows = {x: [self.by_pair[x, y] for y in ys] for x in xs}
+        return self._table(rows, ys, "x")
+
+    def _table(
+        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], columns: Sequence[str], of: str
+    ) -> str:
+        told = [
+            [
+                f"`{name}`",
+                *(shown(item) for item in found),
+                *(_range(item[n] for item in found) for n in ("n", "n_distinct")),
+                _reliability(found, of),
+            ]
+            for name, found in rows.items()
+        ]
+        heads = ["", *(f"`{name}`" for name in columns), "n", "different", "reliability (ICC)"]
+        return markdown(heads, told) + f"\n`{self.call}`\n"
 
 
-def _reliability(items: Sequence[Mapping[str, Any]]) -> str:
-    """Of the y that coefficients share; over different cells it may differ."""
-    found = [item["reliability"]["y"] for item in items if item.get("reliability")]
+def _range(counts: Iterable[int]) -> str:
+    found = sorted(counts)
+    return f"{found[0]:,}" + (f"–{found[-1]:,}" if found[-1] > found[0] else "")
+
+
+def _reliability(items: Sequence[Mapping[str, Any]], of: str) -> str:
+    """Of the x or y that coefficients share; over different cells it may differ."""
+    found = [item["reliability"][of] for item in items if item.get("reliability")]
     told = [one["reason"] or f"{one['icc']:.3f}" for one in found if one is not None]
     return "–".join(sorted(set(told)))
 

@@ -210,7 +210,8 @@ def judged(
     for item in items:
         side = side_of(item, signs[item["x"]])
         says = side if words is None else words[side]
-        row = {**labels, "space": item.get("space"), "measure": item["y"], "n": item["n"]}
+        counts = {"n": item["n"], "networks": item["n_distinct"]}
+        row = {**labels, "space": item.get("space"), "measure": item["y"], **counts}
         rows.append({**row, "x": item["x"], "found": f"{_in_words(item)} {says}", "says": says})
     return rows
 
@@ -252,16 +253,23 @@ def first_epochs(study: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def side_by_side(rows: Iterable[Mapping[str, Any]]) -> str:
-    """A table of judged coefficients, those of width beside those of depth."""
+    """A table of judged coefficients, those of width beside those of depth.
+
+    Where cells are copies of one another, it says how many different networks there are.
+    """
     frame = pd.DataFrame(rows)
     if frame.empty:
         return "no coefficient is defined"
     frame = frame.drop(columns=["says", *(["space"] if frame["space"].nunique() < 2 else [])])
-    labels = [name for name in frame.columns if name not in ("found", "n")]
+    counts = ["n", "networks"] if (frame["networks"] < frame["n"]).any() else ["n"]
+    labels = [name for name in frame.columns if name not in ("found", "n", "networks")]
     # Within groups width may vary where depth doesn't, so that they rest on different cells.
-    counts = frame.groupby([name for name in labels if name != "x"], dropna=False)["n"]
-    frame["n"] = counts.transform(lambda n: f"{n.min()}–{n.max()}" if n.nunique() > 1 else n)
-    labels.insert(labels.index("x"), "n")
+    rows = frame.groupby([name for name in labels if name != "x"], dropna=False)
+    for name in counts:
+        frame[name] = rows[name].transform(
+            lambda n: f"{n.min()}–{n.max()}" if n.nunique() > 1 else n
+        )
+    labels[labels.index("x") : labels.index("x")] = counts
     return text(frame.set_index(labels)["found"].unstack("x", sort=False).reset_index())
 
 

@@ -17,7 +17,7 @@ from analysis.client import DEFAULT_URL, Client, ClientError
 from analysis.report.answers import correlations
 from analysis.report.benchmark import SHAPES
 from analysis.report.plan import PUBLISHED
-from analysis.report.text import markdown, shown
+from analysis.report.text import markdown
 
 EARLY = ("valid_accuracy@3of200", "valid_accuracy@8of200", "valid_accuracy@23of200")
 SHORT = "valid_accuracy@12of12"
@@ -54,9 +54,10 @@ def report(server: Client) -> Iterable[str]:
         "Written by `python -m analysis.scripts.findings` from a server's answers; nothing here "
         "is typed by hand. Coefficients are Spearman's with 95 % intervals: by Fisher's z (Bonett "
         "& Wright 2000) for as many independent cells as copies of a network leave, within groups "
-        "from the variance between these ([statistics](statistics.md)). Width and depth are of "
-        "connected NAS-Bench-201 cells. Values are means over the seeds there are, at epochs 3, 8 "
-        "and 23 of one. What was loaded:\n"
+        "from the variance between these ([statistics](statistics.md)). *n* counts cells, "
+        "*different* the networks among them that aren't copies. No interval is corrected for "
+        "their number. Width and depth are of connected NAS-Bench-201 cells. Values are means over "
+        "the seeds there are, at epochs 3, 8 and 23 of one. What was loaded:\n"
     )
     yield markdown(
         ["source", "cells", "values", "what"],
@@ -152,29 +153,10 @@ def early_against_final(server: Client) -> Iterable[str]:
     """How well early accuracy tells final accuracy."""
     xs = [*EARLY, SHORT]
     yield "\n## Does early accuracy tell final accuracy?\n"
-    plain = correlations(server, xs, FINAL, ("connected", "true"))
-    yield markdown(
-        ["", *(f"`{y}`" for y in FINAL), "n"],
-        [
-            [
-                f"`{x}`",
-                *(shown(plain.by_pair[x, y]) for y in FINAL),
-                f"{plain.by_pair[x, FINAL[0]]['n']:,}",
-            ]
-            for x in xs
-        ],
-    )
-    yield f"\n`{plain.call}`\n"
-    within = correlations(server, xs, FINAL[:1], HELD, ("connected", "true"))
+    yield "Reliability is that of the early accuracy.\n"
+    yield correlations(server, xs, FINAL, ("connected", "true")).turned(xs, FINAL)
     yield "\nAmong connected cells of the same operations on live edges:\n"
-    yield markdown(
-        ["", f"`{FINAL[0]}`", "n"],
-        [
-            [f"`{x}`", shown(within.by_pair[x, FINAL[0]]), f"{within.by_pair[x, FINAL[0]]['n']:,}"]
-            for x in xs
-        ],
-    )
-    yield f"\n`{within.call}`\n"
+    yield correlations(server, xs, FINAL[:1], HELD, ("connected", "true")).turned(xs, FINAL[:1])
 
 
 def by_shape(server: Client) -> Iterable[str]:
