@@ -31,7 +31,7 @@ class Answer:
         return self._table(rows, ys, "x")
 
     def _table(
-        self, rows: Mapping[str, Sequence[Mapping[str, Any]]], columns: Sequence[str], of: str
+        self, rows: Mapping[str, Sequence[dict[str, Any]]], columns: Sequence[str], of: str
     ) -> str:
         told = [
             [

@@ -264,9 +264,9 @@ def side_by_side(rows: Iterable[Mapping[str, Any]]) -> str:
     counts = ["n", "networks"] if (frame["networks"] < frame["n"]).any() else ["n"]
     labels = [name for name in frame.columns if name not in ("found", "n", "networks")]
     # Within groups width may vary where depth doesn't, so that they rest on different cells.
-    rows = frame.groupby([name for name in labels if name != "x"], dropna=False)
+    groups = frame.groupby([name for name in labels if name != "x"], dropna=False)
     for name in counts:
-        frame[name] = rows[name].transform(
+        frame[name] = groups[name].transform(
             lambda n: f"{n.min()}–{n.max()}" if n.nunique() > 1 else n
         )
     labels[labels.index("x") : labels.index("x")] = counts
