@@ -136,7 +136,7 @@ def _what(curve: Mapping[str, Any], document: Document, items: Records) -> list[
     context = document["context"]
     fewest, most = (choose(item["n"] for item in items) for choose in (min, max))
     count = f"{fewest:,}" if fewest == most else f"{fewest:,}–{most:,}"
-    cells = words.cells(count, context, document["filters"])
+    cells = words.cells(count, context, document["filters"]) + words.networks(items)
     if len({item["epoch"] for item in items}) > 1:
         same = (
             "the same at each epoch" if context["same_cells"] else "other ones from epoch to epoch"

@@ -52,6 +52,7 @@ def scatter(document: Document) -> Drawn:
     found = document["correlation"]
     notes = [
         told(found)
+        + f" over {words.counted(found['n'], 'cell')}{words.networks([found])}"
         + (f"; in brackets: 95 % interval, {intervals_by([found])}" if found["ci"] else ""),
         words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),

@@ -193,6 +193,16 @@ def cells(count: str, context: Context, filters: Iterable[str]) -> str:
     return f"n = {count} cells of {space}{f' with {told}' if told else ''}"
 
 
+def networks(items: Iterable[Mapping[str, Any]]) -> str:
+    """How many different networks the cells of coefficients are, where some are copies."""
+    found = list(items)
+    if all(item["n_distinct"] == item["n"] for item in found):
+        return ""
+    counts = sorted(item["n_distinct"] for item in found)
+    ends = dict.fromkeys(f"{count:,}" for count in (counts[0], counts[-1]))
+    return f", {'–'.join(ends)} different networks"
+
+
 def counted(n: int, one: str) -> str:
     """``1 cell``, ``2 cells``."""
     return f"{n:,} {one}{'' if n == 1 else 's'}"

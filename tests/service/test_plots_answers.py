@@ -107,6 +107,23 @@ def rows(client: TestClient, path: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("picture", "asked"),
+    [
+        ("scatter", f"x=width&y={FINAL}&max_width=2"),
+        ("correlations-by-epoch", "x=width&y=valid_accuracy&max_width=2"),
+    ],
+)
+def test_a_correlation_s_caption_counts_different_networks(
+    client: TestClient, picture: str, asked: str
+) -> None:
+    (found,) = get(client, f"/correlations?x=width&y={FINAL}&max_width=2")["items"]
+    assert found["n_distinct"] < found["n"]
+    told = " ".join(get(client, f"/plots/{picture}.json?{asked}")["usermeta"]["caption"]["lines"])
+    assert f"{found['n']:,} cells" in told
+    assert f", {found['n_distinct']:,} different networks" in told
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("address", "name", "told"), VIEWS, ids=NAMES)
 def test_one_picture_in_three_forms(
