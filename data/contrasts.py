@@ -61,7 +61,8 @@ def over_the_same_cells(
         classes=view.frame.classes["live"][kept],
         **arguments(options),
     )
-    last = evidence.last(view, [*fields[0], *fields[1], *fixed], kept)
+    cells = rows.of(found[0].used)
+    last = evidence.last(view, [*fields[0], *fields[1], *fixed], cells)
     if options.method == "pearson" and any(last):
         why_not = evidence.why_no_number(*last)
         found = [
@@ -70,5 +71,5 @@ def over_the_same_cells(
         ]
     left = int(np.count_nonzero(kept)) - found[0].n
     ungrouped = {"in a group without every coefficient": left} if left else {}
-    noise = {one.name: evidence.of_field(view, one, kept) for side in fields for one in side}
+    noise = {one.name: evidence.of_field(view, one, cells) for side in fields for one in side}
     return Contrasts(found, rows.excluded | ungrouped, *last, noise)
