@@ -22,6 +22,7 @@ from data.correlations import (
 from data.errors import QueryError
 from data.evidence import Evidence
 from data.queries import Field, Filters, View
+from data.standing import fewest_and_most
 
 EPOCHS_AT_ONCE = 25
 """Columns that are correlated at a time, which bounds the memory of their ranks."""
@@ -40,10 +41,11 @@ class Epochs:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One coefficient of a correlation by epoch."""
+    """One coefficient of a correlation by epoch; the fewest and most ``seeds`` of its cells."""
 
     epoch: int
     result: Result
+    seeds: list[int] | None
 
 
 def places_of(curve: Resolved, epochs: Epochs) -> list[int]:
@@ -130,8 +132,9 @@ def by_epoch(
             *both,
             *evidence.without_noise(view, (field, curve), both, correlation, options),
         )
-        result = Result(field, Field(name), correlation, rows.excluded | left_out, told)
-        results.append(EpochResult(epoch, result))
+        result = Result(field, Field(name), correlation, rows.excluded | left_out, told, cells)
+        seeds = fewest_and_most(curves.seeds[cells, place])
+        results.append(EpochResult(epoch, result, seeds))
     return results
 
 

@@ -48,13 +48,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One coefficient with what it was computed from."""
+    """One coefficient with what it was computed from; ``cells``, (cells,), are what n counts."""
 
     x: Field
     y: Field
     correlation: Correlation
     excluded: dict[str, int]
     evidence: Evidence
+    cells: Mask
 
 
 class CompleteRows:
@@ -203,5 +204,5 @@ def correlations(
             both = evidence.of_field(view, x, cells), evidence.of_field(view, y, cells)
             truer, why_not = evidence.without_noise(view, (x, y.resolved), both, found, options)
             told = Evidence(censored, diverged, *both, truer, why_not)
-            results.append(Result(x, y, found, rows.excluded | dict(found.excluded), told))
+            results.append(Result(x, y, found, rows.excluded | dict(found.excluded), told, cells))
     return results
