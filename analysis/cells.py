@@ -9,7 +9,7 @@ from analysis.spaces.genotype_text import MAX_LENGTH
 from analysis.spaces.nasbench201 import NasBench201Cell
 from analysis.spaces.published import ELSEWHERE, FIVE
 
-__all__ = ["Cell", "CellError", "cell_name", "parse_cell"]
+__all__ = ["Cell", "CellError", "cell_name", "classes", "parse_cell"]
 
 Cell = NasBench201Cell | Genotype
 
@@ -55,6 +55,16 @@ def parse_cell(text: str) -> Cell:
 def cell_name(cell_id: str) -> str:
     """The published name of the cell with this id, or the id."""
     return darts.name_of(cell_id) or cell_id
+
+
+def classes(cell: Cell) -> dict[str, str]:
+    """The cell's key under each notion of sameness: two cells are the same when keys are equal.
+
+    As `nasbench201.classes` has them; every genotype is a class of its own.
+    """
+    if isinstance(cell, NasBench201Cell):
+        return nasbench201.classes(cell)
+    return dict.fromkeys(nasbench201.NOTIONS, cell.id)
 
 
 def _by_index(digits: str, text: str) -> NasBench201Cell:

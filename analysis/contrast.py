@@ -9,7 +9,7 @@ standard error its standard deviation (Efron & Tibshirani, "An Introduction to t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -18,9 +18,9 @@ import numpy.typing as npt
 from analysis.between import ONE_GROUP
 from analysis.bootstrap import Resample, percentile_interval
 from analysis.coefficients import Method, State, by_group
-from analysis.correlation import NO_GROUP, UNSTABLE, WHY, Options, distinct, resampled
+from analysis.correlation import NO_GROUP, UNSTABLE, WHY, Options, distinct, resampled, rows_of
 from analysis.rows import Copies, Observations
-from analysis.strata import FloatArray
+from analysis.strata import BoolArray, FloatArray
 
 NO_SHARED_GROUP = "no group has every coefficient"
 
@@ -34,7 +34,8 @@ class Contrast:
     the asked confidence, are None with a reason where too few resamples have it.
 
     `n`, `n_distinct` and `n_groups` (None without groups) count the rows that all contrasts rest
-    on, those that are no copies of others, and their groups. `resampled` is what was drawn.
+    on, those that are no copies of others, and their groups; `used` (rows,) says which rows these
+    are. `resampled` is what was drawn.
     """
 
     x: tuple[int, ...]
@@ -45,6 +46,7 @@ class Contrast:
     n: int
     n_distinct: int
     n_groups: int | None
+    used: BoolArray = field(repr=False, compare=False)
     resampled: Resample
     reason: str | None = None
 
@@ -111,6 +113,7 @@ class _Sample:
     n: int
     n_distinct: int
     n_groups: int | None
+    used: BoolArray
     options: Options
 
     def contrast(self, x: tuple[int, ...], y: tuple[int, ...]) -> Contrast:
@@ -132,6 +135,7 @@ class _Sample:
             n=self.n,
             n_distinct=self.n_distinct,
             n_groups=self.n_groups,
+            used=self.used,
             resampled=self.options.resample,
             reason=why_not or (None if ci else self.undrawn),
         )
@@ -145,11 +149,12 @@ def _sample(sides: list[Observations], options: Options) -> _Sample:
     draws = np.full((k, m, options.resamples), np.nan)
     if n < 3:
         reasons = dict.fromkeys(pairs, NO_GROUP if options.grouped else WHY[State.TOO_FEW])
+        counts: tuple[int, int, int | None] = n, Copies.of(sides[0].classes).count, None
         if options.grouped:
-            return _Sample(coefficients, draws, reasons, UNSTABLE, 0, 0, 0, options)
-        count = Copies.of(sides[0].classes).count
-        return _Sample(coefficients, draws, reasons, UNSTABLE, n, count, None, options)
-    _, strata = sides[0].stratified()
+            counts = 0, 0, 0
+        every = np.full(n, not options.grouped)
+        return _Sample(coefficients, draws, reasons, UNSTABLE, *counts, every, options)
+    _, strata, order = sides[0].stratified()
     sides = [rows.stratified()[0] for rows in sides]
     if options.method == "pearson":
         sides = [rows.scaled() for rows in sides]
@@ -190,5 +195,6 @@ def _sample(sides: list[Observations], options: Options) -> _Sample:
         total,
         distinct(copies, strata, shared),
         int(np.count_nonzero(shared)) if options.grouped else None,
+        rows_of(strata, order, shared),
         options,
     )

@@ -4,7 +4,7 @@ x and y stand for the two columns that are correlated; reasons name them so.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -61,12 +61,12 @@ class Correlation:
     `ci_method` says and, by bootstrap, from what `resampled` says; "none" leaves it None without a
     reason.
 
-    `n` is the number of rows that the coefficient rests on, `n_distinct` how many of them are no
-    copies of others, `n_effective` how many independent ones they are worth (None with groups and
-    for a partial tau), `n_groups` the number of groups that they form (None without). `i_squared`,
-    in [0, 1), is the share of the spread between groups that is more than chance, None with a
-    reason or without groups. `excluded` counts the rows left out by reason; "y is not recorded"
-    aside, its reasons hold inside the row's group.
+    `n` is the number of rows that the coefficient rests on, `used` (rows,) says which these are,
+    `n_distinct` how many of them are no copies of others, `n_effective` how many independent ones
+    they are worth (None with groups and for a partial tau), `n_groups` the number of groups that
+    they form (None without). `i_squared`, in [0, 1), is the share of the spread between groups that
+    is more than chance, None with a reason or without groups. `excluded` counts the rows left out
+    by reason; "y is not recorded" aside, its reasons hold inside the row's group.
     """
 
     method: Method
@@ -75,6 +75,7 @@ class Correlation:
     ci: tuple[float, float] | None
     n: int
     n_distinct: int
+    used: BoolArray = field(repr=False, compare=False)
     reason: str | None = None
     p_method: PMethod | None = None
     p_reason: str | None = None
@@ -175,12 +176,24 @@ def correlate_columns(
     results: dict[int, Correlation] = {}
     for columns, recorded in rows.by_pattern():
         complete = rows.of(columns)
-        absent = {}
-        if not recorded.all():
-            complete = complete.taking(np.flatnonzero(recorded))
+        if recorded.all():
+            found = _correlate(complete, options, {})
+        else:
             absent = {NOT_RECORDED: int(np.count_nonzero(~recorded))}
-        results.update(zip(columns, _correlate(complete, options, absent), strict=True))
+            complete = complete.taking(np.flatnonzero(recorded))
+            found = [
+                replace(one, used=_spread(one.used, recorded))
+                for one in _correlate(complete, options, absent)
+            ]
+        results.update(zip(columns, found, strict=True))
     return [results[column] for column in range(len(rows.ys))]
+
+
+def _spread(used: BoolArray, recorded: BoolArray) -> BoolArray:
+    """Which of all rows are in use, of those `recorded` (n,) the ones that `used` says."""
+    spread = np.zeros(recorded.shape, np.bool_)
+    spread[recorded] = used
+    return spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +236,7 @@ def _correlate(rows: Observations, options: Options, absent: dict[str, int]) -> 
         reason = NO_GROUP if grouped else WHY[State.TOO_FEW]
         few = {WHY[State.TOO_FEW]: rows.x.size} if grouped and rows.x.size else {}
         return [_undefined(rows, options, absent | few, reason)] * len(rows.ys)
-    rows, strata = rows.stratified()
+    rows, strata, order = rows.stratified()
     if method == "pearson":
         rows = rows.scaled()
     found = by_group(method, rows.x, rows.ys, rows.controls, strata)
@@ -256,6 +269,7 @@ def _correlate(rows: Observations, options: Options, absent: dict[str, int]) -> 
                 ci=ci,
                 n=total,
                 n_distinct=copies.count if used.all() else distinct(copies, strata, used),
+                used=rows_of(strata, order, used),
                 p_method=known.p_method,
                 p_reason=known.no_p,
                 ci_method=options.ci_method,
@@ -354,6 +368,13 @@ def distinct(copies: Copies, strata: Strata, used: BoolArray) -> int:
     return int(np.count_nonzero(np.bincount(codes, minlength=copies.count)))
 
 
+def rows_of(strata: Strata, order: IntArray, used: BoolArray) -> BoolArray:
+    """Which rows, (n,), the groups in use, (g,), have; `order` (n,) as `stratified` gives it."""
+    rows = np.empty(order.shape, np.bool_)
+    rows[order] = np.repeat(used, strata.sizes)
+    return rows
+
+
 def _excluded(states: IntArray, strata: Strata) -> dict[str, int]:
     """How many rows lie in groups without a coefficient, by reason; `states` (g,)."""
     counts = np.bincount(states, weights=strata.sizes, minlength=len(State)).astype(int)
@@ -371,6 +392,7 @@ def _undefined(
         ci=None,
         n=0 if grouped else rows.x.size,
         n_distinct=0 if grouped else Copies.of(rows.classes).count,
+        used=np.full(rows.x.shape, not grouped),
         reason=reason,
         ci_method=options.ci_method,
         resampled=options.resample if options.ci == "bootstrap" else None,

@@ -90,8 +90,9 @@ def certainty(
 ) -> list[Certainty]:
     """How sure each coefficient of `x` (n,) with `ys` (e, n) is, the rows being one group.
 
-    p is from orders of the rows where these are few and no copies (`analysis.permutation`), else by
-    t with n − 2 − k degrees of freedom, and by the normal distribution for Kendall.
+    p is from orders of the rows, copies together, where these are few (`analysis.permutation`),
+    else by t with n − 2 − k degrees of freedom, and by the normal distribution for Kendall; with
+    copies it is no less than orders of them could give.
     """
     r, k = found.r[:, 0], int(found.n_controls[0])
     if method == "kendall" and k:
@@ -142,8 +143,8 @@ def _p_values(
 ) -> tuple[FloatArray, list[PMethod]]:
     """p (e,), NaN where copies leave too few rows, and where each comes from."""
     r = found.r[:, 0]
-    if x.size <= FEW and not copies.any:
-        p, exact = permutation_p(method, x, ys, found)
+    if x.size <= FEW:
+        p, exact = permutation_p(method, x, ys, found, copies)
         return p, ["exact" if each else "permutation" for each in exact]
     how: PMethod = "t"
     if method != "kendall":
@@ -152,7 +153,10 @@ def _p_values(
         how = "normal"
         p = z_p_values(r, variances) if copies.any else np.asarray(found.p)
     perfect = np.abs(r) == 1
-    p = np.where(perfect, smallest_p(x[copies.first]), p)
+    least = smallest_p(x, copies)
+    if copies.any:
+        p = np.maximum(p, least)
+    p = np.where(perfect, least, p)
     return p, ["exact" if each and not found.n_controls[0] else how for each in perfect]
 
 

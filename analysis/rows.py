@@ -100,12 +100,12 @@ class Observations:
         ys, controls = (np.take(array, rows, axis=1) for array in (self.ys, self.controls))
         return Observations(self.x[rows], ys, controls, labels, self.classes[rows])
 
-    def stratified(self) -> tuple["Observations", Strata]:
-        """The rows sorted by group, and the groups."""
+    def stratified(self) -> tuple["Observations", Strata, IntArray]:
+        """The rows sorted by group, the groups, and which row each was, (n,)."""
         if self.labels is None:
-            return self, Strata.single(self.x.size)
+            return self, Strata.single(self.x.size), np.arange(self.x.size)
         strata, order = Strata.sorting(self.labels)
-        return self.taking(order), strata
+        return self.taking(order), strata, order
 
     def scaled(self) -> "Observations":
         """The columns, times a power of two where their squares would leave float64's range."""

@@ -22,6 +22,7 @@ from data.correlations import (
 from data.errors import QueryError
 from data.evidence import Evidence
 from data.queries import Field, Filters, View
+from data.standing import fewest_and_most
 
 EPOCHS_AT_ONCE = 25
 """Columns that are correlated at a time, which bounds the memory of their ranks."""
@@ -40,10 +41,11 @@ class Epochs:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """One coefficient of a correlation by epoch."""
+    """One coefficient of a correlation by epoch; the fewest and most ``seeds`` of its cells."""
 
     epoch: int
     result: Result
+    seeds: list[int] | None
 
 
 def places_of(curve: Resolved, epochs: Epochs) -> list[int]:
@@ -93,7 +95,7 @@ def by_epoch(
     if epochs.same_cells:
         everywhere = ~np.isnan(curves.mean[:, shown]).any(axis=1)
         rows.leave_out(NOT_AT_EVERY_EPOCH, rows.kept & ~everywhere)
-    kept, copies = rows.kept, view.frame.classes["live"]
+    kept = rows.kept
     found: list[Correlation] = []
     for first in range(0, len(shown), EPOCHS_AT_ONCE):
         columns = curves.mean[:, shown[first : first + EPOCHS_AT_ONCE]][kept]
@@ -102,7 +104,7 @@ def by_epoch(
             np.apply_along_axis(beyond, 0, columns) if np.isinf(columns).any() else columns,
             controls=[column[kept] for column in controls],
             groups=None if labels is None else labels[kept],
-            classes=copies[kept],
+            classes=view.frame.classes["live"][kept],
             ci=options.ci,
             **arguments(options),
         )
@@ -110,28 +112,29 @@ def by_epoch(
     for place, correlation in zip(shown, found, strict=True):
         epoch = curve.epochs[place]
         name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
-        here = kept & ~np.isnan(curves.mean[:, place])
-        lost = here & np.isinf(curves.mean[:, place])
-        censored, diverged = evidence.last(view, (field, *fixed), here & ~lost)
+        cells = rows.of(correlation.used)
+        lost = cells & np.isinf(curves.mean[:, place])
+        censored, diverged = evidence.last(view, (field, *fixed), cells & ~lost)
         diverged += int(np.count_nonzero(lost))
-        n = int(np.count_nonzero(here))
+        n = int(np.count_nonzero(kept & ~np.isnan(curves.mean[:, place])))
         if options.method == "pearson" and (censored or diverged):
-            correlation = evidence.no_number(options, copies[here], censored, diverged)
+            correlation = evidence.no_number(correlation, censored, diverged)
         elif epochs.same_cells and n < 3 and len(shown) > 1:
             correlation = replace(correlation, reason=_too_few(n, len(shown)))
         left_out = {
             f"no {name}" if reason == NOT_RECORDED else reason: count
             for reason, count in correlation.excluded.items()
         }
-        both = evidence.of_field(view, field, here), evidence.of_epoch(of_seeds, place, here)
+        both = evidence.of_field(view, field, cells), evidence.of_epoch(of_seeds, place, cells)
         told = Evidence(
             censored,
             diverged,
             *both,
             *evidence.without_noise(view, (field, curve), both, correlation, options),
         )
-        result = Result(field, Field(name), correlation, rows.excluded | left_out, told)
-        results.append(EpochResult(epoch, result))
+        result = Result(field, Field(name), correlation, rows.excluded | left_out, told, cells)
+        seeds = fewest_and_most(curves.seeds[cells, place])
+        results.append(EpochResult(epoch, result, seeds))
     return results
 
 

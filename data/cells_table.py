@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from analysis import topology
-from analysis.cells import Cell, parse_cell
+from analysis.cells import Cell, classes, parse_cell
 from analysis.spaces import darts, nasbench201
 from data import schema
 from data.columns import COLUMNS, SAMENESS, STORED
@@ -77,12 +77,10 @@ def _insert(cursor: duckdb.DuckDBPyConnection, cells: Iterable[Cell], first: int
         columns["connected"].append(values["depth"] is not None)
         for name in STORED:
             columns[name].append(_value(cell, name, values))
-        keys: dict[str, str] = {}
-        if isinstance(cell, nasbench201.NasBench201Cell):
-            keys = nasbench201.classes(cell)
+        keys = classes(cell)
         for notion in SAMENESS:
-            # A class goes by its lowest row; every genotype is a class of its own.
-            key = (notion, keys.get(notion, cell.id))
+            # A class goes by its lowest row.
+            key = (notion, keys[notion])
             columns[f"class_{notion}"].append(members.setdefault(key, number))
     insert(cursor, "cells", pa.table(columns, schema=_SCHEMA))
 

@@ -18,6 +18,7 @@ from data.correlations import (
     controls_of,
     labels_of,
 )
+from data.frame import Mask
 from data.queries import Filters, View
 
 
@@ -29,6 +30,7 @@ class Contrasts:
         excluded: how many cells are left out, by reason.
         censored, diverged: how many are ranked last, as too slow for a metric or as diverged.
         reliability: of each column over these cells, None for one that no training touches.
+        cells: those that all coefficients rest on, (cells,).
     """
 
     items: list[Contrast]
@@ -36,6 +38,7 @@ class Contrasts:
     censored: int
     diverged: int
     reliability: dict[str, Reliability | None]
+    cells: Mask
 
 
 def over_the_same_cells(
@@ -61,7 +64,8 @@ def over_the_same_cells(
         classes=view.frame.classes["live"][kept],
         **arguments(options),
     )
-    last = evidence.last(view, [*fields[0], *fields[1], *fixed], kept)
+    cells = rows.of(found[0].used)
+    last = evidence.last(view, [*fields[0], *fields[1], *fixed], cells)
     if options.method == "pearson" and any(last):
         why_not = evidence.why_no_number(*last)
         found = [
@@ -70,5 +74,5 @@ def over_the_same_cells(
         ]
     left = int(np.count_nonzero(kept)) - found[0].n
     ungrouped = {"in a group without every coefficient": left} if left else {}
-    noise = {one.name: evidence.of_field(view, one, kept) for side in fields for one in side}
-    return Contrasts(found, rows.excluded | ungrouped, *last, noise)
+    noise = {one.name: evidence.of_field(view, one, cells) for side in fields for one in side}
+    return Contrasts(found, rows.excluded | ungrouped, *last, noise, cells)

@@ -48,13 +48,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One coefficient with what it was computed from."""
+    """One coefficient with what it was computed from; ``cells``, (cells,), are what n counts."""
 
     x: Field
     y: Field
     correlation: Correlation
     excluded: dict[str, int]
     evidence: Evidence
+    cells: Mask
 
 
 class CompleteRows:
@@ -89,6 +90,12 @@ class CompleteRows:
                     why = column.null_when if space in column.spaces else f"not defined in {space}"
                     self.leave_out(f"no {field.name}: {why}", missing & inside)
         return values
+
+    def of(self, used: Mask) -> Mask:
+        """The cells, (cells,), of those kept that a coefficient uses, (kept,)."""
+        cells = self.kept.copy()
+        cells[self.kept] = used
+        return cells
 
     def leave_out(self, reason: str, rows: Mask) -> None:
         """Drop rows, counting them under a reason."""
@@ -181,22 +188,21 @@ def correlations(
             controls = [rows.require(field) for field in fixed]
             labels = labels_of(view, rows, options.group_by)
             kept = rows.kept
-            copies = view.frame.classes["live"][kept]
-            censored, diverged = evidence.last(view, (x, y, *fixed), kept)
+            found = correlate(
+                x_values[kept],
+                y_values[kept],
+                controls=[column[kept] for column in controls],
+                groups=None if labels is None else labels[kept],
+                classes=view.frame.classes["live"][kept],
+                ci=options.ci,
+                **arguments(options),
+            )
+            cells = rows.of(found.used)
+            censored, diverged = evidence.last(view, (x, y, *fixed), cells)
             if options.method == "pearson" and (censored or diverged):
-                found = evidence.no_number(options, copies, censored, diverged)
-            else:
-                found = correlate(
-                    x_values[kept],
-                    y_values[kept],
-                    controls=[column[kept] for column in controls],
-                    groups=None if labels is None else labels[kept],
-                    classes=copies,
-                    ci=options.ci,
-                    **arguments(options),
-                )
-            both = evidence.of_field(view, x, kept), evidence.of_field(view, y, kept)
+                found = evidence.no_number(found, censored, diverged)
+            both = evidence.of_field(view, x, cells), evidence.of_field(view, y, cells)
             truer, why_not = evidence.without_noise(view, (x, y.resolved), both, found, options)
             told = Evidence(censored, diverged, *both, truer, why_not)
-            results.append(Result(x, y, found, rows.excluded | dict(found.excluded), told))
+            results.append(Result(x, y, found, rows.excluded | dict(found.excluded), told, cells))
     return results

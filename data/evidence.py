@@ -13,7 +13,7 @@ from analysis.correlation import Correlation
 from analysis.reliability import ONE_SEED, Reliability, disattenuated, reliability
 from data.catalogue import Resolved
 from data.epochs import EpochStatistics
-from data.frame import Floats, Integers, Mask
+from data.frame import Floats, Mask
 from data.queries import Field, View
 
 if TYPE_CHECKING:
@@ -68,20 +68,20 @@ def why_no_number(censored: int, diverged: int) -> str:
     return f"cells without a number ({', '.join(told)}): spearman and kendall rank them last"
 
 
-def no_number(options: Options, copies: Integers, censored: int, diverged: int) -> Correlation:
-    """The answer of such a method; ``copies`` are the classes of the complete cells."""
-    grouped = options.group_by is not None
-    return Correlation(
-        method=options.method,
+def no_number(found: Correlation, censored: int, diverged: int) -> Correlation:
+    """The answer of such a method, where ``found`` came out over places."""
+    return replace(
+        found,
         coefficient=None,
         p_value=None,
         ci=None,
-        n=len(copies),
-        n_distinct=len(np.unique(copies)),
         reason=why_no_number(censored, diverged),
-        ci_method="groups" if grouped and options.ci == "fisher" else options.ci,
-        resampled=options.resampled if options.ci == "bootstrap" else None,
-        n_groups=0 if grouped else None,
+        p_method=None,
+        p_reason=None,
+        ci_reason=None,
+        n_effective=None,
+        i_squared=None,
+        i_squared_reason=None,
     )
 
 

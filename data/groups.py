@@ -107,10 +107,11 @@ class Group:
 
 def groups(
     view: View, filters: Filters, by: Sequence[str], metrics: Sequence[str], bins: int | None
-) -> tuple[list[Group], dict[str, Explained], dict[str, int]]:
+) -> tuple[list[Group], dict[str, Explained], dict[str, int], Mask]:
     """Cells grouped by columns: the groups, what they explain, and how many were left out why.
 
-    What the groups explain is, for each metric, the share of its variance over the cells.
+    Last, the cells that are in a group, (cells,). What the groups explain is, for each metric, the
+    share of its variance over the cells.
 
     Raises:
         QueryError: as :func:`group_key`; more groups than ``MOST_GROUPS``.
@@ -148,7 +149,7 @@ def groups(
             )
         )
     explains = {field.name: _explained(view, field, rows, member.ravel()) for field in fields}
-    return found, explains, excluded
+    return found, explains, excluded, kept
 
 
 def _explained(

@@ -27,7 +27,7 @@ from data.errors import QueryError, UnknownCellError, blame, nearest
 from data.frame import Floats, Integers, Mask
 from data.library import Snapshot
 from data.metrics import GRAMMAR, WHOLE, Aspect, Context, Metric, parse_metric
-from data.standing import never
+from data.standing import fewest_and_most, never
 from data.vectors import Given
 
 Comparison = Literal[">=", "<=", "="]
@@ -200,6 +200,14 @@ class View:
     def sources(self, resolved: Resolved, among: Mask | None = None) -> dict[str, int]:
         """How many cells each source gave the metric, ``among`` these, (cells,); most first."""
         return counted(self.snapshot.vectors.given(resolved), among)
+
+    def seeds(self, resolved: Resolved, among: Mask | None = None) -> list[int] | None:
+        """The fewest and most seeds of a cell ``among`` these, (cells,), or of all cells.
+
+        None where that isn't known of any.
+        """
+        numbers = self.snapshot.vectors.metric(resolved).n_seeds
+        return fewest_and_most(numbers if among is None else numbers[among])
 
     def mask(self, filters: Filters) -> Mask:
         """The cells that pass, (cells,), not to be written to.

@@ -9,7 +9,7 @@ and concatenate every node, whatever the cell concatenates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ from analysis.cells import Cell
 from analysis.spaces.darts import Genotype, Part
 from analysis.spaces.wirings import WiringSampler, drawn_shapes, wiring_table
 from data.evidence import last
-from data.frame import Floats, Frame
+from data.frame import Floats, Frame, Mask
 from data.groups import is_lower_better
 from data.queries import Field, View, named_cell
 
@@ -115,6 +115,12 @@ def ranks(
         by_metric = {field.name: _metric_rank(view, field, cell.space, row) for field in fields}
         found.append(CellRanks(cell, shape | by_metric))
     return found
+
+
+def compared(frame: Frame, found: Iterable[CellRanks]) -> Mask:
+    """The cells, (cells,), that those of ``found`` are ranked among by a metric."""
+    spaces = {one.cell.space for one in found}
+    return np.logical_or.reduce([frame.spaces[space] for space in spaces])
 
 
 def shape_ranks(frame: Frame, cell: Cell, sampler: WiringSampler = "distinct") -> dict[str, Rank]:

@@ -56,11 +56,6 @@ class Placed(Vector):
         """What it takes in memory."""
         return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
-    @property
-    def seeds(self) -> list[int] | None:
-        """The fewest and most seeds that a cell has, None where that isn't known of any."""
-        return fewest_and_most(self.n_seeds[self.n_seeds > 0])
-
     @classmethod
     def empty(cls, size: int) -> Placed:
         """Of cells of which nothing is recorded."""
@@ -81,8 +76,9 @@ class Placed(Vector):
 
 
 def fewest_and_most(seeds: npt.NDArray[Any]) -> list[int] | None:
-    """Of positive numbers of seeds; None where there are none."""
-    return [int(seeds.min()), int(seeds.max())] if seeds.size else None
+    """Of the numbers of seeds, (cells,), that are known; None where none is."""
+    known = seeds[seeds > 0]
+    return [int(known.min()), int(known.max())] if known.size else None
 
 
 def placed_by_cell(

@@ -167,9 +167,12 @@ def _show_correlations(items: Sequence[Document]) -> None:
 
 
 def _cells(found: Document) -> str:
-    """How many, and how many of them are ranked last."""
-    last = [f"{found[what]} {what}" for what in ("censored", "diverged") if found[what]]
-    return f"{found['n']}{', ' if last else ''}{', '.join(last)}"
+    """How many, how many of them are different networks, and how many are ranked last."""
+    told = [str(found["n"])]
+    if found["n_distinct"] < found["n"]:
+        told.append(f"{found['n_distinct']} distinct")
+    told += [f"{found[what]} {what}" for what in ("censored", "diverged") if found[what]]
+    return ", ".join(told)
 
 
 def _coefficient(found: Document) -> str:

@@ -172,6 +172,10 @@ def from_naslib(choices: tuple[int, ...]) -> NasBench201Cell:
     return NasBench201Cell(tuple(_NASLIB_OPERATIONS[by_edge[edge]] for edge in EDGES))
 
 
+NOTIONS = ("string", "skip", "official", "live")
+"""Of when two cells are the same."""
+
+
 def classes(cell: NasBench201Cell) -> dict[str, str]:
     """The cell's key under each notion of sameness: two cells are the same when keys are equal.
 

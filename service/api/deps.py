@@ -9,6 +9,7 @@ from fastapi import Request
 
 from data.catalogue import Resolved
 from data.errors import blame
+from data.frame import Mask
 from data.library import Library, Snapshot
 from data.queries import Field, Filters, View
 from service.api.params import ContextQuery
@@ -65,11 +66,15 @@ def describe_set(
 
 
 def describe_context(
-    seen: View, fields: Iterable[Field], filters: Filters | None = None
+    seen: View,
+    fields: Iterable[Field],
+    filters: Filters | None = None,
+    cells: Mask | None = None,
 ) -> dict[str, Any]:
     """The context of an answer: nothing that it was computed from stays unsaid.
 
-    Sources are counted among the cells that pass the filters, or among all.
+    Sources are counted among the cells that pass the filters, seeds among the ``cells``, (cells,),
+    that the answer rests on; each among the others where these are not given.
     """
     context = seen.context
     described: dict[str, Any] = {
@@ -82,15 +87,16 @@ def describe_context(
         "pooled": context.pooled,
     }
     fields = list(fields)
-    among = None
+    among = cells
     if filters is not None:
         fields += [seen.field(bound.name) for bound in filters.bounds]
         among = seen.mask(filters)
+        cells = among if cells is None else cells
         described["space"] = filters.searched
     described["sets"] = {
         field.name: describe_set(
             field.resolved,
-            seen.snapshot.vectors.metric(field.resolved).seeds,
+            seen.seeds(field.resolved, cells),
             seen.sources(field.resolved, among),
         )
         for field in fields

@@ -36,7 +36,8 @@ class SetOf(Answer):
     split: str = Field(description="by what the images were divided: official, seeded, ...")
     sources: dict[str, int] = Field(description="of how many of the cells each source gave it")
     n_seeds: tuple[int, int] | None = Field(
-        default=None, description="fewest and most seeds of a cell; null where that isn't known"
+        default=None,
+        description="fewest and most seeds of a cell that the answer rests on; null where unknown",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis import components, convergence, paired
+from analysis.cells import classes, parse_cell
 from analysis.censoring import Standing, beyond
 from analysis.correlation import correlate
 from data.standing import STATES
@@ -155,33 +156,42 @@ def correlations(
     which ±1 lacks, and p from the orders of up to 30 cells (docs/statistics.md).
 
     ``rows`` have a row a cell, ``places`` those of each cell by measure. Within a space: the widths
-    of two spaces are not in one unit.
+    of two spaces are not in one unit. Cells that are one network are copies.
     """
+    networks = {row["cell"]: classes(parse_cell(row["arch"]))["live"] for row in rows}
     found = []
     for space in dict.fromkeys(row["space"] for row in rows):
         inside = [row for row in rows if row["space"] == space]
         for name in dict.fromkeys(name for row in inside for name in places[row["cell"]]):
             for x in ("width", "depth"):
-                pairs = [(row[x], places[row["cell"]].get(name, NOWHERE)) for row in inside]
-                found.append({"space": space, "x": x, "y": name} | _spearman(pairs))
+                shaped = [
+                    (row[x], places[row["cell"]].get(name, NOWHERE), networks[row["cell"]])
+                    for row in inside
+                    if row[x] is not None
+                ]
+                found.append({"space": space, "x": x, "y": name} | _spearman(shaped))
     return found
 
 
-def _spearman(pairs: Iterable[tuple[float | None, Place]]) -> dict[str, Any]:
-    """The coefficient over the complete pairs; how many are ranked last, and left out."""
-    shaped = [(x, y) for x, y in pairs if x is not None]
-    complete = [(x, y) for x, y in shaped if y.place is not None]
-    x = np.array([one for one, _ in complete], np.float64)
-    y = np.array([one.place for _, one in complete], np.float64)
-    found = correlate(x, beyond(y), method="spearman")
-    last = Counter(one.standing for _, one in complete)
-    left_out = Counter(one.standing for _, one in shaped if one.place is None)
+def _spearman(shaped: Sequence[tuple[float, Place, str]]) -> dict[str, Any]:
+    """The coefficient over the cells that have a place, how many are ranked last, and left out.
+
+    ``shaped`` have what a cell's x, y and network are.
+    """
+    complete = [one for one in shaped if one[1].place is not None]
+    x = np.array([one for one, _, _ in complete], np.float64)
+    y = np.array([one.place for _, one, _ in complete], np.float64)
+    networks = [one for _, _, one in complete]
+    found = correlate(x, beyond(y), method="spearman", classes=networks)
+    last = Counter(one.standing for _, one, _ in complete)
+    left_out = Counter(one.standing for _, one, _ in shaped if one.place is None)
     return {
         "method": found.method,
         "coefficient": found.coefficient,
         "p_value": found.p_value,
         "ci": found.ci,
         "n": found.n,
+        "n_distinct": found.n_distinct,
         "censored": last[Standing.CENSORED],
         "diverged": last[Standing.DIVERGED],
         "excluded": {

@@ -1,5 +1,6 @@
 """Rows that are copies: what they are worth, by hand and by simulation."""
 
+from itertools import permutations, product
 from math import factorial
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from scipy import stats
 
 from analysis.coefficients import Method
-from analysis.correlation import correlate
-from tests.analysis.test_correlation import linear_methods, methods, sample
+from analysis.correlation import correlate, correlate_columns
+from analysis.permutation import FEW
+from tests.analysis.test_correlation import SCIPY, linear_methods, methods, sample
 
 
 @methods
@@ -84,6 +86,50 @@ def test_a_perfect_order_of_copies_is_that_of_their_classes(method: Method) -> N
     result = correlate(twice, twice, method=method, classes=twice)
     assert result.coefficient == pytest.approx(1)
     assert result.p_value == pytest.approx(2 / factorial(5))
+
+
+@methods
+@pytest.mark.parametrize("sizes", [(2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 2, 1), (11, 11, 11)])
+def test_three_networks_are_no_evidence(method: Method, sizes: tuple[int, ...]) -> None:
+    """Of six orders two are as extreme: p is 1/3 or more, however many copies there are."""
+    classes = np.repeat(np.arange(3), sizes)
+    for x in permutations((1.0, 2, 3)):
+        for y in (np.arange(classes.size), classes + 0.1 * np.arange(classes.size)):
+            result = correlate(np.array(x)[classes], y, method=method, classes=classes)
+            assert result.n_distinct == 3
+            if sum(sizes) <= FEW:
+                assert result.p_value is not None
+            assert result.p_value is None or result.p_value >= 1 / 3
+
+
+@methods
+def test_of_few_rows_whole_classes_of_one_size_are_exchanged(method: Method) -> None:
+    """By enumeration, one call of scipy each: 3! orders of pairs, 4! of single rows."""
+    rng = np.random.default_rng(5)
+    classes = np.array([0, 0, 1, 2, 2, 3, 4, 5, 5, 6])
+    x, y = rng.integers(0, 6, 7)[classes].astype(float), rng.normal(size=10).round(1)
+    result = correlate(x, y, method=method, classes=classes)
+    pairs, single = [(0, 1), (3, 4), (7, 8)], [(2,), (5,), (6,), (9,)]
+    found = []
+    for first, second in product(permutations(pairs), permutations(single)):
+        order = np.empty(10, int)
+        for old, new in zip([*pairs, *single], [*first, *second], strict=True):
+            order[list(old)] = new
+        found.append(abs(SCIPY[method](x[order], y).statistic))
+    assert len(found) == 144
+    assert result.p_value == pytest.approx(np.mean(np.array(found) >= found[0] - 1e-9))
+    assert result.p_method == "exact"
+
+
+@methods
+def test_unrelated_networks_are_called_related_one_time_in_twenty(method: Method) -> None:
+    """Eight networks in twelve cells, whose accuracies differ by network more than by seed."""
+    rng = np.random.default_rng(2)
+    classes = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7])
+    x = rng.normal(size=8)[classes]
+    ys = rng.normal(size=(8, 800))[classes] + 0.1 * rng.normal(size=(12, 800))
+    p = [one.p_value for one in correlate_columns(x, ys, method=method, classes=classes)]
+    assert 0.03 <= np.mean([value is not None and value <= 0.05 for value in p]) <= 0.07
 
 
 @linear_methods

@@ -255,6 +255,56 @@ def test_the_shipped_sample_at_45_percent(started_client: TestClient) -> None:
     assert (among["n"], among["censored"]) == (len(there), 0)
 
 
+def test_within_groups_those_are_counted_that_the_coefficient_rests_on(
+    started_client: TestClient,
+) -> None:
+    """Cells of a group that has no coefficient are in none of the counts, from the sample's file;
+    by epoch and in differences as in the correlation itself."""
+    times = raw.times_of_the_sample(45)
+    width, strings = raw.columns()["width"], raw.strings()
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index in times:
+        if not np.isnan(width[index]):
+            multiset = tuple(sorted(raw.live_operations(strings[index])))
+            groups.setdefault(multiset, []).append(index)
+    kept = [
+        index
+        for group in groups.values()
+        if len(group) >= 3
+        and all(len(set(of)) > 1 for of in zip(*((width[i], times[i]) for i in group), strict=True))
+        for index in group
+    ]
+    slow = sum(times[index][1] for index in kept)
+    assert (len(kept), slow, sum(never for _, never in times.values())) == (154, 42, 119)
+    metric = "epochs_to_45of12"
+    asked = {**PROXY, "x": "width", "y": metric, "group_by": "live_ops"}
+    (found,) = get(started_client, "/correlations", asked)["items"]
+    assert (found["n"], found["censored"]) == (len(kept), slow)
+    assert found["n"] + sum(found["excluded"].values()) == 15_625
+    (pearson,) = get(started_client, "/correlations", {**asked, "method": "pearson"})["items"]
+    assert pearson["reason"].startswith("cells without a number (42 never got there)")
+    assert (pearson["n"], pearson["censored"], pearson["groups"]) == (154, 42, found["groups"])
+    assert pearson["n"] + sum(pearson["excluded"].values()) == 15_625
+    # Against an accuracy, which differs between any two: less falls out.
+    final = "valid_accuracy@12of12"
+    (alone,) = get(started_client, "/correlations", {**asked, "x": metric, "y": final})["items"]
+    by_epoch = {**asked, "x": metric, "y": "valid_accuracy", "schedule": 12, "min_epoch": 12}
+    (last,) = get(started_client, "/correlations/by-epoch", by_epoch)["items"]
+    for name in ("n", "censored", "n_distinct"):
+        assert last[name] == alone[name]
+    body = get(
+        started_client, "/correlations/contrasts", {**asked, "x": f"width,{metric}", "y": final}
+    )
+    both = [
+        index
+        for group in groups.values()
+        if len(group) >= 3 and all(len({of[i] for i in group}) > 1 for of in (width, times))
+        for index in group
+    ]
+    assert body["items"][0]["n"] == len(both)
+    assert body["context"]["censored"] == sum(times[index][1] for index in both)
+
+
 def test_groups_count_them_and_say_what_they_can(made: TestClient) -> None:
     """Of five cells 1, 3, at least 3, never and never (diverged): a median, of which more is not
     known than that it is 3 or later; q1 is 3 in any case."""

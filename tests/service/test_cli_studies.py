@@ -24,6 +24,7 @@ from service.jobs.slots import Slot
 from service.studies.kinds import KINDS
 from service.training import folder as folders
 from service.training.folder import Assignment, JobFolder
+from tests import raw
 from tests.service.commands import Commands, unset_settings
 from tests.service.jobs.staged import EPOCHS, StagedExecutor, done, number, record
 from tests.service.processes import cellwise, serving
@@ -339,6 +340,16 @@ def test_learning_rates(home: Path, workers: Instant) -> None:
     ]
     assert text.index("learning rate 0.005,") < text.index("learning rate 50,")
     assert "1 of 4 parts: diverged at epoch 3" in text
+
+
+def test_cells_that_are_one_network_are_counted(home: Path, workers: Instant) -> None:
+    alike = raw.live_strings()
+    twin = next(index for index, live in enumerate(alike) if live == alike[284] and index != 284)
+    workers.gain = lambda assignment: 2.0 * assignment.cell.count("conv")
+    arguments = ("--set", "learning_rates=0.05", "--home", home)
+    text = ok("run", "lr-robustness", "284", str(twin), "6111", "11", *arguments)
+    (row,) = rows(text, "accuracy@final")
+    assert row[-1] == "4, 3 distinct"
 
 
 def test_generalisation(home: Path, workers: Instant) -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from starlette.testclient import TestClient
 
+from analysis.cells import parse_cell
 from data.library import Library
 from tests import raw
 from tests.conftest import client_of
@@ -217,3 +218,80 @@ def test_contrasts_say_how_reliable_their_columns_are(client: TestClient) -> Non
     assert (found["width"], found["depth"]) == (None, None)
     single = one(client, x="width", y=VALID, ci="none")
     assert found[VALID] == single["reliability"]["y"]
+
+
+SEEDS = {6111: 1, 9930: 1, 1: 1, 11: 1, 284: 2, 2: 2}
+"""By official index of connected cells, how many seeds each is of."""
+
+
+@pytest.fixture
+def of_seeds(fresh: Library, tmp_path: Path) -> TestClient:
+    """Those; a second seed of cell 11 that was stopped; more of a cell without a width, and of a
+    genotype."""
+    cut = next(i for i, width in enumerate(raw.columns()["width"]) if np.isnan(width))
+    values = {index: 40.0 + at for at, index in enumerate((*SEEDS, cut))}
+    runs = [
+        run(index, {epoch: values[index] + epoch + seed for epoch in (1, 2, 3)},
+            seed=seed, schedule=3, recipe="r")
+        for index, seeds in {**SEEDS, cut: 3}.items() for seed in range(seeds)
+    ]  # fmt: skip
+    runs.append(run(11, {1: 50.0}, seed=9, schedule=3, recipe="r"))
+    for seed in range(4):
+        named = {"cell": parse_cell("DARTS-V2").arch, "recipe": "r"}
+        runs.append(run(0, {3: 60.0 + seed}, seed=seed, schedule=3, **named))
+    fresh.import_source(Made(tmp_path, [runs]))
+    return client_of(fresh)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/cells", {"fields": "id,valid_accuracy@3of3"}),
+        ("/correlations", {"x": "params_m", "y": "valid_accuracy@3of3"}),
+        ("/correlations/by-epoch", {"x": "params_m", "y": "valid_accuracy", "min_epoch": "2"}),
+        ("/correlations/contrasts", {"x": "params_m,n_skip", "y": "valid_accuracy@3of3"}),
+        ("/groups", {"by": "width", "metric": "valid_accuracy@3of3"}),
+    ],
+)
+def test_seeds_are_those_of_the_cells_of_the_answer(
+    of_seeds: TestClient, path: str, asked: dict[str, str]
+) -> None:
+    def seeds(cells: list[int], **more: str) -> Any:
+        chosen = [("cell", str(index)) for index in cells]
+        body = get(of_seeds, path, [*{"recipe": "r", **asked, **more}.items(), *chosen])
+        (told,) = body["context"]["sets"].values()
+        return told["n_seeds"]
+
+    assert seeds([6111, 9930, 1, 11]) == [1, 1]
+    assert seeds([284, 2]) == [2, 2]
+    assert seeds(list(SEEDS)) == [1, 2]
+    if path.endswith("by-epoch"):
+        assert seeds([6111, 9930, 1, 11], min_epoch="1") == [1, 2]
+    if path != "/cells":  # the cell without a width is in none of the others
+        others = {"x": "width,depth"} if "contrasts" in path else {"x": "width"}
+        assert seeds([], **({} if path == "/groups" else others)) == [1, 2]
+
+
+def test_seeds_are_those_of_the_cells_that_count_within_groups(of_seeds: TestClient) -> None:
+    """Alone in its group, a cell of two seeds is in no coefficient."""
+    asked = {"recipe": "r", "x": "params_m", "y": "valid_accuracy@3of3", "group_by": "n_none"}
+    cells = [6111, 9930, 1, 284]
+    assert raw.columns()["n_none"][cells].tolist() == [0, 0, 0, 2]
+    body = get(of_seeds, "/correlations", [*asked.items(), *(("cell", index) for index in cells)])
+    assert body["items"][0]["n"] == 3
+    assert body["context"]["sets"]["valid_accuracy@3of3"]["n_seeds"] == [1, 1]
+
+
+def test_ranks_are_of_the_seeds_of_their_space(of_seeds: TestClient) -> None:
+    for cell, seeds in (("6111", [1, 3]), ("DARTS-V2", [4, 4])):
+        asked = {"recipe": "r", "cell": cell, "metric": "valid_accuracy@3of3"}
+        told = get(of_seeds, "/ranks", asked)["context"]["sets"]["valid_accuracy@3of3"]
+        assert told["n_seeds"] == seeds
+
+
+def test_a_caption_says_the_seeds_of_the_cells_that_it_shows(of_seeds: TestClient) -> None:
+    asked = {"recipe": "r", "x": "params_m", "y": "valid_accuracy@3of3"}
+    for cells, told in ((list(SEEDS)[:4], "one seed"), (list(SEEDS), "mean over 1–2 seeds")):
+        chosen = [("cell", index) for index in cells]
+        drawn = get(of_seeds, "/plots/scatter.json", [*asked.items(), *chosen])
+        assert told in " ".join(drawn["usermeta"]["caption"]["lines"])

@@ -18,6 +18,7 @@ from data.library import Library
 from service.api import schemas_studies
 from service.jobs.results import LOCAL
 from service.studies.kinds import KINDS
+from tests import raw
 from tests.service.helpers import get
 from tests.service.jobs.staged import EPOCHS
 from tests.service.lab import Lab
@@ -152,6 +153,26 @@ def test_width_and_depth_are_correlated_with_each_measure(lab: Lab) -> None:
             assert "is constant" in item["reason"]
 
 
+def test_cells_that_are_one_network_are_told(lab: Lab) -> None:
+    """Cell 284 with other connections: 26 cells, some alike but for dead edges, from their text."""
+    asked = {"cells": ["284"], "variants": ["random-connections"], "count": 25}
+    lab.post(**(CONVERGENCE | asked))
+    shift: dict[str, float] = {}
+    lab.work(lambda assignment: shift.setdefault(assignment.cell, float(len(shift) * 7 % 11)))
+    (result,) = lab.study()["results"]
+    shaped = {int(row["cell"].removeprefix("nb201-")) for row in result["cells"] if row["width"]}
+    networks = raw.networks(shaped)
+    assert (len(shaped), networks) == (26, 19)
+    for item in result["correlations"]:
+        assert (item["n"], item["n_distinct"]) == (26, 19)
+        if item["y"] != "accuracy@final":
+            continue
+        # Of 19 independent cells at most, by Bonett and Wright's variance.
+        r = item["coefficient"]
+        least = 2 * stats.norm.ppf(0.975) * ((1 + r**2 / 2) / (19 - 3)) ** 0.5
+        assert np.diff(np.arctanh(item["ci"])) >= least * (1 - 1e-9)
+
+
 def test_cells_of_two_spaces_are_not_correlated_together(lab: Lab) -> None:
     """Their widths are not in one unit."""
     cells = ["6111", "284", "1", "DARTS-V2", "SNAS-mild", "NASNet-A", "ENAS"]
@@ -162,6 +183,7 @@ def test_cells_of_two_spaces_are_not_correlated_together(lab: Lab) -> None:
         ("nasbench201", 3),
         ("darts", 4),
     }
+    assert all(item["n_distinct"] == item["n"] for item in result["correlations"])
 
 
 def test_what_varies_by_connections_alone_is_due_to_them(lab: Lab) -> None:

@@ -71,7 +71,7 @@ def contrast(request: Request) -> Response:
         )
     fields += group_fields(view, query)
     found = over_the_same_cells(view, filters, xs, ys, query.options())
-    context = deps.describe_context(view, fields, filters) | {
+    context = deps.describe_context(view, fields, filters, found.cells) | {
         "method": query.method,
         "control": names["control"],
         "group_by": query.group_by,

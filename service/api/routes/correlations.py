@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import Field as Parameter
 
@@ -15,7 +16,6 @@ from data.correlations import Options, Result, correlations
 from data.errors import blame
 from data.evidence import icc
 from data.queries import Field, View, counted
-from data.standing import fewest_and_most
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, collection
@@ -241,7 +241,8 @@ def correlate(request: Request) -> Response:
             fields += [view.field(name) for name in names]
     fields += group_fields(view, query)
     results = correlations(view, filters, xs, ys, query.options())
-    context = deps.describe_context(view, fields, filters) | _context(query)
+    cells = np.logical_or.reduce([result.cells for result in results])
+    context = deps.describe_context(view, fields, filters, cells) | _context(query)
     return collection(
         request,
         query.format,
@@ -277,16 +278,18 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
     with blame("y"):
         resolved = view.snapshot.catalogue.resolve_curve(query.y, query.schedule, view.context)
     epochs = query.epochs()
-    records = [
-        {"epoch": entry.epoch, **describe(view, entry.result)}
-        for x in xs
-        for entry in by_epoch(view, filters, x, resolved, query.options(), epochs)
-    ]
-    context = deps.describe_context(view, fields, filters) | _context(query)
+    records: list[dict[str, Any]] = []
+    seeds: list[int] = []
+    cells = np.zeros(view.frame.size, np.bool_)
+    for x in xs:
+        for entry in by_epoch(view, filters, x, resolved, query.options(), epochs):
+            records.append({"epoch": entry.epoch, **describe(view, entry.result)})
+            seeds += entry.seeds or []
+            cells |= entry.result.cells
+    context = deps.describe_context(view, fields, filters, cells) | _context(query)
     context["same_cells"] = query.same_cells
-    seeds = view.snapshot.vectors.curves(resolved).seeds
     given = counted(view.snapshot.vectors.curves_given(resolved), view.mask(filters))
-    curve = deps.describe_set(resolved, fewest_and_most(seeds[seeds > 0]), given)
+    curve = deps.describe_set(resolved, [min(seeds), max(seeds)] if seeds else None, given)
     del curve["epoch"], curve["metric"]
     context["sets"][query.y] = curve
     return records, context

@@ -10,7 +10,7 @@ from pydantic import Field as Parameter
 
 from data.errors import blame
 from data.groups import groups
-from data.ranks import ranks
+from data.ranks import compared, ranks
 from service.api import deps, schemas
 from service.api.documentation import describes
 from service.api.formats import FILES, asked_format, collection, columns_of, json_response, stream
@@ -67,8 +67,8 @@ def group(request: Request) -> Response:
         fields = [view.field(name) for name in metrics]
     with blame("by"):
         by = split_names(query.by, MOST_KEYS)
-        found, explains, excluded = groups(view, filters, by, metrics, query.bins)
-    context = deps.describe_context(view, fields, filters) | {"excluded": excluded}
+        found, explains, excluded, inside = groups(view, filters, by, metrics, query.bins)
+    context = deps.describe_context(view, fields, filters, inside) | {"excluded": excluded}
     form = asked_format(request, query.format)
     if form == "json":
         records = [
@@ -116,7 +116,7 @@ def rank(request: Request) -> Response:
         fields = [view.field(name) for name in metrics]
     with blame("cell"):
         found = ranks(view, query.cell, metrics, query.sampler)
-    context = deps.describe_context(view, fields)
+    context = deps.describe_context(view, fields, cells=compared(view.frame, found))
     form = asked_format(request, query.format)
     if form == "json":
         records = [

@@ -15,7 +15,7 @@ from data.correlations import Options, correlations
 from data.errors import blame
 from data.groups import groups
 from data.queries import resolve_cell
-from data.ranks import ranks
+from data.ranks import compared, ranks
 from service.api import deps
 from service.api.params import (
     GROUPINGS_TOLD,
@@ -125,12 +125,12 @@ def _grouped(
     with blame("metric"):
         fields = [view.field(name) for name in metrics]
     with blame("by"):
-        found, explains, excluded = groups(view, filters, by, metrics, bins)
+        found, explains, excluded, inside = groups(view, filters, by, metrics, bins)
     return {
         "metrics": [field.name for field in fields],
         "items": [{**one.keys, "cells": one.cells, "metrics": one.metrics} for one in found],
         "explained": {metric: asdict(told) for metric, told in explains.items()},
-        "context": deps.describe_context(view, fields, filters) | {"excluded": excluded},
+        "context": deps.describe_context(view, fields, filters, inside) | {"excluded": excluded},
         "filters": words.filters(filters),
     }
 
@@ -171,7 +171,7 @@ def _scatter(request: Request, query: Any) -> Document:
         **{name: field.name for name, field in fields.items()},
         "columns": columns,
         "correlation": correlated.describe(view, found),
-        "context": deps.describe_context(view, fields.values(), filters),
+        "context": deps.describe_context(view, fields.values(), filters, found.cells),
         "filters": words.filters(filters),
     }
 
@@ -266,7 +266,7 @@ def _ranks(request: Request, query: Any) -> Document:
             }
             for one in found
         ],
-        "context": deps.describe_context(view, fields),
+        "context": deps.describe_context(view, fields, cells=compared(view.frame, found)),
     }
 
 

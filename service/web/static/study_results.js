@@ -75,7 +75,7 @@ function coefficients(items, measures) {
     row.space,
     ...(rates ? [String(row.rate)] : []),
     ...SHAPE.map((x) => estimate(row[x].coefficient, row[x].ci, row[x].reason)),
-    String(row.n),
+    row.n_distinct < row.n ? `${row.n}, ${row.n_distinct} distinct` : String(row.n),
   ]);
   const intervals = items.filter((item) => item.ci).length;
   return [
