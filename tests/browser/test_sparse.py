@@ -105,7 +105,14 @@ def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Ser
     expect(notes.locator("dd").first).to_be_visible()
 
 
-def test_one_seed_is_not_called_a_mean_of_three(lab: Watched) -> None:
+def test_one_seed_is_not_called_a_mean_of_three(lab: Watched, sparse: Server) -> None:
+    """Nor is one that is recorded called one that was chosen."""
+    page = lab.open(EXPLORE)
+    board, *_ = rows(page, "Correlation of width")
+    assert board[0].endswith("one seed after epoch 8, mean over 2–3 seeds after epoch 200")
+    call = "/correlations?x=width&y=valid_accuracy@8of200&y=valid_accuracy@200of200"
+    sets = sparse.get(f"{call}&dataset=cifar100")["context"]["sets"]
+    assert [found["n_seeds"] for found in sets.values()] == [[1, 1], [2, 3]]
     page = lab.open(f"{EXPLORE}&max_width=3&sort=valid_accuracy@8of200")
     first, *_ = rows(page, "Cells that pass")
     assert first[-2].endswith("one seed")

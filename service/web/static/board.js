@@ -111,9 +111,13 @@ function both(one) {
   return epochs.map((epoch) => ["min_metric", `${metricAt(one, epoch)}:0`]);
 }
 
+/** The early epoch, where there is one, and the last. */
+function epochsOf(one) {
+  return [one.early, one.last].filter((epoch) => epoch !== null);
+}
+
 async function ask(one, given, signal) {
-  const epochs = [one.early, one.last].filter((epoch) => epoch !== null);
-  const metrics = epochs.map((epoch) => metricAt(one, epoch));
+  const metrics = epochsOf(one).map((epoch) => metricAt(one, epoch));
   const call = [
     ...TOPOLOGY.map((x) => ["x", x]),
     ...metrics.map((y) => ["y", y]),
@@ -147,7 +151,7 @@ function rows(choice, told, given, more) {
     const on = h(
       "small",
       { class: "below" },
-      `${measureName(one.measure.measure)} on ${one.measure.stored_dataset}, ${setName(one.measure.set)}, ${seedName(one.seed)}`,
+      `${measureName(one.measure.measure)} on ${one.measure.stored_dataset}, ${setName(one.measure.set)}, ${seedsOf(one, lines)}`,
     );
     const first = h(
       "th",
@@ -194,6 +198,17 @@ function toggle(text, value) {
     { type: "button", class: "inline", "data-key": "same", on: { click: go } },
     text,
   );
+}
+
+/** Of which seeds the values of a training are: early ones may be of fewer than those of the end. */
+function seedsOf(one, lines) {
+  const sets = lines.find((line) => line.sets)?.sets;
+  const named = epochsOf(one).map((epoch) => [
+    epoch,
+    seedName(one.seed, sets?.[metricAt(one, epoch)]?.n_seeds),
+  ]);
+  if (new Set(named.map(([, name]) => name)).size === 1) return named[0][1];
+  return named.map(([epoch, name]) => `${name} after epoch ${epoch}`).join(", ");
 }
 
 /** What the sources of the numbers say of themselves. */
