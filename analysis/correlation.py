@@ -183,6 +183,31 @@ def correlate_columns(
     return [results[column] for column in range(len(rows.ys))]
 
 
+def comparable(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    *,
+    method: Method = "spearman",
+    controls: Sequence[npt.ArrayLike] = (),
+) -> tuple[BoolArray, dict[str, int]]:
+    """On which of the rows `correlate` within `groups` rests, (n,), and how many others not, why.
+
+    Raises ValueError as `correlate` does.
+    """
+    rows = Observations.checked(x, np.asarray(y)[:, np.newaxis], controls, groups, None)
+    kept = np.zeros(rows.x.shape, np.bool_)
+    if not kept.size:
+        return kept, {}
+    strata, order = Strata.sorting(np.asarray(groups))
+    rows = rows.taking(order)
+    if method == "pearson":
+        rows = rows.scaled()
+    (states,) = by_group(method, rows.x, rows.ys, rows.controls, strata).state
+    kept[order] = np.repeat(states == State.DEFINED, strata.sizes)
+    return kept, _excluded(states, strata)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of `correlate`, checked: ValueError where one is out of range."""

@@ -39,11 +39,11 @@ def test_the_board_has_the_coefficient_that_is_chosen(
     page = watched.open(f"#/?{PROXY}&early=8&min_width=1&{chosen}")
     board = rows(page, "Correlation of width")
     given = "dataset=cifar10-valid&recipe=proxy&images=jpeg&min_width=1"
-    held = chosen if "group_by" in chosen else f"{chosen}&group_by=live_ops"
+    plain, held = ("", "ops") if "group_by" in chosen else (chosen, "live_ops")
     columns = [(x, epoch) for x in ("width", "depth") for epoch in (8, 12)]
     for line, more in zip(
         lines_of(board, "proxy, ", "\nvalidation accuracy on cifar10-valid, "),
-        ("" if "group_by" in chosen else chosen, held),
+        (plain, f"{plain}&comparable_by={held}", f"{plain}&group_by={held}"),
         strict=True,
     ):
         for place, (x, epoch) in enumerate(columns, 1):

@@ -53,14 +53,14 @@ def lab(browser: Browser, sparse: Server) -> Iterator[Watched]:
 def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Server) -> None:
     page = lab.open(EXPLORE)
     metrics = ("valid_accuracy@8of200", "valid_accuracy@200of200")
-    row, _ = rows(page, "Correlation of width")
+    row, *_ = rows(page, "Correlation of width")
     assert f"n = {EARLY}" in row[2]
     assert "n = 15,284" in row[3]
     expect(page.locator("section[aria-labelledby=board]")).to_contain_text("of different cells")
     page.get_by_role("button", name="Compare the same cells").click()
     expect(page).to_have_url(f"{sparse.url}/{EXPLORE}&same=true")
     lab.settled()
-    row, _ = rows(page, "Correlation of width")
+    row, *_ = rows(page, "Correlation of width")
     both = "&".join(f"min_metric={metric}:0" for metric in metrics)
     for shown, metric in zip(row[2:4], metrics, strict=True):
         call = f"/correlations?x=width&y={metric}&dataset=cifar100&recipe=nb201-200&{both}"

@@ -8,13 +8,14 @@ import { GROUPING, here, link, set } from "./route.js";
 import { alike, measureName, METHODS, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
+/** What is held, unless another is chosen. */
 const HELD = "live_ops";
 const MOST = 10;
 
 const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, accuracy neither rises nor falls with it; −1, they are the least accurate.";
 const COPIES =
-  "Cells that differ in dead edges alone are one network: the interval of the line of all cells takes them as dependent.";
+  "Cells that differ in dead edges alone are one network: the intervals of cells as they are take them as dependent.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
 const OTHERS =
@@ -38,11 +39,9 @@ export function board() {
     const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
-    const compared = comparisons(given);
-    fill(
-      about,
-      `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(compared[1].held)}`,
-    );
+    const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
+    const compared = comparisons(given, held);
+    fill(about, `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(held)}`);
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
@@ -71,20 +70,26 @@ export function board() {
   return { element, update, end: runs.end };
 }
 
-/** Cells as they are, and within groups of what is held: live operations, unless another is chosen. */
-function comparisons(given) {
+/**
+ * All cells as they are; of these, those that can be compared with others; and these within groups of what
+ * is `held`.
+ */
+function comparisons(given, held) {
   const plain = given.filter(([name]) => name !== "group_by");
-  const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
   return [
     { name: "as they are", given: plain },
-    { name: alike(held), held, given: [...plain, ["group_by", held]] },
+    {
+      name: "as they are, only the cells of the next line",
+      given: [...plain, ["comparable_by", held]],
+    },
+    { name: alike(held), given: [...plain, ["group_by", held]] },
   ];
 }
 
 function within(held) {
   const why =
     held === HELD ? " Such cells differ in how the operations that work are connected." : "";
-  return `The second line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why}`;
+  return `The third line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why} A group that is all of one width (depth) tells nothing and falls out; the second line is of the cells that are left, as they are. So from the first line to the second only the cells change, and from there to the third only what they are compared with.`;
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */
@@ -300,6 +305,11 @@ function coefficient(one, items, x, epoch) {
     h("strong", {}, signed(found.coefficient)),
     h("small", {}, ` [${signed(found.ci[0])}, ${signed(found.ci[1])}]`),
     h("small", { class: "below" }, `epoch ${epoch} of ${one.training.schedule}`),
-    h("small", { class: "below" }, `n = ${count(found.n)}`),
+    h(
+      "span",
+      { class: "of" },
+      `n = ${count(found.n)}`,
+      h("small", {}, ` (${many(found.n_distinct, "network")})`),
+    ),
   );
 }
