@@ -86,6 +86,13 @@ function origins(given) {
   return sources.map(([name, cells]) => `${name} (${many(cells, "cell")})`).join(", ");
 }
 
+/** How many cells of a correlation have a place, behind the others, and no number; by why. */
+export function rankedLast(item) {
+  return ["censored", "diverged"]
+    .filter((what) => item[what])
+    .map((what) => `${count(item[what])} ${what}`);
+}
+
 /** n and who was left out, of a correlation. */
 export function who(item) {
   const left = Object.entries(item.excluded ?? {}).map(
