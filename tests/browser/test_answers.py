@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Watched
 from tests.browser.test_explore import PROXY, first, lines_of, rows
@@ -52,6 +52,22 @@ def test_the_board_has_the_coefficient_that_is_chosen(
             shown = f"{signed(answer['coefficient'])} {interval(answer['ci'])}"
             assert line[place].startswith(shown), (line[place], shown)
             assert f"n = {answer['n']:,}" in line[place]
+
+
+def test_cells_ranked_last_are_told_of_a_coefficient(watched: Watched) -> None:
+    counts = {"n": 154, "n_distinct": 150, "censored": 119, "diverged": 3}
+
+    def answered(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["items"] = [{**item, **counts} for item in body["items"]]
+        route.fulfill(response=answer, json=body)
+
+    watched.page.route("**/correlations?*", answered)
+    page = watched.open(f"#/?{PROXY}&early=8")
+    title = page.locator(".board td.number").first.get_attribute("title") or ""
+    told = "n = 154 cells (150 networks), of them 119 censored and 3 diverged, ranked last"
+    assert title.startswith(told)
 
 
 def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:

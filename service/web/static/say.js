@@ -98,9 +98,7 @@ export function who(item) {
   const left = Object.entries(item.excluded ?? {}).map(
     ([reason, cells]) => `${count(cells)} ${reason}`,
   );
-  const last = ["censored", "diverged"]
-    .filter((what) => item[what])
-    .map((what) => `, ${count(item[what])} of them ${what}, ranked last`);
+  const last = rankedLast(item).join(" and ");
   const networks = item.n_distinct < item.n ? ` (${count(item.n_distinct)} networks)` : "";
-  return `n = ${many(item.n, "cell")}${networks}${last.join("")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
+  return `n = ${many(item.n, "cell")}${networks}${last && `, of them ${last}, ranked last`}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
 }
