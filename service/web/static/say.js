@@ -31,6 +31,15 @@ export const ALIKE = {
   depth: "of the same depth",
 };
 
+/** What an adapted form is. */
+export const ADAPTED = "every node reads both inputs, by the paper's rule";
+
+/** Which adapted forms are another than the paper's code or its rule has, and how. */
+export const ADAPTED_BUT = {
+  "ENAS-adapted": "but for one node, which in the paper's code reads one input twice",
+  "DARTS-V2-adapted": "the paper's code has none of this cell",
+};
+
 /** Cells of a group in plain words. */
 export function alike(name) {
   return ALIKE[name] ?? `of equal ${name}`;
