@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from analysis.bootstrap import Resample
 from analysis.censoring import beyond
 from analysis.coefficients import Method
-from analysis.correlation import Correlation, Interval, correlate
+from analysis.correlation import NO_GROUP, Correlation, Interval, correlate
 from analysis.permutation import FEW
 from data import evidence
 from data.columns import COLUMNS, GROUPINGS
@@ -24,11 +24,15 @@ from data.standing import reasons
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to correlate; see :func:`analysis.correlation.correlate`."""
+    """How to correlate; see :func:`analysis.correlation.correlate`.
+
+    ``comparable_by`` keeps to the cells that ``group_by`` this would compare.
+    """
 
     method: Method = "spearman"
     controls: tuple[str, ...] = ()
     group_by: str | None = None
+    comparable_by: str | None = None
     ci: Interval = "fisher"
     resample: Resample | None = None
     confidence: float = 0.95
@@ -118,6 +122,22 @@ def labels_of(view: View, rows: CompleteRows, group_by: str | None) -> Any:
     return rows.require(view.field(group_by, others=GROUPINGS), placed=False)
 
 
+def keep_comparable(
+    view: View, rows: CompleteRows, columns: Sequence[Floats], options: Options
+) -> None:
+    """Leave out the cells on which a coefficient within groups would not rest.
+
+    ``columns`` are x, y and the controls.
+    """
+    labels = labels_of(view, rows, options.comparable_by)
+    if labels is None:
+        return
+    x, y, *controls = (column[rows.kept] for column in columns)
+    found = correlate(x, y, method=options.method, controls=controls, groups=labels[rows.kept])
+    rows.kept[rows.kept] = found.used
+    rows.excluded |= dict(found.excluded)
+
+
 def arguments(options: Options) -> dict[str, Any]:
     """Of :func:`analysis.correlation.correlate`, but for ``ci``."""
     return {
@@ -149,7 +169,8 @@ def check_cost(
     """
     each: float
     plain, grouped, resample = _COSTS[options.method]
-    each = grouped if options.group_by or options.controls else plain
+    within = options.group_by or options.comparable_by
+    each = grouped if within or options.controls else plain
     if few and options.group_by is None:
         each = max(each, _FEW_COSTS[options.method])
     if options.resampled == "groups":
@@ -187,6 +208,7 @@ def correlations(
             fixed = controls_of(view, options)
             controls = [rows.require(field) for field in fixed]
             labels = labels_of(view, rows, options.group_by)
+            keep_comparable(view, rows, (x_values, y_values, *controls), options)
             kept = rows.kept
             found = correlate(
                 x_values[kept],
@@ -201,6 +223,8 @@ def correlations(
             censored, diverged = evidence.last(view, (x, y, *fixed), cells)
             if options.method == "pearson" and (censored or diverged):
                 found = evidence.no_number(found, censored, diverged)
+            if options.comparable_by is not None and not kept.any():
+                found = replace(found, reason=NO_GROUP)
             both = evidence.of_field(view, x, cells), evidence.of_field(view, y, cells)
             truer, why_not = evidence.without_noise(view, (x, y.resolved), both, found, options)
             told = Evidence(censored, diverged, *both, truer, why_not)

@@ -129,9 +129,16 @@ def _say_how(body: Document) -> None:
             "the same at each epoch" if context["same_cells"] else "other ones from epoch to epoch"
         )
         told[0] += f", {same}"
+    if context.get("comparable_by") is not None:
+        same = _called(context["comparable_by"])
+        told[0] += f", those that can be compared within groups of equal {same}"
     if context["confidence"] is not None and any(item["ci"] for item in body["items"]):
         told.append(f"{100 * context['confidence']:g} % intervals, {intervals_by(body['items'])}")
     _say_held(context, told)
+
+
+def _called(group_by: str) -> str:
+    return GROUPINGS.get(group_by, group_by)
 
 
 def _say_held(context: Document, told: list[str]) -> None:
@@ -139,8 +146,7 @@ def _say_held(context: Document, told: list[str]) -> None:
     if context["control"]:
         told.append(f"{', '.join(context['control'])} held fixed")
     if context["group_by"] is not None:
-        group_by = context["group_by"]
-        same = GROUPINGS.get(group_by, group_by)
+        same = _called(context["group_by"])
         told.append(f"mean within groups of equal {same}, weighted by size")
     say("; ".join(told))
     say_context(context)

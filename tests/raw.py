@@ -79,11 +79,12 @@ MULTISETS = {"ops": operations, "live_ops": live_operations}
 
 def compared(group_by: str, *names: str) -> list[list[int]]:
     """Groups of three connected cells or more in which each of these columns varies, by index."""
-    found: dict[tuple[str, ...], list[int]] = {}
+    found: dict[tuple[str, ...] | float, list[int]] = {}
     for index, string in enumerate(strings()):
         if live_operations(string):
-            multiset = tuple(sorted(MULTISETS[group_by](string)))
-            found.setdefault(multiset, []).append(index)
+            alike = MULTISETS.get(group_by)
+            label = tuple(sorted(alike(string))) if alike else columns()[group_by][index]
+            found.setdefault(label, []).append(index)
     varying = [
         all(np.unique(columns()[name][group]).size > 1 for name in names)
         for group in found.values()

@@ -130,9 +130,12 @@ class Reading(Calls):
         method: Value = None,
         control: Value = None,
         group_by: Value = None,
+        comparable_by: Value = None,
         **filters: Value,
     ) -> Table[Correlation]:
         """Every x with every y, over the cells that have both.
+
+        With ``comparable_by`` over those that ``group_by`` the same would compare.
 
         >>> for found in client.correlations(x=["width", "depth"], y="valid_accuracy@final"):
         ...     print(found["x"], round(found["coefficient"], 3), found["n"])
@@ -140,7 +143,9 @@ class Reading(Calls):
         depth 0.167 15284
         """
         asked = {"x": x, "y": y, "method": method, "control": control, "group_by": group_by}
-        return Table(self, "/correlations", pairs({**asked, **filters}))
+        return Table(
+            self, "/correlations", pairs({**asked, "comparable_by": comparable_by, **filters})
+        )
 
     def contrasts(
         self,

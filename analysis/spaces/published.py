@@ -14,7 +14,7 @@ from analysis.spaces.printed import Printed, pairs
 Kind = Literal["published", "adapted", "random-connections", "random-operations", "elsewhere"]
 KINDS: dict[Kind, str] = {
     "published": "the five cells from which the paper's claim was made",
-    "adapted": "their forms in which every node reads both inputs",
+    "adapted": "their forms by the paper's rule, every node reading both inputs (but one of ENAS')",
     "random-connections": "the paper's ten draws of other sources for each of the five",
     "random-operations": "the paper's ten draws of other operations for each of the five",
     "elsewhere": "cells found by searches that the claim was not made from",

@@ -63,6 +63,12 @@ class CorrelationContext(ContextOf):
     confidence: float | None
 
 
+class CorrelationsContext(CorrelationContext):
+    """The context, and by what the cells are comparable that count."""
+
+    comparable_by: str | None
+
+
 class GroupContext(ContextOf):
     """The context, and which cells are in no group."""
 
@@ -276,7 +282,7 @@ class Correlations(Answer):
     """Every x with every y."""
 
     items: list[CorrelationOf]
-    context: CorrelationContext
+    context: CorrelationsContext
 
 
 class EpochCorrelation(CorrelationOf):

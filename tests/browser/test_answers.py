@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Watched
 from tests.browser.test_explore import PROXY, first, lines_of, rows
@@ -39,11 +39,11 @@ def test_the_board_has_the_coefficient_that_is_chosen(
     page = watched.open(f"#/?{PROXY}&early=8&min_width=1&{chosen}")
     board = rows(page, "Correlation of width")
     given = "dataset=cifar10-valid&recipe=proxy&images=jpeg&min_width=1"
-    held = chosen if "group_by" in chosen else f"{chosen}&group_by=live_ops"
+    plain, held = ("", "ops") if "group_by" in chosen else (chosen, "live_ops")
     columns = [(x, epoch) for x in ("width", "depth") for epoch in (8, 12)]
     for line, more in zip(
         lines_of(board, "proxy, ", "\nvalidation accuracy on cifar10-valid, "),
-        ("" if "group_by" in chosen else chosen, held),
+        (plain, f"{plain}&comparable_by={held}", f"{plain}&group_by={held}"),
         strict=True,
     ):
         for place, (x, epoch) in enumerate(columns, 1):
@@ -52,6 +52,22 @@ def test_the_board_has_the_coefficient_that_is_chosen(
             shown = f"{signed(answer['coefficient'])} {interval(answer['ci'])}"
             assert line[place].startswith(shown), (line[place], shown)
             assert f"n = {answer['n']:,}" in line[place]
+
+
+def test_cells_ranked_last_are_told_of_a_coefficient(watched: Watched) -> None:
+    counts = {"n": 154, "n_distinct": 150, "censored": 119, "diverged": 3}
+
+    def answered(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["items"] = [{**item, **counts} for item in body["items"]]
+        route.fulfill(response=answer, json=body)
+
+    watched.page.route("**/correlations?*", answered)
+    page = watched.open(f"#/?{PROXY}&early=8")
+    title = page.locator(".board td.number").first.get_attribute("title") or ""
+    told = "n = 154 cells (150 networks), of them 119 censored and 3 diverged, ranked last"
+    assert title.startswith(told)
 
 
 def test_each_chart_is_of_what_is_chosen(watched: Watched) -> None:
@@ -234,23 +250,43 @@ def test_what_a_study_found_is_told(watched: Watched, server: Server) -> None:
     ]
     for row, found in zip(told, results, strict=True):
         assert row[1] == f"{signed(found['mean'])} {interval(found['ci'])}"
-        assert row[2:] == [str(found["n"]), found["verdict"] or found["reasons"]["verdict"]]
+        pairs = str(found["n"])
+        if found["n_incomplete"]:
+            pairs += f", {found['n_incomplete']} incomplete"
+        assert row[2:] == [pairs, found["verdict"] or found["reasons"]["verdict"]]
     number = by_kind["lr-robustness"]
     expected: dict[tuple[str, ...], dict[str, Any]] = {}
     for rate in server.get(f"/studies/{number}")["results"]:
         for item in rate["correlations"]:
-            key = (item["y"], item["space"], str(rate["learning_rate"]), str(item["n"]))
+            last = [f"{item[what]} {what}" for what in ("censored", "diverged") if item[what]]
+            of_cells = ", ".join([str(item["n"]), *last])
+            key = (item["y"], item["space"], str(rate["learning_rate"]), of_cells)
             expected.setdefault(key, {})[item["x"]] = item
     page = watched.open(f"#/studies/{number}")
     told = rows(page, "What the study found")
     assert len(told) == len(expected) == 21
-    for line, (about, of_cells) in zip(told, expected.items(), strict=True):
+    for line, (about, by_x) in zip(told, expected.items(), strict=True):
         assert (*line[:3], line[5]) == about
         for shown, x in zip(line[3:5], ("width", "depth"), strict=True):
-            one = of_cells[x]
+            one = by_x[x]
             assert shown == f"{signed(one['coefficient'])} {interval(one['ci'])}"
     page.get_by_text("What the measures mean").click()
     expect(page.locator("dl", has_text="half_life").last).to_contain_text("half of the rise")
+
+
+def test_cells_that_a_study_ranks_last_are_counted(watched: Watched, server: Server) -> None:
+    studies = server.get("/studies")["items"]
+    number = next(one["id"] for one in studies if one["kind"] == "lr-robustness")
+    answer = server.get(f"/studies/{number}")
+    items = [item for one in answer["results"] for item in one["correlations"]]
+    slow = items[0]["y"]
+    for item in items:
+        item |= {"n": 14} | ({"censored": 3, "diverged": 1} if item["y"] == slow else {})
+    watched.page.route(f"**/studies/{number}", lambda route: route.fulfill(json=answer))
+    page = watched.open(f"#/studies/{number}")
+    for row in rows(page, "What the study found"):
+        assert row[5] == ("14, 3 censored, 1 diverged" if row[0] == slow else "14")
+    expect(page.locator("section[aria-labelledby=found]")).to_contain_text("ranked last")
 
 
 def test_sources_have_their_numbers(watched: Watched, server: Server) -> None:

@@ -57,6 +57,32 @@ def test_variants_are_made_and_lead_on(watched: Watched) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("DARTS-V2-adapted")
 
 
+def reads_both_inputs(server: Server, cell: str) -> bool:
+    """Every node of the normal cell, and those of the reduction cell."""
+    sources: dict[tuple[str, int], set[int]] = {}
+    for edge in server.get(f"/cells/{cell}")["edges"]:
+        if edge["operation"] != "concat":
+            sources.setdefault((edge["cell"], edge["target"]), set()).add(edge["source"])
+    return all(found == {0, 1} for found in sources.values())
+
+
+def test_what_adapting_does_is_said_of_each_cell_as_it_is(watched: Watched, server: Server) -> None:
+    page = watched.open("#/named")
+    for name in ("NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild"):
+        card = page.locator(f'section[aria-label="{name}"]')
+        expect(card).to_contain_text("every node reads both inputs, by the paper's rule")
+        said = "but for one node" in card.inner_text()
+        assert said != reads_both_inputs(server, f"{name}-adapted")
+        known = server.get(f"/cells/{name}-adapted")["known"]
+        assert ("code has none" in card.inner_text()) == (
+            "code of Shu et al. 2020 has none" in known["source"]
+        )
+    page = watched.open("#/cell/ENAS")
+    page.get_by_role("button", name="every node reads both inputs").click()
+    made = page.locator("table", has_text="ENAS-adapted")
+    expect(made).to_contain_text("but for one node")
+
+
 @pytest.mark.parametrize("cell", ["|nor_conv_3x3~0|+|what", "16000", "NASNet-B"])
 def test_what_is_no_cell_says_why(watched: Watched, cell: str) -> None:
     page = watched.open(f"#/cell/{quote(cell, safe='')}")

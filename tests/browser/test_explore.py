@@ -27,17 +27,17 @@ def rows(page: Page, caption: str) -> list[list[str]]:
     return found
 
 
-def lines_of(board: list[list[str]], training: str, measure: str) -> tuple[list[str], list[str]]:
-    """Of a measure of a training: all cells as they are, and cells alike in what is held.
+def lines_of(board: list[list[str]], training: str, measure: str) -> list[list[str]]:
+    """Of a measure of a training: cells as they are, those compared, and what comparing them says.
 
-    What the training is called stands before both.
+    What the training is called stands before them.
     """
     (place,) = (
         place
         for place, row in enumerate(board)
         if row[0].startswith(training) and measure in row[0]
     )
-    return board[place][1:], board[place + 1]
+    return [board[place][1:], *board[place + 1 : place + 3]]
 
 
 def first(text: str) -> float:
@@ -79,8 +79,12 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
         images = "&images=jpeg" if recipe == "proxy" else ""
         for line, told, more in zip(
             lines_of(board, *of),
-            ("as they are", "of the same live operations"),
-            ("", "&group_by=live_ops"),
+            (
+                "as they are",
+                "as they are, only the cells of the next line",
+                "of the same live operations",
+            ),
+            ("", "&comparable_by=live_ops", "&group_by=live_ops"),
             strict=True,
         ):
             assert line[0] == told
@@ -93,7 +97,8 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
                     f"/correlations?x={x}&y={y}&dataset=cifar10-valid&recipe={recipe}{images}{more}"
                 )["items"][0]
                 assert first(line[column]) == pytest.approx(answer["coefficient"], abs=0.005)
-                assert f"n = {answer['n']:,}" in line[column]
+                of = f"n = {answer['n']:,} ({answer['n_distinct']:,} networks)"
+                assert of in line[column]
                 assert f"epoch {epoch} of {last}" in line[column]
 
 

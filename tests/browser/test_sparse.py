@@ -53,14 +53,14 @@ def lab(browser: Browser, sparse: Server) -> Iterator[Watched]:
 def test_early_and_end_are_compared_on_the_same_cells(lab: Watched, sparse: Server) -> None:
     page = lab.open(EXPLORE)
     metrics = ("valid_accuracy@8of200", "valid_accuracy@200of200")
-    row, _ = rows(page, "Correlation of width")
+    row, *_ = rows(page, "Correlation of width")
     assert f"n = {EARLY}" in row[2]
     assert "n = 15,284" in row[3]
     expect(page.locator("section[aria-labelledby=board]")).to_contain_text("of different cells")
     page.get_by_role("button", name="Compare the same cells").click()
     expect(page).to_have_url(f"{sparse.url}/{EXPLORE}&same=true")
     lab.settled()
-    row, _ = rows(page, "Correlation of width")
+    row, *_ = rows(page, "Correlation of width")
     both = "&".join(f"min_metric={metric}:0" for metric in metrics)
     for shown, metric in zip(row[2:4], metrics, strict=True):
         call = f"/correlations?x=width&y={metric}&dataset=cifar100&recipe=nb201-200&{both}"
@@ -105,7 +105,14 @@ def test_what_the_sources_say_of_themselves_is_at_hand(lab: Watched, sparse: Ser
     expect(notes.locator("dd").first).to_be_visible()
 
 
-def test_one_seed_is_not_called_a_mean_of_three(lab: Watched) -> None:
+def test_one_seed_is_not_called_a_mean_of_three(lab: Watched, sparse: Server) -> None:
+    """Nor is one that is recorded called one that was chosen."""
+    page = lab.open(EXPLORE)
+    board, *_ = rows(page, "Correlation of width")
+    assert board[0].endswith("one seed after epoch 8, mean over 2–3 seeds after epoch 200")
+    call = "/correlations?x=width&y=valid_accuracy@8of200&y=valid_accuracy@200of200"
+    sets = sparse.get(f"{call}&dataset=cifar100")["context"]["sets"]
+    assert [found["n_seeds"] for found in sets.values()] == [[1, 1], [2, 3]]
     page = lab.open(f"{EXPLORE}&max_width=3&sort=valid_accuracy@8of200")
     first, *_ = rows(page, "Cells that pass")
     assert first[-2].endswith("one seed")

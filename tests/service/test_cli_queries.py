@@ -72,6 +72,10 @@ SAME = [
         "/correlations?x=width&x=depth,params_m&y=valid_accuracy@final&control=flops_m",
     ),
     (
+        "correlations --x depth --y valid_accuracy@final --comparable-by live_ops",
+        "/correlations?x=depth&y=valid_accuracy@final&comparable_by=live_ops",
+    ),
+    (
         "correlations-by-epoch --x width --y valid_accuracy --method kendall",
         "/correlations/by-epoch?x=width&y=valid_accuracy&method=kendall",
     ),

@@ -178,6 +178,47 @@ def test_width_and_depth_with_operations_held(
     assert shown in (ROOT / "docs" / "concepts.md").read_text()
 
 
+@pytest.mark.parametrize("group_by", [*raw.MULTISETS, "n_conv3x3"])
+@pytest.mark.parametrize("x", ["width", "depth"])
+def test_the_cells_that_a_grouping_compares(client: TestClient, group_by: str, x: str) -> None:
+    """As they are, over the cells on which the coefficient within groups rests."""
+    asked = {"x": x, "y": VALID, "ci": "none"}
+    within = one(client, {**asked, "group_by": group_by})
+    found = one(client, {**asked, "comparable_by": group_by})
+    for name in ("n", "n_distinct", "excluded"):
+        assert found[name] == within[name]
+    assert "groups" not in found
+    column, valid = raw.columns()[x], raw.means("cifar10")
+    cells = np.concatenate(raw.compared(group_by, x))
+    assert len(cells) == found["n"]
+    expected = stats.spearmanr(column[cells], valid[cells]).statistic
+    assert found["coefficient"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_of_a_change_is_a_change_of_cells(client: TestClient) -> None:
+    """Of one, two and six live edges all cells are of one width and depth: they tell nothing."""
+    asked = {"x": "width,depth", "y": VALID}
+    found = get(client, "/correlations", {**asked, "comparable_by": "live_ops"})
+    assert found["context"]["comparable_by"] == "live_ops"
+    edges = {"min_n_edges": 3, "max_n_edges": 5}
+    same = get(client, "/correlations", {**asked, **edges})
+    for here, there in zip(found["items"], same["items"], strict=True):
+        assert here.pop("excluded") != there.pop("excluded")
+        assert here == there
+    width, depth = found["items"]
+    assert (width["n"], depth["n"]) == (8896, 8896)
+    assert width["coefficient"] == pytest.approx(0.116, abs=6e-4)
+    assert depth["coefficient"] == pytest.approx(-0.001, abs=6e-4)
+
+
+def test_no_cell_can_be_compared(client: TestClient) -> None:
+    for filters in ({"width": 3}, {"min_width": 4}):
+        asked = {"x": "width", "y": VALID, **filters}
+        found, within = (one(client, {**asked, by: "ops"}) for by in ("comparable_by", "group_by"))
+        assert (found["n"], found["coefficient"]) == (0, None)
+        assert found["reason"] == within["reason"]
+
+
 def test_what_is_no_group_is_told_all_that_are(client: TestClient) -> None:
     for path, asked, name in (
         ("/correlations", {"x": "width", "y": VALID, "group_by": "op"}, "group_by"),
@@ -372,6 +413,7 @@ def test_every_x_with_every_y(client: TestClient) -> None:
         ({"x": "widht", "y": VALID}, "x", "did you mean width"),
         ({"x": "width", "y": VALID, "control": "foo"}, "control", "width"),
         ({"x": "width", "y": VALID, "group_by": "foo"}, "group_by", "width"),
+        ({"x": "width", "y": VALID, "comparable_by": "foo"}, "comparable_by", "width"),
         ({"x": "width", "y": VALID, "method": "tau"}, "method", "kendall"),
         ({"x": "width", "y": VALID, "confidence": "1"}, "confidence", "number"),
         ({"x": "width", "y": VALID, "resamples": "5"}, "resamples", "100"),

@@ -37,6 +37,7 @@ CALLS: list[tuple[str, type[schemas.Answer]]] = [
     ("/correlations?x=width&y=depth&method=kendall&control=n_skip", schemas.Correlations),
     ("/correlations?x=width&y=valid_accuracy@final&group_by=ops", schemas.Correlations),
     ("/correlations?x=width&y=depth&group_by=n_skip&ci=bootstrap", schemas.Correlations),
+    ("/correlations?x=width&y=depth&comparable_by=ops", schemas.Correlations),
     ("/correlations/contrasts?x=width,depth&y=valid_accuracy@final", schemas.Contrasts),
     ("/correlations/contrasts?x=width,n_skip&y=depth&width=3&group_by=ops", schemas.Contrasts),
     ("/correlations/by-epoch?x=width&y=valid_accuracy", schemas.CorrelationsByEpoch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -100,6 +101,12 @@ class _CorrelationBase(Correlating):
 class CorrelationsQuery(_CorrelationBase):
     """Parameters of ``GET /correlations``."""
 
+    comparable_by: Name | None = Parameter(
+        None,
+        description="over the cells that `group_by` this would compare: those of groups in which x "
+        "and y vary, of three cells at least",
+        examples=["live_ops"],
+    )
     x: Names = Parameter(
         ...,
         min_length=1,
@@ -115,6 +122,10 @@ class CorrelationsQuery(_CorrelationBase):
         examples=[["valid_accuracy@final"]],
     )
     format: Format | None = Parameter(None, description="instead of the Accept header")
+
+    def options(self) -> Options:
+        """As the data layer takes them."""
+        return replace(super().options(), comparable_by=self.comparable_by)
 
 
 class ByEpoch(_CorrelationBase):
@@ -192,12 +203,13 @@ def describe(view: View, result: Result) -> dict[str, Any]:
     return described | {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def group_fields(view: View, query: Correlating) -> list[Field]:
+def group_fields(view: View, query: Correlating, parameter: str = "group_by") -> list[Field]:
     """The column that cells are grouped by, if it is one."""
-    if query.group_by is None or query.group_by in GROUPINGS:
+    name = getattr(query, parameter)
+    if name is None or name in GROUPINGS:
         return []
-    with blame("group_by"):
-        return [view.field(query.group_by, others=GROUPINGS)]
+    with blame(parameter):
+        return [view.field(name, others=GROUPINGS)]
 
 
 def reliability(view: View, found: Reliability | None) -> dict[str, Any] | None:
@@ -239,10 +251,11 @@ def correlate(request: Request) -> Response:
     for parameter, names in (("x", xs), ("y", ys), ("control", split_names(query.control))):
         with blame(parameter):
             fields += [view.field(name) for name in names]
-    fields += group_fields(view, query)
+    fields += group_fields(view, query) + group_fields(view, query, "comparable_by")
     results = correlations(view, filters, xs, ys, query.options())
     cells = np.logical_or.reduce([result.cells for result in results])
     context = deps.describe_context(view, fields, filters, cells) | _context(query)
+    context["comparable_by"] = query.comparable_by
     return collection(
         request,
         query.format,

@@ -8,13 +8,14 @@ import { GROUPING, here, link, set } from "./route.js";
 import { alike, measureName, METHODS, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
+/** What is held, unless another is chosen. */
 const HELD = "live_ops";
 const MOST = 10;
 
 const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, accuracy neither rises nor falls with it; −1, they are the least accurate.";
 const COPIES =
-  "Cells that differ in dead edges alone are one network: the interval of the line of all cells takes them as dependent.";
+  "Cells that differ in dead edges alone are one network: the intervals of cells as they are take them as dependent.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
 const OTHERS =
@@ -38,11 +39,9 @@ export function board() {
     const signal = runs.begin();
     element.setAttribute("aria-busy", "true");
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
-    const compared = comparisons(given);
-    fill(
-      about,
-      `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(compared[1].held)}`,
-    );
+    const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
+    const compared = comparisons(given, held);
+    fill(about, `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(held)}`);
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
@@ -71,20 +70,26 @@ export function board() {
   return { element, update, end: runs.end };
 }
 
-/** Cells as they are, and within groups of what is held: live operations, unless another is chosen. */
-function comparisons(given) {
+/**
+ * All cells as they are; of these, those that can be compared with others; and these within groups of what
+ * is `held`.
+ */
+function comparisons(given, held) {
   const plain = given.filter(([name]) => name !== "group_by");
-  const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
   return [
     { name: "as they are", given: plain },
-    { name: alike(held), held, given: [...plain, ["group_by", held]] },
+    {
+      name: "as they are, only the cells of the next line",
+      given: [...plain, ["comparable_by", held]],
+    },
+    { name: alike(held), given: [...plain, ["group_by", held]] },
   ];
 }
 
 function within(held) {
   const why =
     held === HELD ? " Such cells differ in how the operations that work are connected." : "";
-  return `The second line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why}`;
+  return `The third line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why} A group that is all of one width (depth) tells nothing and falls out; the second line is of the cells that are left, as they are. So from the first line to the second only the cells change, and from there to the third only what they are compared with.`;
 }
 
 /** A choice for each measure of a training, with its own early epoch where it lacks the chosen one. */
@@ -111,9 +116,13 @@ function both(one) {
   return epochs.map((epoch) => ["min_metric", `${metricAt(one, epoch)}:0`]);
 }
 
+/** The early epoch, where there is one, and the last. */
+function epochsOf(one) {
+  return [one.early, one.last].filter((epoch) => epoch !== null);
+}
+
 async function ask(one, given, signal) {
-  const epochs = [one.early, one.last].filter((epoch) => epoch !== null);
-  const metrics = epochs.map((epoch) => metricAt(one, epoch));
+  const metrics = epochsOf(one).map((epoch) => metricAt(one, epoch));
   const call = [
     ...TOPOLOGY.map((x) => ["x", x]),
     ...metrics.map((y) => ["y", y]),
@@ -147,7 +156,7 @@ function rows(choice, told, given, more) {
     const on = h(
       "small",
       { class: "below" },
-      `${measureName(one.measure.measure)} on ${one.measure.stored_dataset}, ${setName(one.measure.set)}, ${seedName(one.seed)}`,
+      `${measureName(one.measure.measure)} on ${one.measure.stored_dataset}, ${setName(one.measure.set)}, ${seedsOf(one, lines)}`,
     );
     const first = h(
       "th",
@@ -194,6 +203,17 @@ function toggle(text, value) {
     { type: "button", class: "inline", "data-key": "same", on: { click: go } },
     text,
   );
+}
+
+/** Of which seeds the values of a training are: early ones may be of fewer than those of the end. */
+function seedsOf(one, lines) {
+  const sets = lines.find((line) => line.sets)?.sets;
+  const named = epochsOf(one).map((epoch) => [
+    epoch,
+    seedName(one.seed, sets?.[metricAt(one, epoch)]?.n_seeds),
+  ]);
+  if (new Set(named.map(([, name]) => name)).size === 1) return named[0][1];
+  return named.map(([epoch, name]) => `${name} after epoch ${epoch}`).join(", ");
 }
 
 /** What the sources of the numbers say of themselves. */
@@ -285,6 +305,11 @@ function coefficient(one, items, x, epoch) {
     h("strong", {}, signed(found.coefficient)),
     h("small", {}, ` [${signed(found.ci[0])}, ${signed(found.ci[1])}]`),
     h("small", { class: "below" }, `epoch ${epoch} of ${one.training.schedule}`),
-    h("small", { class: "below" }, `n = ${count(found.n)}`),
+    h(
+      "span",
+      { class: "of" },
+      `n = ${count(found.n)}`,
+      h("small", {}, ` (${many(found.n_distinct, "network")})`),
+    ),
   );
 }

@@ -6,6 +6,7 @@ import { callLink, figure } from "./figure.js";
 import { diagram } from "./diagram.js";
 import { link } from "./route.js";
 import { chosen, context, registry } from "./recorded.js";
+import { ADAPTED, ADAPTED_BUT } from "./say.js";
 
 const NAMES = ["NASNet-A", "AmoebaNet-A", "ENAS", "DARTS-V2", "SNAS-mild"];
 const SOURCES = {
@@ -118,6 +119,8 @@ function standing(items) {
 }
 
 function card(name) {
+  const form = `${name}-adapted`;
+  const but = ADAPTED_BUT[form] ? ` (${ADAPTED_BUT[form]})` : "";
   return h(
     "section",
     { class: "card", "aria-label": name },
@@ -126,8 +129,8 @@ function card(name) {
     h(
       "p",
       {},
-      h("a", { href: link("cell", `${name}-adapted`) }, `${name}-adapted`),
-      ": the same operations, every node reading both inputs (nodes that nothing reads go dead)",
+      h("a", { href: link("cell", form) }, form),
+      `: the same operations; ${ADAPTED}${but}. Nodes that nothing reads go dead.`,
     ),
   );
 }

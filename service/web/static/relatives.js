@@ -5,11 +5,12 @@ import { fill, h, many, number, table } from "./dom.js";
 import { callLink } from "./figure.js";
 import { latest } from "./latest.js";
 import { link } from "./route.js";
+import { ADAPTED, ADAPTED_BUT } from "./say.js";
 
 const KINDS = {
   "random-connections": "other connections, same operations",
   "random-operations": "other operations, same connections",
-  adapted: "every node reads both inputs: the paper's adapted cell",
+  adapted: ADAPTED,
 };
 const MOST_SHOWN = 12;
 const COUNT = 10;
@@ -84,6 +85,7 @@ async function variants(cell, kind, place, signal) {
           { href: link("cell", one.space === "nasbench201" ? one.id : one.arch) },
           one.name ?? one.id,
         ),
+        ADAPTED_BUT[one.name] && h("small", { class: "below" }, ADAPTED_BUT[one.name]),
       ),
       h("td", { class: "number" }, number(one.width)),
       h("td", { class: "number" }, number(one.depth)),

@@ -31,6 +31,15 @@ export const ALIKE = {
   depth: "of the same depth",
 };
 
+/** What an adapted form is. */
+export const ADAPTED = "every node reads both inputs, by the paper's rule";
+
+/** Which adapted forms are another than the paper's code or its rule has, and how. */
+export const ADAPTED_BUT = {
+  "ENAS-adapted": "but for one node, which in the paper's code reads one input twice",
+  "DARTS-V2-adapted": "the paper's code has none of this cell",
+};
+
 /** Cells of a group in plain words. */
 export function alike(name) {
   return ALIKE[name] ?? `of equal ${name}`;
@@ -86,14 +95,19 @@ function origins(given) {
   return sources.map(([name, cells]) => `${name} (${many(cells, "cell")})`).join(", ");
 }
 
+/** How many cells of a correlation have a place, behind the others, and no number; by why. */
+export function rankedLast(item) {
+  return ["censored", "diverged"]
+    .filter((what) => item[what])
+    .map((what) => `${count(item[what])} ${what}`);
+}
+
 /** n and who was left out, of a correlation. */
 export function who(item) {
   const left = Object.entries(item.excluded ?? {}).map(
     ([reason, cells]) => `${count(cells)} ${reason}`,
   );
-  const last = ["censored", "diverged"]
-    .filter((what) => item[what])
-    .map((what) => `, ${count(item[what])} of them ${what}, ranked last`);
+  const last = rankedLast(item).join(" and ");
   const networks = item.n_distinct < item.n ? ` (${count(item.n_distinct)} networks)` : "";
-  return `n = ${many(item.n, "cell")}${networks}${last.join("")}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
+  return `n = ${many(item.n, "cell")}${networks}${last && `, of them ${last}, ranked last`}${left.length ? `; left out: ${left.join(", ")}` : ""}`;
 }

@@ -2,6 +2,7 @@
 
 import { count } from "./dom.js";
 import { bar } from "./job_parts.js";
+import { ADAPTED } from "./say.js";
 
 /** How often studies that aren't ended are looked at. */
 export const LOOK_MS = 3000;
@@ -13,7 +14,7 @@ export const ABOUT = {
   smoothness: "The largest eigenvalues of the loss, by block",
   variants: "Cells against randomly wired variants of them",
   "lr-robustness": "Cells trained at several learning rates",
-  generalisation: "Cells against their adapted forms, in which every node reads both inputs",
+  generalisation: `Cells against their adapted forms: ${ADAPTED}`,
 };
 
 /** Its cells by name, as far as they have one. */

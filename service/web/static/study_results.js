@@ -1,7 +1,8 @@
 // What a study found, in figures with their intervals.
 
-import { h, number, signed, table } from "./dom.js";
+import { count, h, number, signed, table } from "./dom.js";
 import { link } from "./route.js";
+import { rankedLast } from "./say.js";
 
 const SHAPE = ["width", "depth"];
 
@@ -82,8 +83,13 @@ function coefficients(items, measures) {
     row.space,
     ...(rates ? [String(row.rate)] : []),
     ...SHAPE.map((x) => estimate(row[x].coefficient, row[x].ci, row[x].reason)),
-    row.n_distinct < row.n ? `${row.n}, ${row.n_distinct} distinct` : String(row.n),
+    [
+      count(row.n),
+      ...(row.n_distinct < row.n ? [`${count(row.n_distinct)} networks`] : []),
+      ...rankedLast(row),
+    ].join(", "),
   ]);
+  const behind = items.some((item) => rankedLast(item).length);
   const intervals = items.filter((item) => item.ci).length;
   return [
     h(
@@ -91,6 +97,8 @@ function coefficients(items, measures) {
       { class: "of-what" },
       "Spearman's ρ over the study's cells, with its 95 % interval; bold where zero is outside, else not shown to differ from zero. ",
       `Were there nothing to find, about one in twenty of these ${intervals} would be bold all the same.`,
+      behind &&
+        " Censored cells (too slow for the measure) and diverged ones are among the n, ranked last.",
     ),
     h(
       "div",
