@@ -56,7 +56,7 @@ def scatter(document: Document) -> Drawn:
         + (f"; in brackets: 95 % interval, {intervals_by([found])}" if found["ci"] else ""),
         words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),
-        *words.noise([found]),
+        *words.noise_of_both(found),
     ]
     behind = [f"{found[what]:,} {what}" for what in ("censored", "diverged") if found[what]]
     if behind:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
 from data.metrics import LEVELS, MEANINGS, SUMMARIES, Metric, parse_metric
 from data.told_apart import OFFICIAL
+from service.plots.coefficients import signed
 
 if TYPE_CHECKING:  # it brings the database along
     from data.queries import Filters
@@ -150,6 +151,22 @@ def noise(items: Iterable[Mapping[str, Any]]) -> list[str]:
         return []
     ends = dict.fromkeys(f"{value:z.2f}" for value in (known[0], known[-1]))
     return [f"reliability of y (intraclass correlation): {'–'.join(ends)}"]
+
+
+def noise_of_both(found: Mapping[str, Any]) -> list[str]:
+    """How reliable x and y are, and the coefficient without the noise of seeds, or why none."""
+    sides = found.get("reliability") or {}
+    known = [
+        f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.2f')}"
+        for name, one in sides.items()
+        if one is not None
+    ]
+    if not known:
+        return []
+    told = f"reliability (intraclass correlation): {', '.join(known)}"
+    if found["disattenuated"] is None:
+        return [f"{told}; none without the noise of seeds: {found['disattenuated_reason']}"]
+    return [f"{told}; without the noise of seeds {signed(found['disattenuated'])}"]
 
 
 def sources(context: Context) -> list[str]:

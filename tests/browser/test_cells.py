@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from analysis.spaces import elsewhere, published
 from tests.browser.conftest import Watched
 from tests.browser.test_explore import first, rows
 from tests.service.processes import Server
@@ -123,6 +124,29 @@ def test_the_named_cells_rank_as_the_paper_says(watched: Watched) -> None:
     shown = {row[0]: (first(row[2]), first(row[4])) for row in rows(page, "Width and depth")}
     assert shown == published
     expect(page.locator(".diagram img")).to_have_count(5)
+
+
+def test_every_cell_with_a_name_is_listed_with_its_source(watched: Watched) -> None:
+    """Those that the claim wasn't made from stand apart, and what isn't opened isn't asked for."""
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(request.url))
+    page = watched.open("#/named")
+    others = page.locator("section[aria-labelledby=others]")
+    assert not [url for url in asked if "named=" in url]
+    page.get_by_text("Found by other searches").click()
+    expect(others.locator("table").first).to_be_visible()
+    shown = {row[0]: row[1] for row in rows(page, "Cells found by other searches")}
+    assert shown == {name: source for name, (source, _) in elsewhere.FOUND.items()}
+    page.get_by_text("The paper's variants of the five").click()
+    expect(others.locator("table")).to_have_count(2)
+    links = others.locator("table").last.get_by_role("link")
+    labels = links.evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    drawn = {name for name, known in published.CELLS.items() if known.kind.startswith("random-")}
+    assert len(drawn) == 100
+    assert (len(labels), set(labels)) == (100, drawn)
+    others.get_by_role("link", name="ENAS-ops10", exact=True).click()
+    watched.settled()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("ENAS-ops10")
 
 
 def test_costs_are_shown_where_they_are_known(watched: Watched) -> None:

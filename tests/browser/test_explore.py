@@ -99,6 +99,14 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
                 assert first(line[column]) == pytest.approx(answer["coefficient"], abs=0.005)
                 of = f"n = {answer['n']:,} ({answer['n_distinct']:,} networks)"
                 assert of in line[column]
+                of_y = answer["reliability"]["y"]
+                noise = f": {of_y['reason']}" if of_y["icc"] is None else f" {of_y['icc']:.3f}"
+                assert f"\nreliability{noise}" in line[column]
+                without = answer["disattenuated"]
+                assert (without is None) == ("without noise" not in line[column])
+                if without is not None:
+                    shown = line[column].partition("without noise ")[2]
+                    assert first(shown) == pytest.approx(without, abs=0.005)
                 assert f"epoch {epoch} of {last}" in line[column]
 
 

@@ -219,6 +219,15 @@ def test_scatter_has_the_cells_that_have_both(client: TestClient) -> None:
     assert "grey: 341 cells without width" in told
 
 
+def test_scatter_says_how_reliable_both_are(client: TestClient) -> None:
+    path = f"/plots/scatter.json?x=width&y={FINAL}"
+    (found,) = get(client, f"/correlations?x=width&y={FINAL}")["items"]
+    told = " ".join(get(client, path)["usermeta"]["caption"]["lines"])
+    icc = found["reliability"]["y"]["icc"]
+    assert f"reliability (intraclass correlation): y {icc:.2f};" in told
+    assert f"without the noise of seeds {found['disattenuated']:+.2f}" in told
+
+
 def test_scatter_leaves_out_what_lacks_either(client: TestClient) -> None:
     asked = f"x=width&y={FINAL}&colour=params_m"
     drawn = rows(client, f"/plots/scatter.json?{asked}", "cells")

@@ -164,6 +164,10 @@ def test_two_epochs_of_one_training_share_their_noise(fresh: Library, tmp_path: 
     assert found["reliability"]["x"]["seeds"] == found["reliability"]["y"]["seeds"] == 2
     assert found["disattenuated"] is None
     assert "same trainings" in found["disattenuated_reason"]
+    asked = {"recipe": "r", "x": "valid_accuracy@3of4", "y": "valid_accuracy@4of4"}
+    told = " ".join(get(client, "/plots/scatter.json", asked)["usermeta"]["caption"]["lines"])
+    icc = [found["reliability"][side]["icc"] for side in "xy"]
+    assert f"x {icc[0]:.2f}, y {icc[1]:.2f}; none without the noise of seeds: x and y are" in told
     items, _ = by_epoch(client)
     early, late = (item["reliability"]["y"]["icc"] for item in items)
     assert early == pytest.approx(table_4([[v, v + 1] for v in values.values()])[1], rel=1e-5)

@@ -5,7 +5,7 @@ import { count, fill, h, many, refill, signed, table } from "./dom.js";
 import { latest } from "./latest.js";
 import { chosen, context, metricAt, trainingName } from "./recorded.js";
 import { GROUPING, here, link, set } from "./route.js";
-import { alike, measureName, METHODS, seedName, setName, who } from "./say.js";
+import { alike, measureName, METHODS, noise, seedName, setName, who } from "./say.js";
 
 const TOPOLOGY = ["width", "depth"];
 /** What is held, unless another is chosen. */
@@ -16,6 +16,8 @@ const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, accuracy neither rises nor falls with it; −1, they are the least accurate.";
 const COPIES =
   "Cells that differ in dead edges alone are one network: the intervals of cells as they are take them as dependent.";
+const NOISE =
+  "Reliability: which share of the variance of accuracy over these cells is of the cells and not of the seeds; without noise: the coefficient if all of it were.";
 const CHOSEN =
   "These cells were chosen by an accuracy: what correlates with it among them need not do so among all.";
 const OTHERS =
@@ -24,7 +26,7 @@ const SAME = "Early and at the end of the same cells: those with both values. ";
 
 /** The board; `update(registry, choice, parameters)`: those of filters and of the coefficient. */
 export function board() {
-  const about = h("p", { class: "hint" });
+  const about = h("div", {});
   const body = h("div", {});
   const element = h(
     "section",
@@ -41,7 +43,11 @@ export function board() {
     const method = METHODS[here().parameters.get("method") ?? "spearman"] ?? METHODS.spearman;
     const held = given.find(([name]) => name === "group_by")?.[1] ?? HELD;
     const compared = comparisons(given, held);
-    fill(about, `${method} with its 95 % interval: ${MEANING} ${COPIES} ${within(held)}`);
+    const says = [`${method} with its 95 % interval: ${MEANING} ${COPIES}`, within(held), NOISE];
+    fill(
+      about,
+      says.map((text) => h("p", { class: "hint" }, text)),
+    );
     // A bound on a metric is one on this training's: others don't have it.
     const bound = given.some(([name]) => name.endsWith("_metric"));
     const there = bound && choice.training ? [choice.training] : choice.trainings;
@@ -311,5 +317,6 @@ function coefficient(one, items, x, epoch) {
       `n = ${count(found.n)}`,
       h("small", {}, ` (${many(found.n_distinct, "network")})`),
     ),
+    noise(found).map((text) => h("small", { class: "below" }, text)),
   );
 }

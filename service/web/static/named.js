@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { fill, h, number, retry, table } from "./dom.js";
 import { callLink, figure } from "./figure.js";
 import { diagram } from "./diagram.js";
+import { namedOthers } from "./named_others.js";
 import { link } from "./route.js";
 import { chosen, context, registry } from "./recorded.js";
 import { ADAPTED, ADAPTED_BUT } from "./say.js";
@@ -49,6 +50,7 @@ export function namedCells() {
     h("div", { class: "card" }, ranks.element),
     learning,
     cards,
+    namedOthers(),
   );
 
   async function update() {

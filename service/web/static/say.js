@@ -1,6 +1,6 @@
 // What numbers are of, in words: no number stands on the page without its set, schedule and seeds.
 
-import { count, many } from "./dom.js";
+import { count, fixed, many, signed } from "./dom.js";
 
 const SETS = {
   train: "training images",
@@ -100,6 +100,14 @@ export function rankedLast(item) {
   return ["censored", "diverged"]
     .filter((what) => item[what])
     .map((what) => `${count(item[what])} ${what}`);
+}
+
+/** How reliable the y of a correlation is, and the coefficient without the noise of seeds. */
+export function noise({ reliability, disattenuated }) {
+  const { icc, reason } = reliability.y;
+  if (icc === null) return [`reliability: ${reason}`];
+  const without = disattenuated === null ? [] : [`without noise ${signed(disattenuated)}`];
+  return [`reliability ${fixed(icc, 3)}`, ...without];
 }
 
 /** n and who was left out, of a correlation. */
