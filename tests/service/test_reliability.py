@@ -314,3 +314,23 @@ def test_a_caption_says_the_seeds_of_the_cells_that_it_shows(of_seeds: TestClien
         chosen = [("cell", index) for index in cells]
         drawn = get(of_seeds, "/plots/scatter.json", [*asked.items(), *chosen])
         assert told in " ".join(drawn["usermeta"]["caption"]["lines"])
+
+
+def test_a_caption_says_how_reliable_x_is_too(of_seeds: TestClient) -> None:
+    """Of early against late, as the correlation itself has it; several x by name."""
+    chosen = [("cell", index) for index in SEEDS]
+    early, late = "valid_accuracy@1of3", "valid_accuracy@3of3"
+
+    def told(path: str, **asked: str) -> tuple[list[dict[str, Any]], str]:
+        body = get(of_seeds, f"/{path}", [("recipe", "r"), *asked.items(), *chosen])
+        view = "scatter" if path == "correlations" else "correlations-by-epoch"
+        drawn = get(of_seeds, f"/plots/{view}.json", [("recipe", "r"), *asked.items(), *chosen])
+        return body["items"], " ".join(drawn["usermeta"]["caption"]["lines"])
+
+    (item,), caption = told("correlations", x=early, y=late)
+    x, y = (item["reliability"][side]["icc"] for side in ("x", "y"))
+    assert f"reliability of x (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption
+    asked = {"x": f"{early},params_m", "y": "valid_accuracy", "min_epoch": "3"}
+    items, caption = told("correlations/by-epoch", **asked)
+    assert items[1]["reliability"]["x"] is None
+    assert f"reliability of {early} (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption
