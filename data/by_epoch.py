@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.censoring import beyond
 from analysis.correlation import NOT_RECORDED, Correlation, correlate_columns
+from analysis.permutation import FEW
 from data import evidence
 from data.catalogue import Resolved, ranges
 from data.correlations import (
@@ -21,6 +23,7 @@ from data.correlations import (
 )
 from data.errors import QueryError
 from data.evidence import Evidence
+from data.frame import Mask
 from data.queries import Field, Filters, View
 from data.standing import fewest_and_most
 
@@ -69,12 +72,12 @@ def places_of(curve: Resolved, epochs: Epochs) -> list[int]:
 def by_epoch(
     view: View,
     filters: Filters,
-    x: str,
+    xs: Sequence[str],
     curve: Resolved,
     options: Options,
     epochs: Epochs = Epochs(),
-) -> list[EpochResult]:
-    """x with the mean over seeds at the recorded epochs of ``curve``.
+) -> Iterator[EpochResult]:
+    """Every x with the mean over seeds at the recorded epochs of ``curve``.
 
     Over the cells that have all of these epochs, unless ``epochs.same_cells`` is false: then over
     those that each epoch has.
@@ -83,11 +86,31 @@ def by_epoch(
         QueryError: as :func:`correlations` and :func:`places_of`.
     """
     shown = places_of(curve, epochs)
-    check_cost(options, len(shown))
+    recorded = ~np.isnan(view.snapshot.vectors.curves(curve).mean[:, shown])
+    if epochs.same_cells:
+        recorded &= recorded.all(axis=1, keepdims=True)
+    mask, fields, few = view.mask(filters), [view.field(x) for x in xs], 0
+    for field in fields:
+        cells = recorded[mask & ~np.isnan(view.places(field))]
+        few += int(np.count_nonzero(np.count_nonzero(cells, axis=0) <= FEW))
+    check_cost(options, len(fields) * len(shown), few=few)
+    for field in fields:
+        yield from _of_one(view, mask, field, curve, shown, options, epochs)
+
+
+def _of_one(
+    view: View,
+    mask: Mask,
+    field: Field,
+    curve: Resolved,
+    shown: list[int],
+    options: Options,
+    epochs: Epochs,
+) -> Iterator[EpochResult]:
+    """One x, over the cells of ``mask``, at the places ``shown`` of the curve's epochs."""
     curves = view.snapshot.vectors.curves(curve)
     of_seeds = evidence.all_seeds(view, curve)
-    rows = CompleteRows(view, view.mask(filters))
-    field = view.field(x)
+    rows = CompleteRows(view, mask)
     x_values = rows.require(field)
     fixed = controls_of(view, options)
     controls = [rows.require(control) for control in fixed]
@@ -108,7 +131,6 @@ def by_epoch(
             ci=options.ci,
             **arguments(options),
         )
-    results = []
     for place, correlation in zip(shown, found, strict=True):
         epoch = curve.epochs[place]
         name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
@@ -134,8 +156,7 @@ def by_epoch(
         )
         result = Result(field, Field(name), correlation, rows.excluded | left_out, told, cells)
         seeds = fewest_and_most(curves.seeds[cells, place])
-        results.append(EpochResult(epoch, result, seeds))
-    return results
+        yield EpochResult(epoch, result, seeds)
 
 
 def _too_few(n: int, epochs: int) -> str:

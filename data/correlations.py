@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -160,9 +161,11 @@ _FEW_COSTS = {"pearson": 10, "spearman": 10, "kendall": 200}  # of up to FEW cel
 
 
 def check_cost(
-    options: Options, coefficients: int, *, few: bool = False, always_resampled: bool = False
+    options: Options, coefficients: int, *, few: int = 0, always_resampled: bool = False
 ) -> None:
-    """Refuse what would calculate for longer than ``MOST_SECONDS``; ``few`` cells have p by orders.
+    """Refuse what would calculate for longer than ``MOST_SECONDS``.
+
+    ``few`` of the coefficients are over up to ``FEW`` cells, with p by orders.
 
     Raises:
         QueryError: with what to ask for less of.
@@ -171,13 +174,12 @@ def check_cost(
     plain, grouped, resample = _COSTS[options.method]
     within = options.group_by or options.comparable_by
     each = grouped if within or options.controls else plain
-    if few and options.group_by is None:
-        each = max(each, _FEW_COSTS[options.method])
+    orders = 0.0 if options.group_by is not None else max(0.0, _FEW_COSTS[options.method] - each)
     if options.resampled == "groups":
         resample = _GROUPS_COST
     if options.ci == "bootstrap":
         each += options.resamples * resample * (2 if options.group_by or options.controls else 1)
-    seconds = coefficients * each / 1000
+    seconds = (coefficients * each + few * orders) / 1000
     if seconds > MOST_SECONDS:
         value, other = str(options.ci), "another method, or ci=fisher"
         if always_resampled:
@@ -199,10 +201,13 @@ def correlations(
         QueryError: an unknown column, a metric that was not recorded, a bad filter.
     """
     mask = view.mask(filters)
-    check_cost(options, len(xs) * len(ys), few=int(np.count_nonzero(mask)) <= FEW)
+    x_fields, y_fields = ([view.field(name) for name in names] for names in (xs, ys))
+    known = ([mask & ~np.isnan(view.places(one)) for one in side] for side in (x_fields, y_fields))
+    few = sum(int(np.count_nonzero(one & other)) <= FEW for one, other in product(*known))
+    check_cost(options, len(xs) * len(ys), few=few)
     results = []
-    for x in map(view.field, xs):
-        for y in map(view.field, ys):
+    for x in x_fields:
+        for y in y_fields:
             rows = CompleteRows(view, mask)
             x_values, y_values = rows.require(x), rows.require(y)
             fixed = controls_of(view, options)

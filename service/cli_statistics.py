@@ -86,7 +86,7 @@ def _last(found: Document) -> str:
 
 
 def _reliability(item: Document) -> str:
-    """Of x and of y, where they are of trainings."""
+    """Of x and of y, or of each column, where they are of trainings."""
     found = item.get("reliability") or {}
     told = [
         f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.3f')}"
@@ -178,6 +178,8 @@ def _show_contrasts(body: Document) -> None:
         told.append(f"left out: {counts(context['excluded'])}")
     if context["censored"] or context["diverged"]:
         told.append(f"ranked last: {_last(context)}")
+    if (reliable := _reliability(context)) != NOTHING:
+        told.append(f"reliability: {reliable}")
     _say_held(context, told)
 
 

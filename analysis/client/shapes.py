@@ -73,6 +73,11 @@ class Contrast(TypedDict):
     n_distinct: int
     n_groups: int | None
     reason: str | None
+    method: Method
+    censored: int
+    diverged: int
+    excluded: dict[str, int]
+    reliability: dict[str, Reliability | None]
 
 
 class Curve(TypedDict):

@@ -260,8 +260,8 @@ class CorrelationOf(Answer):
         description="independent cells that these are worth; null within groups, and for partial "
         "taus"
     )
-    censored: int = Field(description="of the complete cells, those ranked last as too slow")
-    diverged: int = Field(description="of the complete cells, those ranked last as diverged")
+    censored: int = Field(description="of the cells in n, those ranked last as too slow")
+    diverged: int = Field(description="of the cells in n, those ranked last as diverged")
     excluded: dict[str, int] = Field(description="cells left out, by reason")
     reason: str | None = Field(description="why the coefficient is undefined")
     groups: int | None = None
@@ -304,19 +304,23 @@ class CorrelationsByEpoch(Answer):
     context: ByEpochContext
 
 
-class ContrastContext(CorrelationContext):
-    """The context, the method, and which cells are in no contrast."""
+class OverTheSameCells(Answer):
+    """How columns were correlated, which cells are in no contrast, and how reliable columns are."""
 
     method: Literal["spearman", "kendall", "pearson"]
-    censored: int = Field(description="of the complete cells, those ranked last as too slow")
-    diverged: int = Field(description="of the complete cells, those ranked last as diverged")
-    excluded: dict[str, int]
+    censored: int = Field(description="of the cells in n, those ranked last as too slow")
+    diverged: int = Field(description="of the cells in n, those ranked last as diverged")
+    excluded: dict[str, int] = Field(description="cells left out, by reason")
     reliability: dict[str, ReliabilityOf | None] = Field(
         description="of each column over these cells; null for one that no training has to do with"
     )
 
 
-class ContrastOf(Answer):
+class ContrastContext(CorrelationContext, OverTheSameCells):
+    """The context, and what all contrasts rest on."""
+
+
+class ContrastOf(OverTheSameCells):
     """A coefficient, or the first less the second of `x`, of `y`, or of both."""
 
     x: list[str]

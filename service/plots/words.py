@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data.columns import COLUMNS, GROUPINGS, SAMENESS
@@ -143,14 +143,23 @@ def _seeds(context: Context, held: Mapping[str, Any]) -> str:
     return {"mean": "mean over seeds", "all": "all seeds"}.get(seed, f"seed {seed}")
 
 
-def noise(items: Iterable[Mapping[str, Any]]) -> list[str]:
-    """How reliable y is, where that is known."""
-    found = [item["reliability"]["y"] for item in items if item.get("reliability")]
-    known = sorted(one["icc"] for one in found if one is not None and one["icc"] is not None)
-    if not known:
-        return []
-    ends = dict.fromkeys(f"{value:z.2f}" for value in (known[0], known[-1]))
-    return [f"reliability of y (intraclass correlation): {'–'.join(ends)}"]
+def noise(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How reliable x and y are, where that is known; several x by name."""
+    several = len({item["x"] for item in items}) > 1
+    found: dict[str, list[float]] = {}
+    for side in ("x", "y"):
+        for item in items:
+            one = item["reliability"][side] if item.get("reliability") else None
+            if one is not None and one["icc"] is not None:
+                found.setdefault(item["x"] if several and side == "x" else side, []).append(
+                    one["icc"]
+                )
+    told = []
+    for name, values in found.items():
+        ends = dict.fromkeys(f"{value:z.2f}" for value in (min(values), max(values)))
+        what = ("" if told else "reliability ") + f"of {name}"
+        told.append(f"{what}{'' if told else ' (intraclass correlation)'}: {'–'.join(ends)}")
+    return [", ".join(told)] if told else []
 
 
 def noise_of_both(found: Mapping[str, Any]) -> list[str]:

@@ -367,7 +367,8 @@ def test_how_a_correlation_was_made_is_said(held: Path) -> None:
 def test_contrasts(held: Path) -> None:
     command = ("contrasts", "--x", "width,depth", "--y", "valid_accuracy@final", "--home", held)
     text = ok(*command, "--group-by", "live_ops")
-    items = json.loads(ok(*command, "--group-by", "live_ops", "--json"))["items"]
+    body = json.loads(ok(*command, "--group-by", "live_ops", "--json"))
+    items = body["items"]
     low, high = items[2]["ci"]
     assert rows(text)[3] == [
         "width − depth",
@@ -381,6 +382,8 @@ def test_contrasts(held: Path) -> None:
     assert f"the same {n:,} cells of nasbench201 on cifar10, {distinct:,} of them distinct" in text
     assert f"in {len(groups)} groups; Spearman's ρ with 95 % intervals, groups resampled" in text
     assert "mean within groups of equal operations on live edges" in text
+    reliable = body["context"]["reliability"]["valid_accuracy@final"]["icc"]
+    assert f"reliability: valid_accuracy@final {reliable:.3f}" in text
     assert "x is constant" in ok(*command, "--width", 3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,24 @@ def test_cells_in_a_group_without_a_coefficient_are_counted(client: TestClient) 
     body = get(client, CALL, asked)
     left = body["context"]["excluded"]
     assert left["in a group without every coefficient"] == 15_284 - body["items"][0]["n"]
+
+
+def test_each_row_says_what_all_rest_on(client: TestClient) -> None:
+    """As a row of a correlation does: a file of rows has no context."""
+    asked = {"x": "width,depth", "y": "valid_accuracy@final", "resamples": 100}
+    body = get(client, CALL, asked)
+    single = get(client, "/correlations", {**asked, "ci": "none"})["items"]
+    own = {"method", "censored", "diverged", "excluded"}
+    for item, alone in zip(body["items"][:2], single, strict=True):
+        assert {name: item[name] for name in own} == {name: alone[name] for name in own}
+        assert item["reliability"][item["y"][0]] == alone["reliability"]["y"]
+    for item in body["items"]:
+        shared = own | {"reliability"}
+        assert {name: item[name] for name in shared} == {
+            name: body["context"][name] for name in shared
+        }
+    table = client.get(CALL, params={**asked, "format": "csv"}).text
+    assert own < set(next(csv.reader(table.splitlines())))
 
 
 def test_copies_are_counted_by_what_is_live(client: TestClient) -> None:

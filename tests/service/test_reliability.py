@@ -224,6 +224,25 @@ def test_contrasts_say_how_reliable_their_columns_are(client: TestClient) -> Non
     assert found[VALID] == single["reliability"]["y"]
 
 
+def test_what_by_epoch_would_take_minutes_is_refused(fresh: Library, tmp_path: Path) -> None:
+    """Counted over all x and epochs, and with p by orders of the few cells that are recorded."""
+    runs = [
+        run(index, {epoch: 10.0 + at * epoch % 7 for epoch in range(1, 41)}, schedule=40,
+            recipe="r")
+        for at, index in enumerate((6111, 9930, 284, 11, 1))
+    ]  # fmt: skip
+    fresh.import_source(Made(tmp_path, [runs]))
+    client = client_of(fresh)
+    asked = {**CONTEXT, "y": "valid_accuracy", "method": "kendall"}
+    columns = "width,depth,n_paths,mean_path,min_path,conv_depth,n_edges,n_skip,n_pool,params_m"
+    assert len(by_epoch(client, **asked)[0]) == 40
+    (error,) = refused(client, "/correlations/by-epoch", {**asked, "x": columns})
+    assert error["problem"].startswith("400 kendall coefficients would take about 80 s")
+    final = ",".join(f"valid_accuracy@{epoch}of40" for epoch in range(1, 19))
+    (error,) = refused(client, "/correlations", {**asked, "x": columns, "y": final})
+    assert error["problem"].startswith("180 kendall coefficients would take about 36 s")
+
+
 SEEDS = {6111: 1, 9930: 1, 1: 1, 11: 1, 284: 2, 2: 2}
 """By official index of connected cells, how many seeds each is of."""
 
@@ -299,3 +318,23 @@ def test_a_caption_says_the_seeds_of_the_cells_that_it_shows(of_seeds: TestClien
         chosen = [("cell", index) for index in cells]
         drawn = get(of_seeds, "/plots/scatter.json", [*asked.items(), *chosen])
         assert told in " ".join(drawn["usermeta"]["caption"]["lines"])
+
+
+def test_a_caption_says_how_reliable_x_is_too(of_seeds: TestClient) -> None:
+    """Of early against late, as the correlation itself has it; several x by name."""
+    chosen = [("cell", index) for index in SEEDS]
+    early, late = "valid_accuracy@1of3", "valid_accuracy@3of3"
+
+    def told(path: str, **asked: str) -> tuple[list[dict[str, Any]], str]:
+        body = get(of_seeds, f"/{path}", [("recipe", "r"), *asked.items(), *chosen])
+        view = "scatter" if path == "correlations" else "correlations-by-epoch"
+        drawn = get(of_seeds, f"/plots/{view}.json", [("recipe", "r"), *asked.items(), *chosen])
+        return body["items"], " ".join(drawn["usermeta"]["caption"]["lines"])
+
+    (item,), caption = told("correlations", x=early, y=late)
+    x, y = (item["reliability"][side]["icc"] for side in ("x", "y"))
+    assert f"reliability of x (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption
+    asked = {"x": f"{early},params_m", "y": "valid_accuracy", "min_epoch": "3"}
+    items, caption = told("correlations/by-epoch", **asked)
+    assert items[1]["reliability"]["x"] is None
+    assert f"reliability of {early} (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption

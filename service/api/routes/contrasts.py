@@ -71,17 +71,21 @@ def contrast(request: Request) -> Response:
         )
     fields += group_fields(view, query)
     found = over_the_same_cells(view, filters, xs, ys, query.options())
-    context = deps.describe_context(view, fields, filters, found.cells) | {
+    shared = {
         "method": query.method,
-        "control": names["control"],
-        "group_by": query.group_by,
-        "confidence": query.confidence,
         "censored": found.censored,
         "diverged": found.diverged,
         "excluded": found.excluded,
         "reliability": {name: reliability(view, one) for name, one in found.reliability.items()},
     }
-    records = [_describe(item, xs, ys) for item in found.items]
+    context = deps.describe_context(view, fields, filters, found.cells) | {
+        "control": names["control"],
+        "group_by": query.group_by,
+        "confidence": query.confidence,
+        **shared,
+    }
+    # A file has no context, so that each row says what all rest on.
+    records = [_describe(item, xs, ys) | shared for item in found.items]
     return collection(request, query.format, records, context, "contrasts")
 
 

@@ -294,11 +294,10 @@ def each_epoch(request: Request, query: Any) -> tuple[list[dict[str, Any]], dict
     records: list[dict[str, Any]] = []
     seeds: list[int] = []
     cells = np.zeros(view.frame.size, np.bool_)
-    for x in xs:
-        for entry in by_epoch(view, filters, x, resolved, query.options(), epochs):
-            records.append({"epoch": entry.epoch, **describe(view, entry.result)})
-            seeds += entry.seeds or []
-            cells |= entry.result.cells
+    for entry in by_epoch(view, filters, xs, resolved, query.options(), epochs):
+        records.append({"epoch": entry.epoch, **describe(view, entry.result)})
+        seeds += entry.seeds or []
+        cells |= entry.result.cells
     context = deps.describe_context(view, fields, filters, cells) | _context(query)
     context["same_cells"] = query.same_cells
     given = counted(view.snapshot.vectors.curves_given(resolved), view.mask(filters))
