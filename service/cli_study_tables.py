@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.markup import escape
 
 from analysis.cells import cell_name
+from analysis.report.text import of_pairs
 from service.cli_tables import NOTHING, Document, interval, measured, rounded, say, show, table
 
 FEWEST = 3
@@ -184,10 +185,9 @@ def _show_generalisation(confidence: float, items: Sequence[Document]) -> None:
     heads = ("pairs", "adapted − original", f"{100 * confidence:g} % interval", "p", "adapted")
     shown = table(("original", *heads))
     for item in items:
-        incomplete = f" ({item['n_incomplete']} incomplete)" if item["n_incomplete"] else ""
         shown.add_row(
             cell_name(item["original"]),
-            f"{item['n']}{incomplete}",
+            of_pairs(item),
             NOTHING if item["mean"] is None else f"{item['mean']:+.2f}",
             interval(item["ci"], "+.2f"),
             NOTHING if item["t_p"] is None else f"{item['t_p']:.2g}",

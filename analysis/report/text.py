@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 NOTHING = "–"
@@ -42,6 +42,14 @@ def number(value: float | None, form: str = ".4g") -> str:
 def count(number: int, one: str, several: str = "") -> str:
     """``1 cell``, ``2 cells``; with the plural where it isn't just an s."""
     return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def of_pairs(one: Mapping[str, Any]) -> str:
+    """``9``, ``8 (1 incomplete: 1 diverged)``: the pairs of a cell, and why some don't count."""
+    if not one["n_incomplete"]:
+        return str(one["n"])
+    why = ", ".join(f"{number} {reason}" for reason, number in one["excluded"].items())
+    return f"{one['n']} ({one['n_incomplete']} incomplete: {why})"
 
 
 def left_out(number: int, one: str) -> str:

@@ -11,7 +11,7 @@ from analysis.cells import cell_name, parse_cell
 from analysis.report import pairs, plan
 from analysis.report.material import Material
 from analysis.report.rows import SHAPE, Row, labelled, once, settled_mean
-from analysis.report.text import NOTHING, interval, markdown, number
+from analysis.report.text import NOTHING, interval, markdown, number, of_pairs
 
 
 def convergence(material: Material) -> list[str]:
@@ -138,7 +138,7 @@ def generalisation(material: Material) -> list[str]:
             number(one["w_p"], ".2g"),
             one["verdict"] or one["reasons"]["verdict"],
             number(one["detectable"], ".2f"),
-            str(one["n"]),
+            of_pairs(one),
         ]
         for one in results
     ]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.cells import cell_name
 from analysis.client import Client
-from analysis.report.text import NOTHING, interval, number
+from analysis.report.text import NOTHING, interval, number, of_pairs
 from analysis.scripts.claim import (
     HELD,
     OF_HELD,
@@ -81,7 +81,7 @@ def compared(one: Mapping[str, Any]) -> dict[str, Any]:
     mean = NOTHING if one["mean"] is None else f"{one['mean']:+.2f}{interval(one['ci'], '+.2f')}"
     return {
         "cell": cell_name(one["original"]),
-        "n": one["n"],
+        "n": of_pairs(one),
         "adapted - original, points": mean,
         "p": number(one["t_p"], ".2g"),
         "adapted is": one["verdict"] or NOTHING,

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 
 from analysis.cells import cell_name
+from analysis.report.text import of_pairs
 from service.plots import words
 from service.plots.captions import (
     MOST_PANELS,
@@ -101,7 +102,7 @@ def pairs(document: Document) -> Drawn:
             drawn.append((points, one))
     if not drawn:
         count = sum(len(one["pairs"]) for one in found)
-        raise NothingToShowError(f"none of the {count} pairs has both trainings ended yet")
+        raise NothingToShowError(f"none of the {count} pairs is complete")
     sets = sorted({SETS[pair["set"]] for one in found for pair in one["pairs"] if pair["set"]})
     notes = [
         f"accuracy on {' or '.join(sets)} after the last epoch; a line a pair of one data set and "
@@ -308,5 +309,4 @@ def _pairs(points: Records, one: Mapping[str, Any], datasets: Sequence[str], end
 def _difference(one: Mapping[str, Any]) -> str:
     if one["mean"] is None:
         return f"no mean difference: {one['reasons'].get('mean', 'too few pairs')}"
-    left = f", {one['n_incomplete']} incomplete" if one["n_incomplete"] else ""
-    return f"{signed(one['mean'])} points{interval(one['ci'])}, n = {one['n']}{left}"
+    return f"{signed(one['mean'])} points{interval(one['ci'])}, n = {of_pairs(one)}"

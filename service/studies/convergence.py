@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,9 +142,7 @@ def _rank(rows: Iterable[dict[str, Any]], places: Mapping[str, Mapping[str, Plac
 def _stability(group: list[Outcome]) -> dict[str, Any]:
     """Spread of the final accuracy over seeds, and the share that diverged, of what has ended."""
     ended = [one for one in group if one.diverged or np.isfinite(one.final)]
-    found = paired.stability(
-        [np.nan if one.diverged else one.final for one in ended], [one.diverged for one in ended]
-    )
+    found = paired.stability([one.final for one in ended], [one.diverged for one in ended])
     return dict(plain(found))
 
 
@@ -231,16 +229,32 @@ def _over_seeds(
     }
 
 
+def _excluded(
+    found: Mapping[tuple[str, int], Mapping[str, float]], lost: Collection[tuple[str, int]]
+) -> dict[str, int]:
+    """How many pairs are incomplete, by reason; ``lost`` are those of which a training diverged."""
+    reasons = Counter(
+        "diverged" if pair in lost else "no value"
+        for pair, sides in found.items()
+        if not np.isfinite([*sides.values()]).all()
+    )
+    return dict(sorted(reasons.items()))
+
+
 def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[dict[str, Any]]:
     """Adapted − original: for each original over data sets and seeds, and for all together.
 
     Seeds of one cell and data set share what these contribute: all together, they are one pair.
+    A pair of which a training diverged, or has no accuracy, is left out and counted.
     """
     pairs: dict[str, dict[tuple[str, int], dict[str, float]]] = {}
+    lost: dict[str, set[tuple[str, int]]] = {}
     sets: dict[str, str | None] = {}
     for one in told:
         part: Part = one.part
         sides = pairs.setdefault(part.original, {}).setdefault((part.dataset, part.seed), {})
+        if one.diverged:
+            lost.setdefault(part.original, set()).add((part.dataset, part.seed))
         tested = bool(np.isfinite(one.test_accuracy))
         sides["original" if part.role == ORIGINAL else "adapted"] = (
             one.test_accuracy if tested else one.final
@@ -256,12 +270,18 @@ def generalisation(asked: GeneralisationStudy, told: Sequence[Outcome]) -> list[
             for original, found in pairs.items()
             for dataset, sides in _over_seeds(found).items()
         }
+        lost[ALL] = {
+            (f"{original} {dataset}", 0)
+            for original in pairs
+            for dataset, _ in lost.get(original, ())
+        }
     answers = []
     for original, found in groups.items():
         before = np.array([sides["original"] for sides in found.values()])
         after = np.array([sides["adapted"] for sides in found.values()])
         compared = paired.compare(before, after, confidence=asked.confidence, alpha=alpha)
-        answers.append({"original": original, **plain(compared)})
+        excluded = _excluded(found, lost.get(original, ()))
+        answers.append({"original": original, **plain(compared), "excluded": excluded})
         if original != ALL:
             answers[-1]["pairs"] = [
                 {

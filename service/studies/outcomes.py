@@ -34,7 +34,8 @@ class Outcome:
         state: of its job; ``done`` where the run was there before.
         epochs: planned; 0 as long as that isn't known.
         set: which images ``accuracy`` is of, None before the first epoch.
-        accuracy: percent by epoch, from the first on, NaN where it wasn't recorded.
+        accuracy: percent by epoch, from the first on, NaN where it wasn't recorded and from the
+            epoch on at which the training diverged.
         test_accuracy: the last epoch's on ``ori-test``, NaN where there is none.
         train_loss: nats by epoch.
         measurements: as the worker wrote them.
@@ -133,6 +134,10 @@ def _of_run(stands: Outcome, run_id: str | None, snapshot: Snapshot) -> Outcome:
 
 def _with_curves(stands: Outcome, epochs: int, curves: Curves) -> Outcome:
     nothing = np.empty(0)
+    if stands.diverged:  # what is recorded of a network without numbers says nothing of the cell
+        known = np.logical_and.accumulate(np.isfinite(curves.get(("train", "loss"), nothing)))
+        for curve in curves.values():
+            curve[np.count_nonzero(known) :] = np.nan
     valid = next((name for name in VALIDATION if (name, "accuracy") in curves), None)
     test = curves.get(("ori-test", "accuracy"), nothing)
     return replace(

@@ -67,14 +67,10 @@ def ranks(places: Mapping[str, Place]) -> dict[str, float | None]:
 def _of_run(measure: Measure, one: Outcome, epochs: int, *, timed: bool) -> tuple[float, Standing]:
     if not (one.diverged or one.state == "done"):
         return np.nan, Standing.NOT_RECORDED
-    accuracy, losses = one.accuracy, one.train_loss
-    if one.diverged:  # what is recorded of a network without numbers says nothing of the cell
-        known = int(np.logical_and.accumulate(np.isfinite(losses)).sum())
-        accuracy, losses = accuracy[:known], losses[:known]
-    value = measure(accuracy[np.newaxis], losses[np.newaxis])
+    value = measure(one.accuracy[np.newaxis], one.train_loss[np.newaxis])
     if np.isfinite(value):
         return value, Standing.OBSERVED
     if one.diverged:
         return np.nan, Standing.DIVERGED
-    whole = len(accuracy) == epochs and bool(np.isfinite(accuracy).all())
+    whole = len(one.accuracy) == epochs and bool(np.isfinite(one.accuracy).all())
     return np.nan, Standing.CENSORED if timed and whole else Standing.NOT_RECORDED

@@ -43,8 +43,8 @@ class Lab:
     ) -> None:
         """Every worker trains to the end; ``gain`` is added to the accuracies of all epochs.
 
-        ``failing`` says how many epochs one has before it diverges, 0 of one that doesn't;
-        ``only``, which work at all.
+        ``failing`` says how many epochs one has before it diverges, 0 of one that doesn't, whose
+        accuracy of the next is recorded all the same; ``only``, which work at all.
         """
         self.queue.step()
         for folder in list(self.executor.started):
@@ -52,10 +52,12 @@ class Lab:
             if folder.result() is not None or not only(assignment):
                 continue
             last = int(failing(assignment))
-            for epoch in range(1, (last or EPOCHS) + 1):
+            for epoch in range(1, (last + 1 if last else EPOCHS) + 1):
                 told = record(epoch)
                 for name in ("x-valid", "ori-test"):
                     told[name]["accuracy"] += gain(assignment)
+                if last and epoch > last:
+                    told["train"]["loss"] = None
                 folder.append_epoch(told)
             lines = measured(assignment)
             for place, line in enumerate(lines, 1):

@@ -126,7 +126,8 @@ def generalisation() -> dict[str, Any]:
         {"dataset": "digits", "set": "ori-test", "seed": 2, "original": 82.0, "adapted": 85.0},
         {"dataset": "digits", "set": "ori-test", "seed": 3, "original": 82.0, "adapted": None},
     ]
-    compared = {"mean": 2.0, "ci": [-10.706, 14.706], "n": 2, "n_incomplete": 1, "reasons": {}}
+    compared = {"mean": 2.0, "ci": [-10.706, 14.706], "n": 2, "n_incomplete": 1}
+    compared |= {"excluded": {"diverged": 1}, "reasons": {}}
     result = {"original": FIRST, "pairs": pairs, **compared}
     return document("generalisation", {"datasets": ["digits"], "confidence": 0.95}, [result])
 

@@ -351,10 +351,22 @@ def test_generalisation(home: Path, workers: Instant) -> None:
     expected = stats.ttest_1samp(list(gains.values()), 0)
     low, high = expected.confidence_interval(0.9)
     assert "90 % interval" in text
+    assert "incomplete" not in text
     (row,) = rows(text, "DARTS-V2 ")
     assert row[1:] == [
         "4", "+2.25", f"[{low:+.2f}, {high:+.2f}]", f"{expected.pvalue:.2g}", "higher",
     ]  # fmt: skip
+
+
+def test_pairs_that_are_incomplete_are_told(home: Path, workers: Instant) -> None:
+    adapted = parse_cell("DARTS-V2-adapted").arch
+    workers.gain = lambda one: 2.0 * (one.cell == adapted)
+    last = f"diverged at epoch {EPOCHS}"
+    workers.error = lambda one: last if (one.cell, one.seed) == (adapted, 2) else None
+    seeds = ("--seed", 1, "--seed", 2)
+    text = ok("run", "generalisation", "DARTS-V2", *seeds, "--home", home)
+    (row,) = rows(text, "DARTS-V2 ")
+    assert row[1:3] == ["1 (1 incomplete: 1 diverged)", "+2.00"]
 
 
 def test_a_study_that_failed_ends_the_command_with_1(home: Path, workers: Instant) -> None:

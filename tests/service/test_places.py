@@ -30,11 +30,8 @@ def trained(curve: list[float], *, state: str = "done", **more: Any) -> Outcome:
 
 
 def lost(curve: list[float]) -> Outcome:
-    """A training that diverged after the epochs of ``curve``; an accuracy is recorded of the next,
-    which is that of a network without numbers."""
-    one = trained([*curve, 10.0], state="failed", diverged=True)
-    one.train_loss[-1] = NAN
-    return one
+    """A training that diverged after the epochs of ``curve``."""
+    return trained([*curve, NAN], state="failed", diverged=True)
 
 
 def to_50(accuracy: Any, _: Any) -> float:

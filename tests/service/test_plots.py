@@ -114,7 +114,11 @@ SHOWN: list[tuple[dict[str, Any], str, list[str], tuple[str, int]]] = [
     (
         generalisation(),
         "pairs",
-        ["+2.00 points [−10.71, +14.71], n = 2, 1 incomplete", "accuracy (percent)", "95 %"],
+        [
+            "+2.00 points [−10.71, +14.71], n = 2 (1 incomplete: 1 diverged)",
+            "accuracy (percent)",
+            "95 %",
+        ],
         ("line", 2),
     ),
 ]

@@ -255,6 +255,8 @@ def test_a_seed_counts_until_it_diverges(lab: Lab) -> None:
     # After it, it is behind all others, whatever the other seed does.
     assert told["accuracy@final"] == (1, 43.0, "diverged", 1)
     assert told["half_life"][2:] == ("diverged", 3)
+    assert [len(one["accuracy"]) for one in lost["curves"]] == [EPOCHS, 7]
+    assert lost["curves"][1]["accuracy"][5:] == [39.0, None]
     for row in others:
         found = row["measures"]
         assert (found["aulc@4"]["rank"], found["accuracy@final"]["rank"]) == (1.5, 2.5)
@@ -337,6 +339,37 @@ def test_several_cells_are_compared_one_by_one_and_together(lab: Lab) -> None:
     assert (together["original"], together["n"], together["mean"]) == ("all", 2, 3.5)
     assert "pairs" not in together
     assert [(pair["dataset"], pair["seed"]) for pair in enas["pairs"]] == [("digits", 1), ("digits", 2)]  # fmt: skip  # noqa: E501
+
+
+@pytest.mark.parametrize("before", [EPOCHS - 1, 3])
+def test_pairs_of_which_a_training_diverged_are_incomplete(lab: Lab, before: int) -> None:
+    """Whenever it does, if only in the last epoch: a network without numbers has an accuracy all
+    the same, which is not that of the cell."""
+    cells = ["DARTS-V2", "ENAS"]
+    asked: dict[str, Any] = {"datasets": ["digits"], "recipe": "proxy", "seeds": [1, 2, 3]}
+    lab.post(kind="generalisation", cells=cells, **asked)
+    adapted = {parse_cell(f"{name}-adapted").arch for name in cells}
+    lost = {(parse_cell("DARTS-V2-adapted").arch, 2), *((parse_cell("ENAS").arch, n) for n in (1, 2, 3))}  # fmt: skip  # noqa: E501
+    lab.work(
+        lambda a: 3.0 * (a.cell in adapted),
+        failing=lambda a: before * ((a.cell, a.seed) in lost),
+        only=lambda a: a.seed != 3 or a.cell != parse_cell("DARTS-V2").arch,
+    )
+    darts, enas, together = lab.study()["results"]
+    assert (darts["n"], darts["n_incomplete"], darts["mean"]) == (1, 2, 3.0)
+    assert darts["excluded"] == {"diverged": 1, "no value": 1}
+    assert [(pair["original"], pair["adapted"]) for pair in darts["pairs"]] == [
+        (40.0, 43.0),
+        (40.0, None),
+        (None, 43.0),
+    ]
+    assert (enas["n"], enas["mean"], enas["excluded"]) == (0, None, {"diverged": 3})
+    assert (together["n"], together["mean"], together["excluded"]) == (1, 3.0, {"diverged": 1})
+    # Nor is it in the table, which has the epochs of before.
+    table = pq.read_table(io.BytesIO(lab.client.get("/studies/1?format=parquet").content))
+    of_enas = [row for row in table.to_pylist() if (row["role"], row["seed"]) == ("original", 1)]
+    curve = [row["accuracy"] for row in of_enas if row["original"] == enas["original"]]
+    assert curve == [*(30.0 + place for place in range(before)), None]
 
 
 def test_a_landscape_is_told_row_by_row(lab: Lab) -> None:

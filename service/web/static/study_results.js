@@ -50,7 +50,7 @@ function differences(pairs, names, confidence) {
         : h("a", { href: link("cell", one.original) }, names.get(one.original)),
     ),
     estimate(one.mean, one.ci, one.reasons?.mean),
-    String(one.n),
+    ofPairs(one),
     one.verdict ?? one.reasons.verdict,
   ]);
   return [
@@ -61,6 +61,13 @@ function differences(pairs, names, confidence) {
     ),
     table("What the study found", ["original", "adapted − original (points)", "n", "says"], rows),
   ];
+}
+
+// How many pairs there are, and why some don't count.
+function ofPairs(one) {
+  if (!one.n_incomplete) return String(one.n);
+  const why = Object.entries(one.excluded).map(([reason, of]) => `${of} ${reason}`);
+  return `${one.n} (${one.n_incomplete} incomplete: ${why.join(", ")})`;
 }
 
 function coefficients(items, measures) {
