@@ -19,6 +19,9 @@ from analysis.synthesis import Estimate
 NARROWER = "not made wider, so no test of the claim"
 """What pairs are shown as whose adapted form has no wider normal cell, once dead edges are cut."""
 
+FEWEST_SEEDS = 3
+"""Of both cells on each data set: with fewer, a gain can't be told from chance."""
+
 Values = dict[str, dict[str, list[float]]]
 """By data set and side, the accuracies of the seeds that both sides have."""
 
@@ -37,11 +40,12 @@ class Noise:
 
 
 def noise(document: Document) -> Noise | None:
-    """The deviation over seeds, by which gains are told from chance; None with one seed."""
+    """The deviation over seeds, by which gains are told from chance; None with one seed, or none
+    that makes a difference."""
     squares, degrees = 0.0, 0
     for one in _originals(document):
         for sides in _values(one).values():
-            for found in sides.values():
+            for found in filter(None, sides.values()):
                 squares += float(np.square(np.array(found) - np.mean(found)).sum())
                 degrees += len(found) - 1
     return Noise(float(np.sqrt(squares / degrees)), degrees) if degrees and squares else None
@@ -58,18 +62,29 @@ def sources(document: Document, found: Noise | None) -> Iterable[Source]:
         n = sum(len(sides["original"]) for sides in by_dataset.values())
         name = cell + left_out(len(one["pairs"]) - n, "pair")
         group = HEADLINE if widened(cell) else NARROWER
-        if not by_dataset:
+        if not n:
             yield Source(name, 0, {}, reason="no pair is complete", group=group)
             continue
-        gains = [float(np.mean(s["adapted"]) - np.mean(s["original"])) for s in by_dataset.values()]
-        if found is None:
-            why = f"{np.mean(gains):+.2f}, but one seed tells no error"
+        known = [sides for sides in by_dataset.values() if sides["original"]]
+        gains = [float(np.mean(s["adapted"]) - np.mean(s["original"])) for s in known]
+        fewest = min(len(sides["original"]) for sides in by_dataset.values())
+        if found is None or fewest < FEWEST_SEEDS:
+            why = f"{np.mean(gains):+.2f}, but {_without_error(fewest)}"
             yield Source(name, n, {}, reason=why, group=group)
             continue
-        variance = np.mean([2 / len(s["original"]) for s in by_dataset.values()]) / len(gains)
+        variance = np.mean([2 / len(s["original"]) for s in known]) / len(gains)
         error = found.deviation * float(np.sqrt(variance))
         estimate = Estimate(float(np.mean(gains)), error, found.degrees)
         yield Source(name, n, {ONE[0]: estimate}, group=group)
+
+
+def _without_error(fewest: int) -> str:
+    """Why a gain has none, by the fewest seeds of a data set."""
+    if fewest == 1:
+        return "one seed tells no error"
+    if fewest < FEWEST_SEEDS:
+        return f"{fewest or 'no'} seeds on a data set tell no error, {FEWEST_SEEDS} would"
+    return "seeds that all end alike tell no error"
 
 
 def widened(name: str) -> bool:
@@ -86,9 +101,9 @@ def _originals(document: Document) -> list[Mapping[str, Any]]:
 def _values(one: Mapping[str, Any]) -> Values:
     found: Values = {}
     for pair in one["pairs"]:
+        sides = found.setdefault(pair["dataset"], {"original": [], "adapted": []})
         if None in (pair["original"], pair["adapted"]):
             continue
-        sides = found.setdefault(pair["dataset"], {"original": [], "adapted": []})
         for side, values in sides.items():
             values.append(pair[side])
     return found

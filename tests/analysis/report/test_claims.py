@@ -94,7 +94,7 @@ def generalisation(word: Word) -> tuple[list[Source], float]:
         "supported": (0.0, 12),
         "contradicted": (4.0, 12),
         "negligible": (0.4, 200),
-        "inconclusive": (0.6, 2),
+        "inconclusive": (0.5, 3),
     }[word]
     document = of_generalisation(gain, seeds)
     noise = pairs.noise(document)

@@ -102,26 +102,26 @@ def test_the_picture_of_a_claim_of_no_gain_has_its_margin() -> None:
 
 
 def test_pairs_by_hand() -> None:
-    """Two seeds 1 apart in each: a deviation of √½, with which the mean of two means is known."""
-    document = of_generalisation(0, 2)
+    """Four seeds, two and two 1 apart: a deviation of √⅓, and with it the error of the mean."""
+    document = of_generalisation(0, 4)
     for one in document["results"]:
         for number, pair in enumerate(one.get("pairs", ())):
             pair["original"], pair["adapted"] = 50 + number % 2, 52 + number % 2
     noise = pairs.noise(document)
     assert noise is not None
-    assert noise.deviation == pytest.approx(np.sqrt(0.5))
-    assert noise.degrees == len(WIDENED) * 2 * 2
+    assert noise.deviation == pytest.approx(np.sqrt(1 / 3))
+    assert noise.degrees == len(WIDENED) * 2 * 2 * 3
     first, *others = pairs.sources(document, noise)
     assert len(others) == len(WIDENED) - 1
     estimate = first.estimates["difference"]
     assert estimate.value == pytest.approx(2)
-    # Each data set: ½ (1/2 + 1/2) = ½; the mean of two: ½ / 2.
-    assert estimate.standard_error == pytest.approx(0.5)
+    # Each data set: ⅓ (1/4 + 1/4) = 1/6; the mean of two: 1/6 / 2.
+    assert estimate.standard_error == pytest.approx(np.sqrt(1 / 12))
     assert estimate.degrees == noise.degrees
 
 
 def test_pairs_that_are_incomplete_or_not_widened() -> None:
-    document = of_generalisation(0, 2)
+    document = of_generalisation(0, 3)
     document["results"][0]["original"] = "darts-fd4e6daf23ef"  # AmoebaNet-A, whose nodes go dead
     for pair in document["results"][1]["pairs"]:
         pair["adapted"] = None
@@ -129,10 +129,41 @@ def test_pairs_that_are_incomplete_or_not_widened() -> None:
     first, second, *others = pairs.sources(document, noise)
     assert (first.name, first.group) == ("AmoebaNet-A", pairs.NARROWER)
     assert (second.n, second.estimates, second.reason) == (0, {}, "no pair is complete")
-    assert second.name.endswith(", 4 pairs left out")
+    assert second.name.endswith(", 6 pairs left out")
     assert [one.name for one in others] == list(WIDENED[2:])
     assert {one.group for one in others} == {HEADLINE}
     assert [pairs.widened(name) for name in FIVE] == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "missing", "told"),
+    [
+        (1, 0, "one seed tells no error"),
+        (2, 0, "2 seeds on a data set tell no error, 3 would"),
+        # Of three seeds one, or all, of one data set.
+        (3, 1, "2 seeds on a data set tell no error, 3 would"),
+        (3, 3, "no seeds on a data set tell no error, 3 would"),
+    ],
+)
+def test_fewer_than_three_seeds_give_no_verdict(seeds: int, missing: int, told: str) -> None:
+    document = of_generalisation(4, seeds)
+    for one in document["results"]:
+        for pair in one.get("pairs", ())[:missing]:
+            pair["adapted"] = None
+    noise = pairs.noise(document)
+    found = list(pairs.sources(document, noise))
+    assert [one.estimates for one in found] == [{}] * len(WIDENED)
+    assert {one.reason[5:] for one in found} == {f", but {told}"}
+    margin = None if noise is None else noise.deviation
+    claim = settled_by_name({"generalisation": found}, margin)["generalisation"]
+    assert claim.verdict == "inconclusive"
+
+
+def test_seeds_that_end_alike_tell_no_error() -> None:
+    document = of_generalisation(1, 3, noise=0)
+    assert pairs.noise(document) is None
+    reasons = {one.reason for one in pairs.sources(document, None)}
+    assert reasons == {"+1.00, but seeds that all end alike tell no error"}
 
 
 def test_searches_the_claim_was_not_made_from() -> None:
