@@ -8,15 +8,31 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from analysis.spaces.darts import NAMED
+from analysis.spaces.darts import NAMED, adapted
 from analysis.spaces.published import FIVE
 
 DEFAULT = "proxy"
 
 FEWEST_WIRINGS = 6
 """Of a family: with fewer, no correlation can be told from chance."""
+
+
+def _named(cell: str) -> str:
+    if cell not in NAMED:
+        raise ValueError(f"cell {cell}; allowed: {', '.join(FIVE)} or another cell with a name")
+    return cell
+
+
+def _to_adapt(cell: str) -> str:
+    if adapted(NAMED[cell]) == NAMED[cell]:
+        raise ValueError(f"cell {cell}; allowed: cells that aren't adapted already")
+    return cell
+
+
+Named = Annotated[str, AfterValidator(_named)]
+"""A cell that the report, too, can tell from its id alone."""
 
 Seeds = Annotated[tuple[int, ...], Field(min_length=1)]
 
@@ -36,7 +52,7 @@ class Family(_Settings):
     connections (``NAME-conn1`` …) and ``drawn`` more; its operations likewise (``NAME-ops1`` …).
     """
 
-    cell: str = Field(description="one of the named cells")
+    cell: Named = Field(description="one of the named cells")
     adapted: bool = Field(default=True, description="its adapted form too")
     published: int = Field(default=0, ge=0, le=10, description="the paper's random connections")
     drawn: int = Field(default=0, ge=0, le=1000, description="further random connections")
@@ -62,9 +78,6 @@ class Family(_Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Family:
-        if self.cell not in NAMED:
-            known = f"{', '.join(FIVE)} or another cell with a name"
-            raise ValueError(f"cell {self.cell}; allowed: {known}")
         if self.wirings < FEWEST_WIRINGS:
             raise ValueError(f"{self.wirings} wirings; allowed: {FEWEST_WIRINGS} and more")
         if self.measured > self.wirings:
@@ -101,7 +114,7 @@ class Smoothness(_Settings):
 class Generalisation(_Settings):
     """Named cells against their adapted forms."""
 
-    cells: Annotated[tuple[str, ...], Field(min_length=1)]
+    cells: Annotated[tuple[Annotated[Named, AfterValidator(_to_adapt)], ...], Field(min_length=1)]
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     recipe: str
     seeds: Seeds

@@ -11,7 +11,7 @@ from analysis.cells import parse_cell
 from analysis.report import plan
 from analysis.report.scale import Scale, ScaleError, find, names
 from analysis.spaces.darts import Genotype
-from analysis.spaces.variants import adapted_forms
+from analysis.spaces.variants import adapted_forms, variants
 from service.studies.kinds import StudyRequest
 from service.training.recipes import builtin
 
@@ -109,6 +109,9 @@ def test_every_plane_is_asked_for_once(scale: Scale) -> None:
             assert sorted(own) == sorted(plan.planes(planes, family))
 
 
+UNNAMED = variants(parse_cell("ENAS"), "random-connections", 1, 9)[0].arch
+"""A genotype that a server could train, and the report couldn't tell from its id."""
+
 GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
 
 
@@ -119,6 +122,10 @@ GOOD = (Path(plan.__file__).parent / "scales" / "digits.toml").read_text()
         (GOOD.replace('recipe = "proxy"\n', "", 1), "recipe Field required"),
         (GOOD.replace("learning_rate = 0.025", "learning_rate = 0.1"), "isn't among"),
         (GOOD.replace('cell = "DARTS-V2"', 'cell = "VGG"', 1), "cell VGG; allowed: NASNet-A"),
+        (GOOD.replace('["NASNet-A"', '["VGG"'), "cell VGG; allowed: NASNet-A"),
+        (GOOD.replace('["NASNet-A"', f"[{str(UNNAMED)!r}"), "or another cell with a name"),
+        (GOOD.replace('["NASNet-A"', '["6111"'), "cell 6111; allowed: NASNet-A"),
+        (GOOD.replace('["NASNet-A"', '["ENAS-adapted"'), "cells that aren't adapted already"),
         (GOOD.replace("points = 11", "points = 11\nsize = 3"), "landscape.size"),
         (GOOD.replace("seeds = [777]", "seeds = []", 1), "seeds"),
         (GOOD.replace("drawn = 6", "drawn = 3"), "5 wirings; allowed: 6 and more"),
