@@ -7,6 +7,7 @@ recorded is told by ``eval_acc1es``: ``eval_times`` exist where no accuracy does
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from analysis.spaces.nasbench201 import all_cells
+from data.divergence import DIVERGED_AT
 from data.sources.base import (
     EVAL_SETS,
     Batch,
@@ -202,7 +204,9 @@ def _evaluation_plan(
 def checked(runs: list[Run]) -> Batch:
     """These runs as a batch, every value checked.
 
-    A loss that is no finite number is left out, as the run diverged there.
+    Of a loss that is no finite number NaN stands, which ranks behind all others. A run that has no
+    other training loss from an epoch to the last diverged there, like one that was trained here:
+    its details say so, and all its values are NaN from there on.
 
     Raises:
         SourceError: a value is no number, or an accuracy not within 0 to 100.
@@ -220,16 +224,30 @@ def checked(runs: list[Run]) -> Batch:
     )
     if not (is_loss & ~np.isfinite(values) | (values >= 0) & (is_loss | (values <= 100))).all():
         raise _first_fault(runs)
-    return encode(map(_finite, runs)) if not np.isfinite(values).all() else batch
+    return encode(map(_with_losses_lost, runs)) if not np.isfinite(values).all() else batch
 
 
-def _finite(run: Run) -> Run:
+def _with_losses_lost(run: Run) -> Run:
+    lost = _lost_at(run)
     series = []
     for one in run.series:
         values = np.array(list(one.values), np.float64)
-        kept = np.isfinite(values)
-        series.append(replace(one, epochs=np.asarray(one.epochs)[kept], values=values[kept]))
-    return replace(run, series=tuple(series))
+        gone = ~np.isfinite(values)
+        if lost is not None:
+            gone |= np.asarray(one.epochs) >= lost
+        series.append(replace(one, values=np.where(gone, np.nan, values)))
+    details = run.details if lost is None else json.dumps({DIVERGED_AT: lost})
+    return replace(run, series=tuple(series), details=details)
+
+
+def _lost_at(run: Run) -> int | None:
+    """The epoch from which to the last no training loss is a finite number; None without one."""
+    for one in run.series:
+        if (one.eval_set, one.measure) == ("train", "loss"):
+            finite = np.flatnonzero(np.isfinite(np.array(list(one.values), np.float64)))
+            after = int(finite[-1]) + 1 if finite.size else 0
+            return int(one.epochs[after]) if after < len(one.epochs) else None
+    return None
 
 
 def _first_fault(runs: list[Run]) -> SourceError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import copy
+import json
 import pickle
 import threading
 import zipfile
@@ -190,8 +191,31 @@ def test_what_is_not_recorded_is_left_out_and_never_guessed(tmp_path: Path) -> N
     )
     assert run["series"]["ori-test", "accuracy"] == {4: 20.0, 200: 80.0}
     assert ("ori-test", "loss") not in run["series"]
-    assert set(run["series"]["train", "loss"]) == set(range(1, 201)) - {5}
+    assert set(run["series"]["train", "loss"]) == set(range(1, 201))
+    assert np.isnan(run["series"]["train", "loss"][5])
+    assert run["details"] is None, "it went on"
     assert [run[k] for k in ("train_time_s", "latency_s", "params_m", "time_source")] == [None] * 4
+
+
+@pytest.mark.parametrize("lost", [1, 150, 200])
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf")])
+def test_a_run_that_diverged_has_no_values_from_there_on(
+    lost: int, nothing: float, tmp_path: Path
+) -> None:
+    def change(whole: dict[Any, Any]) -> None:
+        trial_of(whole)["train_losses"] |= dict.fromkeys(range(lost - 1, 200), nothing)
+
+    found = {
+        (run["dataset"], run["seed"], run["schedule"]): run
+        for run in runs(read(recognise(changed(change, tmp_path))))
+    }
+    run = found.pop(("cifar10", 777, 200))
+    assert json.loads(run["details"]) == {"diverged_at": lost}
+    for curve in run["series"].values():
+        assert [epoch for epoch, value in curve.items() if np.isnan(value)] == [
+            epoch for epoch in curve if epoch >= lost
+        ]
+    assert {one["details"] for one in found.values()} == {None}
 
 
 def test_a_cell_without_eval_accuracies_is_told_by_them_not_by_its_times(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from data.errors import QueryError
 from data.library import Library
 from data.metrics import Metric, parse_metric
 from data.sources import recognise
+from tests import official as made_official
 from tests.conftest import NATS_BENCH, client_of, need
 from tests.service.helpers import get, refused
 from tests.store.sources import Made, run
@@ -376,6 +377,27 @@ def test_a_diverged_loss_is_null_not_nan(fresh: Library, tmp_path: Path) -> None
     for path in ("/cells/0", "/cells/0/curves?metric=valid_loss&seed=all", "/runs"):
         get(client, path)
     (item,) = get(client, "/correlations", {"x": "n_skip", "y": "valid_loss@12of12"})["items"]
+    assert (item["n"], item["diverged"]) == (2, 1)
+
+
+def test_an_official_run_that_diverged_ranks_its_cell_last(fresh: Library, tmp_path: Path) -> None:
+    """As one that was trained here; the accuracy of a network without numbers isn't the cell's."""
+    whole = made_official.benchmark((7, 8))
+    trial = whole["arch2infos"][7]["200"]["all_results"]["cifar10-valid", 777]
+    trial["train_losses"] |= dict.fromkeys(range(150, 200), float("nan"))
+    trial["eval_acc1es"] |= {f"x-valid@{epoch}": 99.0 for epoch in range(150, 200)}
+    fresh.import_source(recognise(made_official.pack(whole, "pbz2", tmp_path / "file")))
+    client = client_of(fresh)
+    asked = {"source": "nasbench201", "dataset": "cifar10-valid"}
+    for metric in ("valid_accuracy@final", "valid_accuracy@151of200", "aulc@200of200"):
+        found = [value(client, f"{metric}:state", cell, **asked) for cell in (7, 8)]
+        assert found == ["diverged", "observed"]
+        assert value(client, metric, 7, **asked) is None
+    assert value(client, "valid_accuracy@150of200", 7, **asked) is not None
+    assert value(client, "valid_accuracy@final", 7, seed=888, **asked) is not None
+    (item,) = get(client, "/correlations", {"x": "n_skip", "y": "valid_accuracy@final", **asked})[
+        "items"
+    ]
     assert (item["n"], item["diverged"]) == (2, 1)
 
 
