@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import importlib
 import shlex
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import (
-    browser,
-    concurrency,
-    correlations,
-    gpu,
-    pages,
-    readers,
-    report,
-    results,
-    start,
-    training,
-)
+from benchmarks import report, results
 from benchmarks.results import BenchmarkError, Section, SkippedError, cores
 from benchmarks.work import ALL_CELLS, REPOSITORY, Work, say
 
 # readers comes before correlations, which uses the home that it fills.
-BENCHMARKS: dict[str, Callable[[Work], Section]] = {
-    "start": start.run,
-    "pages": pages.run,
-    "readers": readers.run,
-    "correlations": correlations.run,
-    "concurrency": concurrency.run,
-    "training": training.run,
-    "browser": browser.run,
-}
-ASKED: dict[str, Callable[[Work], Section]] = {"gpu": gpu.run}
+BENCHMARKS = ("start", "pages", "readers", "correlations", "concurrency", "training", "browser")
+"""Modules of this package, imported when they are asked for: what one needs, others do without."""
+ASKED = ("gpu",)
 """Made only by name, on another machine than the rest, and kept apart from it."""
 _QUICK_CELLS = 300
 
@@ -82,7 +64,7 @@ def main() -> int:
             names = [name for name in options.only or BENCHMARKS if name in known]
             kept = options.results or keep / "benchmarks" / "results" / f"{stem}.json"
             page = options.out or keep / "docs" / f"{title}.md"
-            made = [_measure(name, known[name], work, kept) for name in names]
+            made = [_measure(name, work, kept) for name in names]
             failed |= not all(made)
             if made and (held := results.load(kept)):
                 inside = kept.is_relative_to(REPOSITORY)
@@ -95,7 +77,7 @@ def main() -> int:
     return int(failed)
 
 
-def _measure(name: str, benchmark: Callable[[Work], Section], work: Work, kept: Path) -> bool:
+def _measure(name: str, work: Work, kept: Path) -> bool:
     say(f"== {name}")
     about = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -106,11 +88,11 @@ def _measure(name: str, benchmark: Callable[[Work], Section], work: Work, kept: 
     }
     started = time.perf_counter()
     try:
-        section = benchmark(work)
+        section: Section = importlib.import_module(f"benchmarks.{name}").run(work)
     except SkippedError as reason:
         say(f"{name} is left out: {reason}")
         return True
-    except (BenchmarkError, OSError, http.client.HTTPException) as error:
+    except (BenchmarkError, ModuleNotFoundError, OSError, http.client.HTTPException) as error:
         say(f"{name} could not be measured: {type(error).__name__}: {error}")
         return False
     section.about = {**about, "seconds": round(time.perf_counter() - started)}

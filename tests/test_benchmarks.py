@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -111,6 +113,39 @@ def test_the_command_compares_folders_of_jobs(
     assert (trained["cell"], trained["seed"]) == ("284", 777)
     assert [line["epoch"] for line in trained["epochs"]] == [1, 2]
     assert len(held["points"]) == 2 * len(MEASURES)
+
+
+ALONE = """
+import re, runpy, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+locked = Path("requirements.lock").read_text().lower()
+pinned = {re.sub(r"[-_.]+", "-", name) for name in re.findall(r"^([\\w.-]+)==", locked, re.M)}
+for module, owners in packages_distributions().items():
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in owners}
+    if not names & {*pinned, "cellwise"}:
+        sys.modules[module] = None
+sys.argv[0] = "benchmarks"
+runpy.run_module("benchmarks", run_name="__main__")
+"""
+"""Runs the benchmarks where nothing but what requirements.lock has can be imported."""
+
+
+def test_a_benchmark_needs_what_it_imports_alone(tmp_path: Path) -> None:
+    kept = ["--work", str(tmp_path), "--results", str(tmp_path / "kept.json")]
+    only = [f"--only={name}" for name in ("gpu", "browser")]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, *only, *kept],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "gpu is left out: torch sees no GPU" in done.stderr
+    assert "browser could not be measured: ModuleNotFoundError" in done.stderr
+    assert done.returncode == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
