@@ -1,8 +1,8 @@
 """Training on a GPU: against the benchmark's records, against a plain loop, and interrupted.
 
-One command, ``python -m benchmarks --only gpu``, meant to take under eight minutes on one GPU of a
-data centre: no part begins after five. Where there is none it says so; ``--quick`` shows on a CPU
-that it works.
+One command, ``python -m benchmarks --only gpu``. It takes under eight minutes wherever 16 epochs
+do, those of speed and of the interrupted training: what is held against the records is trained as
+far as there is time. Where there is no GPU it says so; ``--quick`` shows on a CPU that it works.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,8 +29,8 @@ from service.training.trainer import Record, train
 
 _SEED = 777
 _SPEED_CELL = "6111"
-_BEGIN_WITHIN_S = 300
-"""No training of the comparison begins later."""
+_WITHIN_S = 450
+"""No epoch of the comparison begins that, going by those before, wouldn't end by then."""
 
 
 def run(work: Work) -> Section:
@@ -103,7 +104,9 @@ def _resumed(section: Section, recipe: Recipe, images: Images, machine: Machine)
     two = recipe.model_copy(update={"epochs": 2})
     whole = _records("284", two, images, machine)
     with tempfile.TemporaryDirectory() as folder:
-        parts = _records("284", two, images, machine, Path(folder), stop_after=1)
+        parts = _records(
+            "284", two, images, machine, Path(folder), enough=lambda one: int(one["epoch"]) == 1
+        )
         parts += _records("284", two, images, machine, Path(folder))
     gaps = [
         abs(one[part][measure] - other[part][measure])
@@ -121,17 +124,34 @@ def _resumed(section: Section, recipe: Recipe, images: Images, machine: Machine)
 def _held(
     section: Section, recipe: Recipe, images: Images, machine: Machine, started: float
 ) -> None:
-    """The three official cells, beside their records where these are there."""
+    """The three official cells, as far as there is time, beside their records where there are."""
     ours: dict[official.Trained, official.Curves] = {}
+    epoch_s = 0.0
+
+    def late(record: Record) -> bool:
+        nonlocal epoch_s
+        epoch_s = max(epoch_s, float(sum(record["seconds"].values())))
+        return time.monotonic() - started + epoch_s > _WITHIN_S
+
     for cell in official.CELLS:
-        if time.monotonic() - started > _BEGIN_WITHIN_S:
+        clock = time.monotonic()
+        if clock - started + epoch_s > _WITHIN_S:
             section.text.append(f"There was no time for cell {cell}.")
             continue
-        clock = time.monotonic()
-        records = _records(cell, recipe, images, machine)
-        section.add(f"cell {cell}: {recipe.epochs} epochs", "s", [time.monotonic() - clock])
+        records = _records(cell, recipe, images, machine, enough=late)
+        epochs = len(records)
+        section.add(f"cell {cell}: {epochs} epochs", "s", [time.monotonic() - clock])
+        if epochs < recipe.epochs:
+            section.text.append(f"There was no time for cell {cell} after epoch {epochs}.")
         say(f"cell {cell}: {records[-1]['x-valid']['accuracy']:.2f} % of x-valid")
         ours[cell, _SEED] = official.curves_of(records)
+    if images.dataset != official.DATASET:
+        section.text.append(
+            f"Not held against the benchmark's records, which are of {official.DATASET}: this "
+            f"machine has {images.dataset} alone."
+        )
+    if images.dataset != official.DATASET or not ours:
+        return
     try:
         known = official.official(SHARED / official.FILES)
     except BenchmarkError as error:
@@ -148,14 +168,14 @@ def _records(
     machine: Machine,
     folder: Path | None = None,
     *,
-    stop_after: int | None = None,
+    enough: Callable[[Record], bool] = lambda _: False,
 ) -> list[Record]:
-    """The epochs that were trained; with a folder it goes on from what is there."""
+    """The epochs that were trained, till it is ``enough``; with a folder it goes on from there."""
     records: list[Record] = []
 
     def finished(record: Record) -> None:
         records.append(record)
-        if record["epoch"] == stop_after:
+        if enough(record):
             raise _InterruptedError
 
     mirrored = datasets.mirrored(images.dataset)

@@ -8,16 +8,20 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from analysis.cells import parse_cell
 from benchmarks import __main__ as benchmarks
-from benchmarks import official
+from benchmarks import gpu, official, plain
 from benchmarks.official import CELLS, EPOCHS, MEASURES, Curves, compare, curves_of, told
+from benchmarks.work import Work
 from service.training.folder import Assignment, JobFolder
-from service.training.recipes import builtin
+from service.training.recipes import Recipe, builtin
+from tests import official as made
 from tests.conftest import NATS_BENCH, ROOT, need
 from tests.service.jobs.staged import record
 
@@ -113,6 +117,63 @@ def test_the_command_compares_folders_of_jobs(
     assert (trained["cell"], trained["seed"]) == ("284", 777)
     assert [line["epoch"] for line in trained["epochs"]] == [1, 2]
     assert len(held["points"]) == 2 * len(MEASURES)
+
+
+class Clock:
+    """Time that goes on by as much as each look at it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def monotonic(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def train(setting: object, recipe: Recipe, seed: int, checkpoint: Path, **told: Any) -> None:
+    """Epochs as staged, after those that the checkpoint counts."""
+    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    for epoch in range(done + 1, recipe.epochs + 1):
+        checkpoint.write_text(str(epoch))
+        told["finished_epoch"](record(epoch))
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """A machine that has records like the benchmark's, and no images but the digits."""
+    monkeypatch.setattr(gpu, "train", train)
+    monkeypatch.setattr(plain, "train", lambda *_: SimpleNamespace(images_per_s=[350.0]))
+    files = tmp_path / official.FILES
+    files.parent.mkdir()
+    made.write("folder", [int(cell) for cell in official.CELLS], files)
+    for name in ("SHARED", "REPOSITORY"):
+        monkeypatch.setattr(gpu, name, tmp_path)
+    return Work(tmp_path, 1, quick=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trained", "told"),
+    [
+        (0, ["cell 0: 2", "cell 11: 2", "cell 284: 2"], []),
+        # Looked at four times for a training of two epochs, and once before them.
+        (75, ["cell 0: 2", "cell 11: 1"], ["cell 11 after epoch 1", "cell 284"]),
+        (500, [], ["cell 0", "cell 11", "cell 284"]),
+    ],
+)
+def test_other_images_are_not_held_against_the_records_and_time_is_kept(
+    seconds: float,
+    trained: list[str],
+    told: list[str],
+    quick: Work,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpu, "time", Clock(seconds))
+    section = gpu.run(quick)
+    found = [figure.what for figure in section.figures if figure.what.endswith("epochs")]
+    assert found == [f"{one} epochs" for one in trained]
+    *late, last = section.text[1:]
+    assert late == [f"There was no time for {one}." for one in told]
+    assert last.startswith("Not held against the benchmark's records, which are of cifar10-valid")
 
 
 ALONE = """

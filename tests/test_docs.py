@@ -174,6 +174,9 @@ def test_the_findings_are_what_the_tables_say(tables_client: TestClient) -> None
     for part in (
         *findings.shape_against_accuracy(server),
         *findings.within_operations(server),
+        *findings.other_datasets(server),
+        *findings.early_against_final(server),
+        *findings.by_shape(server),
         *findings.named_cells(server),
     ):
         for line in part.splitlines():

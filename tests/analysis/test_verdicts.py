@@ -89,6 +89,8 @@ ERRORS = {
     "one family": [0.15],
     "large tables": [0.012, 0.02, 0.02, 0.03, 0.03],
 }
+SEVERAL = [design for design, errors in ERRORS.items() if len(errors) > 1]
+"""Those whose sources may differ."""
 
 
 def simulated(
@@ -116,15 +118,51 @@ def simulated(
 def test_claims_without_effect_are_called_supported_or_contradicted_as_rarely_as_stated(
     design: str,
 ) -> None:
-    tau = 0.1 if len(ERRORS[design]) > 1 else 0.0
+    tau = 0.1 if design in SEVERAL else 0.0
     rate = simulated(0, tau, ERRORS[design], lambda word: word in ("supported", "contradicted"))
     assert rate <= MOST
 
 
-@pytest.mark.parametrize("design", ERRORS)
-def test_effects_at_the_band_s_end_are_called_negligible_as_rarely_as_stated(design: str) -> None:
-    rate = simulated(0.1, 0.0, ERRORS[design], lambda word: word == "negligible")
+@pytest.mark.parametrize(
+    ("design", "tau"),
+    [*((design, 0.0) for design in ERRORS), *((design, 0.1) for design in SEVERAL)],
+)
+def test_effects_at_the_band_s_end_are_called_negligible_as_rarely_as_stated(
+    design: str, tau: float
+) -> None:
+    rate = simulated(0.1, tau, ERRORS[design], lambda word: word == "negligible")
     assert rate <= MOST
+
+
+def of_gains(gain: float, tau: float, wrong: Callable[[Word], bool]) -> float:
+    """The same of claim 7: six cells, two data sets, three seeds, in true deviations over seeds.
+
+    The deviation that is its band, and that its errors rest on, is estimated from the trainings
+    themselves, pooled, as in the report.
+    """
+    rng = np.random.default_rng(5)
+    cells, datasets, seeds = 6, 2, 3
+    found = 0
+    for _ in range(TRIALS):
+        before, after = rng.normal(size=(2, cells, datasets, seeds))
+        after += gain + tau * rng.normal(size=(cells, 1, 1))
+        noise = float(np.sqrt(np.var([before, after], axis=-1, ddof=1).mean()))
+        error = noise * np.sqrt(2 / seeds / datasets)
+        gains = (after - before).mean(axis=(1, 2))
+        joined = join([Estimate(float(value), error) for value in gains])
+        (one,) = judge([Question(joined, noise, "no gain")])
+        found += wrong(one.word)
+    return found / TRIALS
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5])
+def test_a_gain_is_told_where_there_is_none_as_rarely_as_stated(tau: float) -> None:
+    assert of_gains(0, tau, lambda word: word in ("contradicted", "negligible")) <= MOST
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5])
+def test_gains_that_count_are_called_none_as_rarely_as_stated(tau: float) -> None:
+    assert of_gains(1, tau, lambda word: word in ("supported", "negligible")) <= MOST
 
 
 def test_what_is_stated_is_no_idle_promise() -> None:
@@ -132,3 +170,5 @@ def test_what_is_stated_is_no_idle_promise() -> None:
     errors = ERRORS["large tables"]
     assert simulated(0.3, 0.02, errors, lambda word: word == "supported") > 0.95
     assert simulated(0.0, 0.0, errors, lambda word: word == "negligible") > 0.95
+    assert of_gains(2, 0.0, lambda word: word == "contradicted") > 0.95
+    assert of_gains(-1, 0.0, lambda word: word == "supported") > 0.95

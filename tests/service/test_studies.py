@@ -368,7 +368,7 @@ def test_pairs_of_which_a_training_diverged_are_incomplete(lab: Lab, before: int
     """Whenever it does, if only in the last epoch: a network without numbers has an accuracy all
     the same, which is not that of the cell."""
     cells = ["DARTS-V2", "ENAS"]
-    asked = {"datasets": ["digits"], "recipe": "proxy", "seeds": [1, 2, 3]}
+    asked: dict[str, Any] = {"datasets": ["digits"], "recipe": "proxy", "seeds": [1, 2, 3]}
     lab.post(kind="generalisation", cells=cells, **asked)
     adapted = {parse_cell(f"{name}-adapted").arch for name in cells}
     lost = {(parse_cell("DARTS-V2-adapted").arch, 2), *((parse_cell("ENAS").arch, n) for n in (1, 2, 3))}  # fmt: skip  # noqa: E501

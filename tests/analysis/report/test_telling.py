@@ -154,7 +154,7 @@ def test_fewer_than_three_seeds_give_no_verdict(seeds: int, missing: int, told: 
     found = list(pairs.sources(document, noise))
     assert [one.estimates for one in found] == [{}] * len(WIDENED)
     assert {one.reason[5:] for one in found} == {f", but {told}"}
-    margin = noise and noise.deviation
+    margin = None if noise is None else noise.deviation
     claim = settled_by_name({"generalisation": found}, margin)["generalisation"]
     assert claim.verdict == "inconclusive"
 
