@@ -151,15 +151,13 @@ def noise(items: Sequence[Mapping[str, Any]]) -> list[str]:
         for item in items:
             one = item["reliability"][side] if item.get("reliability") else None
             if one is not None and one["icc"] is not None:
-                found.setdefault(item["x"] if several and side == "x" else side, []).append(
-                    one["icc"]
-                )
+                name = item["x"] if several and side == "x" else side
+                found.setdefault(name, []).append(one["icc"])
     told = []
     for name, values in found.items():
         ends = dict.fromkeys(f"{value:z.2f}" for value in (min(values), max(values)))
-        what = ("" if told else "reliability ") + f"of {name}"
-        told.append(f"{what}{'' if told else ' (intraclass correlation)'}: {'–'.join(ends)}")
-    return [", ".join(told)] if told else []
+        told.append(f"{name} {'–'.join(ends)}")
+    return [f"reliability (intraclass correlation): {', '.join(told)}"] if told else []
 
 
 def noise_of_both(found: Mapping[str, Any]) -> list[str]:

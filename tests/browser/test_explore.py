@@ -97,8 +97,8 @@ def test_the_board_tells_whether_width_predicts_accuracy_early_and_at_the_end(
                     f"/correlations?x={x}&y={y}&dataset=cifar10-valid&recipe={recipe}{images}{more}"
                 )["items"][0]
                 assert first(line[column]) == pytest.approx(answer["coefficient"], abs=0.005)
-                of = f"n = {answer['n']:,} ({answer['n_distinct']:,} networks)"
-                assert of in line[column]
+                counts = f"n = {answer['n']:,} ({answer['n_distinct']:,} networks)"
+                assert counts in line[column]
                 of_y = answer["reliability"]["y"]
                 noise = f": {of_y['reason']}" if of_y["icc"] is None else f" {of_y['icc']:.3f}"
                 assert f"\nreliability{noise}" in line[column]

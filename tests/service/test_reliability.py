@@ -333,8 +333,8 @@ def test_a_caption_says_how_reliable_x_is_too(of_seeds: TestClient) -> None:
 
     (item,), caption = told("correlations", x=early, y=late)
     x, y = (item["reliability"][side]["icc"] for side in ("x", "y"))
-    assert f"reliability of x (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption
+    assert f"reliability (intraclass correlation): x {x:.2f}, y {y:.2f};" in caption
     asked = {"x": f"{early},params_m", "y": "valid_accuracy", "min_epoch": "3"}
     items, caption = told("correlations/by-epoch", **asked)
     assert items[1]["reliability"]["x"] is None
-    assert f"reliability of {early} (intraclass correlation): {x:.2f}, of y: {y:.2f}" in caption
+    assert f"reliability (intraclass correlation): {early} {x:.2f}, y {y:.2f}" in caption
