@@ -193,7 +193,9 @@ def _metric_rank(view: View, field: Field, space: str, row: int | None) -> Rank:
     value = _value(view.numbers(field), row)
     if found.value is None or value is not None:
         return found
-    return replace(found, value=None, reason="no value, ranked among the last")
+    end = population.min() if order == WIDE_FIRST else population.max()
+    where = "among the last" if found.value == end else "by the least that it can be"
+    return replace(found, value=None, reason=f"no value, ranked {where}")
 
 
 def _value(column: Floats, row: int | None) -> float | None:

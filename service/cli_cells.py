@@ -103,7 +103,8 @@ def _show_ranks(body: Document) -> None:
     for item in body["items"]:
         for name, rank in item["ranks"].items():
             if rank["reason"] is not None:
-                say(f"no rank of {_name(item)} by {name}: {rank['reason']}")
+                what = "no rank of " if rank["rank"] is None else ""
+                say(f"{what}{_name(item)} by {name}: {rank['reason']}")
     say_context(body["context"])
 
 

@@ -12,7 +12,7 @@ from analysis import topology
 from analysis.cells import parse_cell
 from analysis.report import plan
 from analysis.report.claims import CLAIMS, Reading
-from analysis.report.pairs import FEWEST_SEEDS
+from analysis.report.pairs import FEWEST_SEEDS, widened
 from analysis.report.scale import Family, Scale
 from analysis.report.searched import others
 from analysis.report.text import count
@@ -56,9 +56,9 @@ def expected(scale: Scale) -> list[Line]:
     lines += [_shape("landscape", measured, []), _shape("gradients", measured, [])]
     seeds, datasets = len(scale.generalisation.seeds), len(scale.generalisation.datasets)
     error = sqrt(2 / seeds / datasets)
-    cells = len(scale.generalisation.cells)
+    cells = sum(map(widened, scale.generalisation.cells))
     errors = [error] * cells if seeds >= FEWEST_SEEDS else []
-    lines.append(_line("generalisation", f"{cells} cells, in σ", errors, None))
+    lines.append(_line("generalisation", f"{count(cells, 'cell')}, in σ", errors, None))
     change = sqrt(2 * (1 - ALIKE))
     lines.append(_shape("fading", trained, [TABLE_ERROR], factor=change, fishers=False))
     return lines

@@ -330,6 +330,7 @@ def test_ranks_have_a_last_place(made: TestClient) -> None:
     }  # fmt: skip
     assert found[NAMES[284]]["value"] is None
     assert found[NAMES[284]]["reason"] == "no value, ranked among the last"
+    assert found[NAMES[11]]["reason"] == "no value, ranked by the least that it can be"
     assert found[NAMES[284]]["among"].endswith("2 censored, 1 diverged")
     assert found[NAMES[1]]["reason"] == "the cell has no value"
 

@@ -274,6 +274,18 @@ def test_ranks(held: Path) -> None:
     assert "no rank of NASNet-A by valid_accuracy@final: the cell has no value" in text
 
 
+def test_a_cell_that_never_got_there_has_a_rank_and_no_value(curved: Path) -> None:
+    """The widest reach 53 % at once; cell 11, of width 2, never does."""
+    reached = sum(width == 3 for width in widths().values())
+    metric = "epochs_to_53of12"
+    asked = ("ranks", 11, "--metric", metric, "--dataset", "cifar10-valid", "--home", curved)
+    text = ok(*asked)
+    (row,) = [row for row in rows(text) if metric in row]
+    assert row[-4:-2] == ["–", f"{reached + 1} of {len(widths())}"]
+    assert f"nb201-000011 by {metric}: no value, ranked among the last" in text
+    assert "no rank" not in text
+
+
 def test_runs(held: Path) -> None:
     text = ok("runs", "--cell", 6111, "--dataset", "cifar100", "--limit", 2, "--home", held)
     assert rows(text)[1:3] == [
