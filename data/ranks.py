@@ -120,7 +120,8 @@ def ranks(
 def compared(frame: Frame, found: Iterable[CellRanks]) -> Mask:
     """The cells, (cells,), that those of ``found`` are ranked among by a metric."""
     spaces = {one.cell.space for one in found}
-    return np.logical_or.reduce([frame.spaces[space] for space in spaces])
+    among: Mask = np.logical_or.reduce([frame.spaces[space] for space in spaces])
+    return among
 
 
 def shape_ranks(frame: Frame, cell: Cell, sampler: WiringSampler = "distinct") -> dict[str, Rank]:
