@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -94,6 +95,7 @@ def export_studies(
     try:
         if path.exists():
             raise exists
+        at = now()
         with closing(store.pin()) as state, state.read() as cursor:
             chosen = _chosen(cursor, numbers, unfinished=unfinished)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def export_studies(
                 partial, SCHEMA, compression="zstd", write_page_checksum=True
             ) as writer:
                 for study in chosen:
-                    writer.write_table(table_of(_row(cursor, study)))
+                    writer.write_table(table_of(_row(cursor, study, at)))
         try:
             os.link(partial, path)  # unlike a rename, it overwrites nothing
         except FileExistsError:
@@ -140,7 +142,8 @@ def _chosen(
     return [there[number] for number in chosen]
 
 
-def _row(cursor: duckdb.DuckDBPyConnection, study: Study) -> dict[str, Any]:
+def _row(cursor: duckdb.DuckDBPyConnection, study: Study, at: datetime) -> dict[str, Any]:
+    """A study as the file has it; what goes on is cancelled at one time for all, ``at``."""
     parts = studies.read_parts(cursor, study.number)
     numbers = sorted({part.job for part in parts if part.job is not None})
     texts = {kind: job_rows.texts(cursor, numbers, kind) for kind in RECORDS}
@@ -150,15 +153,15 @@ def _row(cursor: duckdb.DuckDBPyConnection, study: Study) -> dict[str, Any]:
         "created_at": study.created_at,
         "parts": [asdict(part) for part in parts],
         "jobs": [
-            job_rows.as_row(_at_rest(job))
+            job_rows.as_row(_at_rest(job, at))
             | {name: texts[kind][job.number] for kind, name in RECORD_FIELDS.items()}
             for job in job_rows.read(cursor, numbers)
         ],
     }
 
 
-def _at_rest(job: Job) -> Job:
-    return job if job.ended else replace(job, state="cancelled", finished_at=now())
+def _at_rest(job: Job, at: datetime) -> Job:
+    return job if job.ended else replace(job, state="cancelled", finished_at=at)
 
 
 @dataclass(frozen=True, slots=True)

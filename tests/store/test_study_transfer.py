@@ -282,6 +282,19 @@ def test_a_study_goes_on_elsewhere(fresh: Library, empty_home: Path, tmp_path: P
         assert first[0] == first[1] > 0
 
 
+def test_unfinished_studies_may_share_jobs(
+    fresh: Library, empty_home: Path, tmp_path: Path
+) -> None:
+    lab = Lab(fresh)
+    for cells in (["1", "2"], ["2", "3"], ["3", "1"]):
+        lab.post(kind="smoothness", cells=cells, **ON)
+    path = tmp_path / "studies.parquet"
+    assert export_studies(fresh.store, path, unfinished=True) == [1, 2, 3]
+    with closing(Library.open(Path(shutil.copytree(empty_home, tmp_path / "home")))) as elsewhere:
+        assert take(elsewhere, path).new == 3
+        assert JobStore(elsewhere.store).counts()["cancelled"] == 3
+
+
 def test_studies_that_cannot_be_written(fresh: Library, tmp_path: Path) -> None:
     path = tmp_path / "studies.parquet"
     with pytest.raises(SourceError, match="no study 3; there are: none"):
