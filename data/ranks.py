@@ -120,7 +120,7 @@ def ranks(
 def compared(frame: Frame, found: Iterable[CellRanks]) -> Mask:
     """The cells, (cells,), that those of ``found`` are ranked among by a metric."""
     spaces = {one.cell.space for one in found}
-    return np.logical_or.reduce([frame.spaces[space] for space in spaces])
+    return np.asarray(np.any([frame.spaces[space] for space in spaces], axis=0))
 
 
 def shape_ranks(frame: Frame, cell: Cell, sampler: WiringSampler = "distinct") -> dict[str, Rank]:

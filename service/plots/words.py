@@ -153,7 +153,7 @@ def noise(items: Sequence[Mapping[str, Any]]) -> list[str]:
                 found.setdefault(item["x"] if several and side == "x" else side, []).append(
                     one["icc"]
                 )
-    told = []
+    told: list[str] = []
     for name, values in found.items():
         ends = dict.fromkeys(f"{value:z.2f}" for value in (min(values), max(values)))
         what = ("" if told else "reliability ") + f"of {name}"

@@ -75,7 +75,7 @@ def test_cells_in_a_group_without_a_coefficient_are_counted(client: TestClient) 
 
 def test_each_row_says_what_all_rest_on(client: TestClient) -> None:
     """As a row of a correlation does: a file of rows has no context."""
-    asked = {"x": "width,depth", "y": "valid_accuracy@final", "resamples": 100}
+    asked: dict[str, Any] = {"x": "width,depth", "y": "valid_accuracy@final", "resamples": 100}
     body = get(client, CALL, asked)
     single = get(client, "/correlations", {**asked, "ci": "none"})["items"]
     own = {"method", "censored", "diverged", "excluded"}
