@@ -166,8 +166,9 @@ def of_study(client: Client, study: Mapping[str, Any], sets: Iterable[str | None
 
 def _cells(parts: Iterable[Mapping[str, Any]]) -> str:
     """How many; of variants, how many of each kind, of which some differ in their operations."""
-    roles = Counter(role for _, role in {(part["cell"], part["role"]) for part in parts})
-    told = ", ".join(f"{n} {role}" for role, n in roles.most_common())
+    cells = dict.fromkeys((part["cell"], part["role"]) for part in parts)
+    roles = Counter(role for _, role in cells)
+    told = ", ".join(f"{n} {role}" for role, n in roles.items())
     return f"{roles.total()} cells{f' ({told})' if len(roles) > 1 else ''}"
 
 

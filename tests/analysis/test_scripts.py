@@ -182,18 +182,19 @@ def test_early_correlations_are_scipys(printed: Printed, asking: Client) -> None
         ]
 
 
-def held(frame: pd.DataFrame, x: str, metric: str) -> tuple[float, int]:
-    """Spearman within groups of the same live operations, by scipy, and the cells in these."""
+def held(frame: pd.DataFrame, x: str, metric: str) -> tuple[float, int, int]:
+    """Spearman within groups of the same live operations, by scipy; cells, and networks, in these."""
     frame = frame.assign(
         live=[" ".join(sorted(raw.live_operations(arch))) for arch in frame["arch"]],
         x=frame[x].astype(float),
     )
-    total, cells = 0.0, 0
+    total, cells, networks = 0.0, 0, 0
     for _, group in frame.groupby("live"):
         if len(group) >= 3 and group["x"].nunique() > 1 and group[metric].nunique() > 1:
             total += len(group) * stats.spearmanr(group["x"], group[metric]).statistic
             cells += len(group)
-    return total / cells, cells
+            networks += len({live(arch) for arch in group["arch"]})
+    return total / cells, cells, networks
 
 
 def test_live_operations_are_held(printed: Printed, asking: Client) -> None:
@@ -208,9 +209,13 @@ def test_live_operations_are_held(printed: Printed, asking: Client) -> None:
             min_metric={metric: 0},
             **of,
         ).to_pandas()
-        (width, wide), (depth, deep) = (held(frame, x, metric) for x in ("width", "depth"))
-        cells = f"{deep}–{wide}" if deep < wide else f"{wide}"
-        told = row(printed(script), *start, metric, cells)
+        (width, *wide), (depth, *deep) = (held(frame, x, metric) for x in ("width", "depth"))
+        counts = [
+            f"{few}–{many}" if few < many else f"{many}"
+            for few, many in zip(deep, wide, strict=True)
+        ]
+        # Where no cell is a copy, networks need no column.
+        told = row(printed(script), *start, metric, *dict.fromkeys(counts))
         assert [one.split("(")[0] for one in told] == [f"ρ = {width:+.2f} ", f"ρ = {depth:+.2f} "]
 
 
@@ -225,7 +230,10 @@ def test_a_cell_is_compared_with_its_variants(printed: Printed, asking: Client) 
     assert (len(others), (others < own).sum()) == (12, 12)
     # Of 13 equally likely places, one is as high.
     assert f"= {own:.2f} %, more than 12 of its 12 variants" in out
-    assert f"p = {1 / 13:.2g}\n(Mann-Whitney), undecided" in out
+    assert f"p = {1 / 13:.2g} (Mann-Whitney, one-sided), undecided" in " ".join(out.split())
+    assert "25 cells (1 original, 12 random-connections, 12 random-operations)" in " ".join(
+        out.split()
+    )
 
 
 def test_a_variant_that_diverged_is_behind() -> None:
@@ -242,7 +250,7 @@ def test_a_variant_that_diverged_is_behind() -> None:
     (line,) = faster_early.among_variants({"epoch": 6, "cells": rows})
     # Of five equally likely places, two are as high.
     assert "aulc@6 = 40.00 %, more than 3 of its 4 variants" in line.replace("\n", " ")
-    assert "p = 0.4 (Mann-Whitney)" in line.replace("\n", " ")
+    assert "p = 0.4 (Mann-Whitney, one-sided)" in line.replace("\n", " ")
     states["6111"] = "diverged"
     rows = [of(*one, rank) for one, rank in zip(told.items(), [1, 5, 4, 3, 2], strict=True)]
     (line,) = faster_early.among_variants({"epoch": 6, "cells": rows})
@@ -292,7 +300,9 @@ def test_final_correlations_are_scipys(printed: Printed, asking: Client) -> None
         ).to_pandas()
         assert len(frame) == 15_284
         networks = [live(arch) for arch in frame["arch"]]
-        for x, told in zip(("width", "depth"), row(out, dataset, metric, "15284"), strict=True):
+        for x, told in zip(
+            ("width", "depth"), row(out, dataset, metric, "15284", "9444"), strict=True
+        ):
             rho = stats.spearmanr(frame[x].astype(float), frame[metric]).statistic
             worth = worth_of(frame[x].astype(float), frame[metric], networks)
             assert told == found(rho, worth, positive=True).replace("as claimed", "rises")
@@ -375,7 +385,8 @@ def test_a_server_without_studies_is_told_how_to_make_one(
 
 
 def test_studies_of_two_spaces_are_told_apart() -> None:
-    item = {"x": "width", "y": "half_life", "ci": [0.1, 0.9], "n": 9, "reason": None}
+    counts = {"n": 9, "n_distinct": 9}
+    item = {"x": "width", "y": "half_life", "ci": [0.1, 0.9], **counts, "reason": None}
     rows = claim.judged(
         [
             {**item, "space": "darts", "coefficient": 0.5},
