@@ -183,7 +183,7 @@ def test_early_correlations_are_scipys(printed: Printed, asking: Client) -> None
 
 
 def held(frame: pd.DataFrame, x: str, metric: str) -> tuple[float, int, int]:
-    """Spearman within groups of the same live operations, by scipy; cells, and networks, in these."""
+    """Spearman within groups of the same live operations, by scipy; their cells and networks."""
     frame = frame.assign(
         live=[" ".join(sorted(raw.live_operations(arch))) for arch in frame["arch"]],
         x=frame[x].astype(float),
