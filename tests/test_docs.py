@@ -57,7 +57,12 @@ def test_a_changed_answer_is_noticed_and_put_right(started_client: TestClient) -
         if not examples.same(example.shown, example.answer(asking(started_client)))
     ]
     assert len(found) == 2
-    assert examples.refreshed(wrong, asking(started_client)) == text
+    right = examples.refreshed(wrong, asking(started_client))
+    # But for the last bits of numbers, which another processor rounds differently.
+    answers = (list(examples.examples(one)) for one in (right, text))
+    assert all(examples.same(a.shown, b.shown) for a, b in zip(*answers, strict=True))
+    aside = re.compile(r"```json.*?```", re.DOTALL)
+    assert aside.sub("", right) == aside.sub("", text)
 
 
 @pytest.mark.parametrize("number", [0, 1])

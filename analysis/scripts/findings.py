@@ -26,13 +26,13 @@ FINAL = ("valid_accuracy@200of200", "test_accuracy@200of200")
 HELD = ("group_by", "live_ops")
 """What is held where cells of the same operations are compared."""
 
-RESAMPLES = {"live_ops": 1_999, None: 300}
-"""Of groups, which cost little, or of classes of copies, for the interval of a difference."""
+RESAMPLES, OF_GROUPS = 300, 1_999
+"""Of classes of copies, and of groups, which cost little, for the interval of a difference."""
 
 
 def compared(server: Client, x: str, early: str, late: str, *asked: tuple[str, str]) -> str:
     """How a coefficient differs from early to late over the same cells, in a line."""
-    resamples = RESAMPLES[dict(asked).get("group_by")]
+    resamples = OF_GROUPS if "group_by" in dict(asked) else RESAMPLES
     parameters = [("x", x), ("y", early), ("y", late), *asked, ("resamples", str(resamples))]
     items = server.get("/correlations/contrasts", parameters)["items"]
     difference = next(item for item in items if item["y"] == [early, late])

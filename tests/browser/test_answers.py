@@ -281,11 +281,13 @@ def test_cells_that_a_study_ranks_last_are_counted(watched: Watched, server: Ser
     items = [item for one in answer["results"] for item in one["correlations"]]
     slow = items[0]["y"]
     for item in items:
-        item |= {"n": 14} | ({"censored": 3, "diverged": 1} if item["y"] == slow else {})
+        item |= {"n": 14, "n_distinct": 14}
+        if item["y"] == slow:
+            item |= {"n_distinct": 12, "censored": 3, "diverged": 1}
     watched.page.route(f"**/studies/{number}", lambda route: route.fulfill(json=answer))
     page = watched.open(f"#/studies/{number}")
     for row in rows(page, "What the study found"):
-        assert row[5] == ("14, 3 censored, 1 diverged" if row[0] == slow else "14")
+        assert row[5] == ("14, 12 networks, 3 censored, 1 diverged" if row[0] == slow else "14")
     expect(page.locator("section[aria-labelledby=found]")).to_contain_text("ranked last")
 
 

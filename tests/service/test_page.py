@@ -120,9 +120,9 @@ def test_a_closed_server_shows_the_page_that_asks_for_a_token(fresh: Library) ->
 
 
 def object_of(module: str, name: str) -> dict[str, str]:
-    """A JavaScript object of texts."""
+    """A JavaScript object of texts; those that are made of others are empty."""
     (body,) = re.findall(rf"const {name} = \{{(.*?)\}};", _text(module), re.S)
-    pairs = re.findall(r'^\s*"?([\w.-]+?)"?: "([^"]*)",?$', body, re.M)
+    pairs = re.findall(r'^\s*"?([\w.-]+?)"?: (?:"([^"]*)"|`.*`|\w+),?$', body, re.M)
     assert len(pairs) == sum(1 for line in body.splitlines() if line.strip())
     return dict(pairs)
 

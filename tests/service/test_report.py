@@ -207,7 +207,7 @@ def test_variances_are_of_cells_that_had_not_diverged(fresh: Library, after: int
     source = headlines(report)["Connections matter more than operations"]
     gone = len(lost) if after == 1 else 0
     assert source.n == sum(map(len, kinds)) - gone
-    assert source.name.endswith(", 3 cells left out" if gone else " 6 operations")
+    assert source.name.endswith(", 3 cells left out" if gone else " 6 operations, 2 seeds")
     known = [
         [speed_of(arch) for cell in kind if (arch := parse_cell(cell).arch) not in lost or not gone]
         for kind in kinds

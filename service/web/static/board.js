@@ -94,7 +94,9 @@ function comparisons(given, held) {
 
 function within(held) {
   const why =
-    held === HELD ? " Such cells differ in how the operations that work are connected." : "";
+    held === HELD
+      ? " Such cells differ in where the operations that work sit and how they are connected."
+      : "";
   return `The third line of each training is of cells ${alike(held)}: the mean of the coefficients within groups of them, weighted by size, its interval from how much groups differ.${why} A group that is all of one width (depth) tells nothing and falls out; the second line is of the cells that are left, as they are. So from the first line to the second only the cells change, and from there to the third only what they are compared with.`;
 }
 
