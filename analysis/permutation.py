@@ -51,7 +51,8 @@ def permutation_p(
     taus.
     """
     p = np.full(len(ys), np.nan)
-    orders, every = _orders(tuple(copies.codes.tolist()))
+    as_they_come = np.argsort(np.argsort(copies.first))  # whatever the classes are called
+    orders, every = _orders(tuple(as_they_come[copies.codes].tolist()))
     exact = np.full(len(ys), every and not found.n_controls[0])
     if found.compared is None and found.p is None:
         return p, exact.tolist()

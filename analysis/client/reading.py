@@ -143,9 +143,8 @@ class Reading(Calls):
         depth 0.167 15284
         """
         asked = {"x": x, "y": y, "method": method, "control": control, "group_by": group_by}
-        return Table(
-            self, "/correlations", pairs({**asked, "comparable_by": comparable_by, **filters})
-        )
+        asked["comparable_by"] = comparable_by
+        return Table(self, "/correlations", pairs({**asked, **filters}))
 
     def contrasts(
         self,

@@ -166,10 +166,11 @@ def of_study(client: Client, study: Mapping[str, Any], sets: Iterable[str | None
 
 def _cells(parts: Iterable[Mapping[str, Any]]) -> str:
     """How many; of variants, how many of each kind, of which some differ in their operations."""
-    cells = dict.fromkeys((part["cell"], part["role"]) for part in parts)
-    roles = Counter(role for _, role in cells)
+    in_roles = dict.fromkeys((part["role"], part["cell"]) for part in parts)
+    roles = Counter(role for role, _ in in_roles)
     told = ", ".join(f"{n} {role}" for role, n in roles.items())
-    return f"{roles.total()} cells{f' ({told})' if len(roles) > 1 else ''}"
+    cells = {cell for _, cell in in_roles}  # of which one may be a variant of another
+    return f"{len(cells)} cells{f' ({told})' if len(roles) > 1 else ''}"
 
 
 def of_table(answer: Table[Any], metric: str) -> str:

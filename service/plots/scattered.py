@@ -56,7 +56,8 @@ def scatter(document: Document) -> Drawn:
         + (f"; in brackets: 95 % interval, {intervals_by([found])}" if found["ci"] else ""),
         words.population(f"{len(rows):,}", context, document["filters"], found["excluded"]),
         *words.sources(context),
-        *words.noise_of_both(found),
+        *words.noise([found]),
+        *words.without_noise(found),
     ]
     behind = [f"{found[what]:,} {what}" for what in ("censored", "diverged") if found[what]]
     if behind:

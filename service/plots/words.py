@@ -144,36 +144,32 @@ def _seeds(context: Context, held: Mapping[str, Any]) -> str:
 
 
 def noise(items: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How reliable x and y are, where that is known; several x by name."""
+    """How reliable x and y are, or why that isn't known; several x by name."""
     several = len({item["x"] for item in items}) > 1
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for side in ("x", "y"):
         for item in items:
             one = item["reliability"][side] if item.get("reliability") else None
-            if one is not None and one["icc"] is not None:
-                name = item["x"] if several and side == "x" else side
-                found.setdefault(name, []).append(one["icc"])
-    told = []
-    for name, values in found.items():
-        ends = dict.fromkeys(f"{value:z.2f}" for value in (min(values), max(values)))
-        told.append(f"{name} {'–'.join(ends)}")
+            if one is not None:
+                found.setdefault(item["x"] if several and side == "x" else side, []).append(one)
+    told = [f"{name} {_reliable(sides)}" for name, sides in found.items()]
     return [f"reliability (intraclass correlation): {', '.join(told)}"] if told else []
 
 
-def noise_of_both(found: Mapping[str, Any]) -> list[str]:
-    """How reliable x and y are, and the coefficient without the noise of seeds, or why none."""
-    sides = found.get("reliability") or {}
-    known = [
-        f"{name} {one['reason'] if one['icc'] is None else format(one['icc'], 'z.2f')}"
-        for name, one in sides.items()
-        if one is not None
-    ]
+def _reliable(found: Sequence[Mapping[str, Any]]) -> str:
+    known = [one["icc"] for one in found if one["icc"] is not None]
     if not known:
+        return " or ".join(dict.fromkeys(one["reason"] for one in found))
+    return "–".join(dict.fromkeys(f"{value:z.2f}" for value in (min(known), max(known))))
+
+
+def without_noise(found: Mapping[str, Any]) -> list[str]:
+    """A coefficient without the noise of seeds, or why there is none; nothing without seeds."""
+    if not any((found.get("reliability") or {}).values()):
         return []
-    told = f"reliability (intraclass correlation): {', '.join(known)}"
     if found["disattenuated"] is None:
-        return [f"{told}; none without the noise of seeds: {found['disattenuated_reason']}"]
-    return [f"{told}; without the noise of seeds {signed(found['disattenuated'])}"]
+        return [f"no coefficient without the noise of seeds: {found['disattenuated_reason']}"]
+    return [f"without the noise of seeds {signed(found['disattenuated'])}"]
 
 
 def sources(context: Context) -> list[str]:

@@ -122,6 +122,20 @@ def test_of_few_rows_whole_classes_of_one_size_are_exchanged(method: Method) -> 
 
 
 @methods
+@pytest.mark.parametrize("sizes", [[1] * 20, [2, 1] * 8])
+def test_what_classes_are_called_makes_no_difference(method: Method, sizes: list[int]) -> None:
+    """Where orders are drawn, too: they are the same ones."""
+    rng = np.random.default_rng(7)
+    classes = np.repeat(np.arange(len(sizes)), sizes)
+    x, y = rng.normal(size=len(sizes))[classes], rng.normal(size=classes.size).round(1)
+    names = rng.permutation(len(sizes))[classes]
+    found, other = (correlate(x, y, method=method, classes=one) for one in (classes, names))
+    assert found == other
+    if sizes[0] == 1:
+        assert found == correlate(x, y, method=method)
+
+
+@methods
 def test_unrelated_networks_are_called_related_one_time_in_twenty(method: Method) -> None:
     """Eight networks in twelve cells, whose accuracies differ by network more than by seed."""
     rng = np.random.default_rng(2)

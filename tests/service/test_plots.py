@@ -234,15 +234,19 @@ def test_of_many_learning_rates_some_have_panels() -> None:
     assert f"the first {MOST_PANELS} of 40 panels are shown" in notes
 
 
-def test_what_did_not_converge_is_hollow() -> None:
-    svg = ElementTree.fromstring(picture(smoothness(), "blocks", "svg"))
+def hollow(svg: bytes) -> int:
+    """How many of the points are."""
     symbols = [
         shape.get("fill")
-        for group in svg.iter(f"{SVG}g")
+        for group in ElementTree.fromstring(svg).iter(f"{SVG}g")
         if group.get("class", "").startswith("mark-symbol role-mark")
         for shape in group
     ]
-    assert symbols.count("white") == 1
+    return symbols.count("white")
+
+
+def test_what_did_not_converge_is_hollow() -> None:
+    assert hollow(picture(smoothness(), "blocks", "svg")) == 1
 
 
 def test_lines_of_disconnected_cells_are_there() -> None:
@@ -337,10 +341,11 @@ def test_a_cell_whose_trainings_diverged_is_seen_to_stand_elsewhere() -> None:
         rate["cells"][0]["diverged"] = 1
     specification = chart(drawn, "shape")
     assert "hollow: a cell of which some trainings diverged" in caption_of(specification)
-    points = drawn_rows(specification, "mean")
-    assert points
-    assert not any(row["whole"] for row in points)
+    # Two rates, by width and by depth.
+    svg = picture(drawn, "shape", "svg")
+    assert (marks(svg)["symbol"], hollow(svg)) == (4, 4)
     assert "hollow" not in caption_of(chart(VARIANTS, "shape"))
+    assert hollow(picture(VARIANTS, "shape", "svg")) == 0
 
 
 def test_widths_are_in_the_units_of_their_space() -> None:

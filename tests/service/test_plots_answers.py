@@ -224,7 +224,7 @@ def test_scatter_says_how_reliable_both_are(client: TestClient) -> None:
     (found,) = get(client, f"/correlations?x=width&y={FINAL}")["items"]
     told = " ".join(get(client, path)["usermeta"]["caption"]["lines"])
     icc = found["reliability"]["y"]["icc"]
-    assert f"reliability (intraclass correlation): y {icc:.2f};" in told
+    assert f"reliability (intraclass correlation): y {icc:.2f}" in told
     assert f"without the noise of seeds {found['disattenuated']:+.2f}" in told
 
 
