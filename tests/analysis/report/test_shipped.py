@@ -162,17 +162,22 @@ def test_connections_against_operations(material: Material) -> None:
     """The means vary by what the cells do, and by what their two seeds do, which is taken off."""
     rows = {row["cell"]: row for row in cells(material, plan.OPERATIONS)}
     family = material.scale.family
-    variances = []
+    variances, within = [], []
     for drawn in (plan.random_connections(family), plan.other_operations(family)):
         of_kind = [rows[parse_cell(cell).id] for cell in drawn]
         by_seed = [[np.mean(one["accuracy"][:HALF]) for one in row["curves"]] for row in of_kind]
         assert np.shape(by_seed) == (12, 2)
-        noise = np.var(by_seed, axis=1, ddof=1) / 2
-        variances.append(np.var(early(of_kind), ddof=1) - noise.mean())
+        of_seeds = np.var(by_seed, axis=1, ddof=1).mean()
+        variances.append(np.var(early(of_kind), ddof=1) - of_seeds / 2)
+        within.append(of_seeds)
     a, b = variances
     (found,) = families.connections(material)
     assert found.estimates["difference"].value == pytest.approx((a - b) / (a + b))
     assert found.n == 24
+    # What docs/verdicts.md says of one seed and of three.
+    own = a / (a + within[0])
+    assert own == pytest.approx(0.49, abs=0.005)
+    assert np.sqrt([own, own / (own + (1 - own) / 3)]) == pytest.approx([0.70, 0.86], abs=0.005)
 
 
 def test_generalisation_with_one_seed_tells_nothing(material: Material) -> None:
