@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.censoring import beyond
-from analysis.correlation import NOT_RECORDED, Correlation, correlate_columns
+from analysis.correlation import NOT_RECORDED, correlate_columns
 from analysis.permutation import FEW
 from data import evidence
 from data.catalogue import Resolved, ranges
@@ -86,16 +86,19 @@ def by_epoch(
         QueryError: as :func:`correlations` and :func:`places_of`.
     """
     shown = places_of(curve, epochs)
-    recorded = ~np.isnan(view.snapshot.vectors.curves(curve).mean[:, shown])
-    if epochs.same_cells:
-        recorded &= recorded.all(axis=1, keepdims=True)
+    curves = view.snapshot.vectors.curves(curve)
+    recorded = ~np.isnan(curves.mean[:, shown[0] : shown[-1] + 1])
+    everywhere = np.all(recorded, axis=1) if epochs.same_cells else None
     mask, fields, few = view.mask(filters), [view.field(x) for x in xs], 0
     for field in fields:
-        cells = recorded[mask & ~np.isnan(view.places(field))]
-        few += int(np.count_nonzero(np.count_nonzero(cells, axis=0) <= FEW))
+        cells = mask & ~np.isnan(view.places(field))
+        if everywhere is None:
+            few += int(np.count_nonzero(np.count_nonzero(recorded[cells], axis=0) <= FEW))
+        elif np.count_nonzero(cells & everywhere) <= FEW:
+            few += len(shown)
     check_cost(options, len(fields) * len(shown), few=few)
     for field in fields:
-        yield from _of_one(view, mask, field, curve, shown, options, epochs)
+        yield from _of_one(view, mask, field, curve, shown, options, everywhere)
 
 
 def _of_one(
@@ -105,58 +108,59 @@ def _of_one(
     curve: Resolved,
     shown: list[int],
     options: Options,
-    epochs: Epochs,
+    everywhere: Mask | None,
 ) -> Iterator[EpochResult]:
-    """One x, over the cells of ``mask``, at the places ``shown`` of the curve's epochs."""
+    """One x, over the cells of ``mask``, at the places ``shown`` of the curve's epochs.
+
+    Over those ``everywhere``, (cells,), where these are given.
+    """
     curves = view.snapshot.vectors.curves(curve)
-    of_seeds = evidence.all_seeds(view, curve)
+    all_curves = evidence.all_seeds(view, curve)
     rows = CompleteRows(view, mask)
     x_values = rows.require(field)
     fixed = controls_of(view, options)
     controls = [rows.require(control) for control in fixed]
     labels = labels_of(view, rows, options.group_by)
-    if epochs.same_cells:
-        everywhere = ~np.isnan(curves.mean[:, shown]).any(axis=1)
+    if everywhere is not None:
         rows.leave_out(NOT_AT_EVERY_EPOCH, rows.kept & ~everywhere)
-    kept = rows.kept
-    found: list[Correlation] = []
     for first in range(0, len(shown), EPOCHS_AT_ONCE):
-        columns = curves.mean[:, shown[first : first + EPOCHS_AT_ONCE]][kept]
-        found += correlate_columns(
-            x_values[kept],
+        places = shown[first : first + EPOCHS_AT_ONCE]
+        values, of_seeds = (one.taking(rows.kept, places) for one in (curves, all_curves))
+        columns = values.mean
+        found = correlate_columns(
+            x_values[rows.kept],
             np.apply_along_axis(beyond, 0, columns) if np.isinf(columns).any() else columns,
-            controls=[column[kept] for column in controls],
-            groups=None if labels is None else labels[kept],
-            classes=view.frame.classes["live"][kept],
+            controls=[column[rows.kept] for column in controls],
+            groups=None if labels is None else labels[rows.kept],
+            classes=view.frame.classes["live"][rows.kept],
             ci=options.ci,
             **arguments(options),
         )
-    for place, correlation in zip(shown, found, strict=True):
-        epoch = curve.epochs[place]
-        name = f"{curve.metric.measure}@{epoch}of{curve.curve.schedule}"
-        cells = rows.of(correlation.used)
-        lost = cells & np.isinf(curves.mean[:, place])
-        censored, diverged = evidence.last(view, (field, *fixed), cells & ~lost)
-        diverged += int(np.count_nonzero(lost))
-        n = int(np.count_nonzero(kept & ~np.isnan(curves.mean[:, place])))
-        if options.method == "pearson" and (censored or diverged):
-            correlation = evidence.no_number(correlation, censored, diverged)
-        elif epochs.same_cells and n < 3 and len(shown) > 1:
-            correlation = replace(correlation, reason=_too_few(n, len(shown)))
-        left_out = {
-            f"no {name}" if reason == NOT_RECORDED else reason: count
-            for reason, count in correlation.excluded.items()
-        }
-        both = evidence.of_field(view, field, cells), evidence.of_epoch(of_seeds, place, cells)
-        told = Evidence(
-            censored,
-            diverged,
-            *both,
-            *evidence.without_noise(view, (field, curve), both, correlation, options),
-        )
-        result = Result(field, Field(name), correlation, rows.excluded | left_out, told, cells)
-        seeds = fewest_and_most(curves.seeds[cells, place])
-        yield EpochResult(epoch, result, seeds)
+        for at, (place, correlation) in enumerate(zip(places, found, strict=True)):
+            used = correlation.used
+            means, seeds = values.mean[:, at], values.seeds[:, at][used]
+            cells, lost = rows.of(used), used & np.isinf(means)
+            censored, diverged = evidence.last(view, (field, *fixed), cells & ~rows.of(lost))
+            diverged += int(np.count_nonzero(lost))
+            n = int(np.count_nonzero(~np.isnan(means)))
+            if options.method == "pearson" and (censored or diverged):
+                correlation = evidence.no_number(correlation, censored, diverged)
+            elif everywhere is not None and n < 3 and len(shown) > 1:
+                correlation = replace(correlation, reason=_too_few(n, len(shown)))
+            name = f"{curve.metric.measure}@{curve.epochs[place]}of{curve.curve.schedule}"
+            left_out = {
+                f"no {name}" if reason == NOT_RECORDED else reason: count
+                for reason, count in correlation.excluded.items()
+            }
+            both = evidence.of_field(view, field, cells), evidence.of_epoch(of_seeds, at, used)
+            told = Evidence(
+                censored,
+                diverged,
+                *both,
+                *evidence.without_noise(view, (field, curve), both, correlation, options),
+            )
+            result = Result(field, Field(name), correlation, rows.excluded | left_out, told, cells)
+            yield EpochResult(curve.epochs[place], result, fewest_and_most(seeds))
 
 
 def _too_few(n: int, epochs: int) -> str:

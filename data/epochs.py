@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,15 @@ class EpochStatistics:
         if self.std is not None:
             self.std[cells] = np.nan_to_num(found.std)
         return used
+
+    def taking(self, cells: Mask, epochs: Sequence[int]) -> EpochStatistics:
+        """Of some cells, (cells,), at some of the epochs; an epoch's values lie side by side."""
+        rows = np.ix_(np.flatnonzero(cells), np.asarray(epochs))
+        return EpochStatistics(
+            np.asfortranarray(self.mean[rows]),
+            np.asfortranarray(self.seeds[rows]),
+            None if self.std is None else np.asfortranarray(self.std[rows]),
+        )
 
     def longer(self, added: int) -> EpochStatistics:
         """The same with ``added`` cells more, of which nothing is recorded."""

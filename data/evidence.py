@@ -97,14 +97,15 @@ def of_field(view: View, field: Field, cells: Mask) -> Reliability | None:
 
 
 def of_epoch(found: EpochStatistics, place: int, cells: Mask) -> Reliability:
-    """The reliability of a measure at one epoch over ``cells`` that are recorded there."""
-    means, sizes = found.mean[cells, place], found.seeds[cells, place].astype(np.float64)
+    """The reliability of a measure at an epoch of ``found`` over its ``cells`` recorded there."""
+    means = found.mean[:, place][cells]
+    sizes = found.seeds[:, place][cells].astype(np.float64)
     if np.isinf(means).any():
         return Reliability(None, None, None, 0, "cells without a number")
     if found.std is None and sizes.any():
         return Reliability(None, None, 1.0, int(np.count_nonzero(sizes)), ONE_SEED)
     std: Floats = (
-        np.zeros(len(means)) if found.std is None else found.std[cells, place].astype(float)
+        np.zeros(len(means)) if found.std is None else found.std[:, place][cells].astype(float)
     )
     return reliability(sizes, means, std)
 

@@ -129,8 +129,11 @@ def test_what_classes_are_called_makes_no_difference(method: Method, sizes: list
     classes = np.repeat(np.arange(len(sizes)), sizes)
     x, y = rng.normal(size=len(sizes))[classes], rng.normal(size=classes.size).round(1)
     names = rng.permutation(len(sizes))[classes]
-    found, other = (correlate(x, y, method=method, classes=one) for one in (classes, names))
-    assert found == other
+    texts = np.array([f"network {name}" for name in names])
+    found, *others = (
+        correlate(x, y, method=method, classes=one) for one in (classes, names, -names, texts)
+    )
+    assert others == [found] * 3
     if sizes[0] == 1:
         assert found == correlate(x, y, method=method)
 
