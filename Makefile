@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help serve venv test check format lock bench clean
+.PHONY: help serve venv test check format lock bench pages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ lock: ## pin every version anew from pyproject.toml
 bench: $(VENV)/.installed-dev ## measure against Datasette and the official readers; writes docs/benchmarks.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.lock
 	$(BIN)/python -m benchmarks
+
+pages: $(VENV)/.installed-dev ## put what programs say now into README, docs and notebook
+	$(BIN)/python -m tests.pages
 
 clean: ## remove the virtual environment and caches (never CELLWISE_HOME)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -10,8 +10,18 @@ A Markdown file shows a call and, in the next block, its answer::
     ```
 
 Behind the call may stand ``| jq .items``, or ``| jq -c '.items[] | {x, y, n}'``: these fields of
-each item, one a line. ``python -m analysis.scripts.examples README.md`` asks a server each call and
-tells which answers differ; with ``--write`` it puts in what the server says.
+each item, one a line. Or it shows a script, and what it prints::
+
+    ```console
+    $ python -m analysis.scripts.wide_and_shallow
+    ```
+
+    ```text
+    cell         width  widest
+    ```
+
+``python -m analysis.scripts.examples README.md`` asks a server each call and tells which answers
+differ; with ``--write`` it puts in what the server says.
 """
 
 from __future__ import annotations
@@ -19,9 +29,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import runpy
+import shlex
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +51,19 @@ _EXAMPLE = re.compile(
     re.DOTALL,
 )
 
+_SCRIPT = re.compile(
+    r"```console\n\$ python -m (?P<call>analysis\.scripts\.[^\n]+)\n```\n\n"
+    r"```text\n(?P<printed>.*?)```",
+    re.DOTALL,
+)
 
 VOLATILE = frozenset({"imported_at", "version"})
 """Fields that differ from one server to the next."""
 
 Ask = Callable[[str], Any]
 """The JSON answer to ``GET path``."""
+Run = Callable[[str], str]
+"""What a script with its arguments prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +134,21 @@ def refreshed(text: str, ask: Ask) -> str:
     return _EXAMPLE.sub(replace, text)
 
 
+def scripts(text: str) -> dict[str, str]:
+    """What every script that a Markdown text shows prints there, by its name and arguments."""
+    return {found["call"]: found["printed"] for found in _SCRIPT.finditer(text)}
+
+
+def printed_anew(text: str, run: Run) -> str:
+    """``text`` with what scripts print replaced by what they print now."""
+
+    def replace(found: re.Match[str]) -> str:
+        head = found[0][: found.start("printed") - found.start()]
+        return f"{head}{run(found['call'])}```"
+
+    return _SCRIPT.sub(replace, text)
+
+
 def shortened(text: str, width: int = 96) -> str:
     """Indented JSON with every object or list that fits on a line put on one."""
     lines = text.splitlines()
@@ -162,13 +198,22 @@ def _wrong(file: Path, http: httpx2.Client, url: str, *, write: bool) -> int:
         except ValueError:
             sys.exit(f"{url}{path} isn't JSON: is that Cellwise?")
 
+    def run(call: str) -> str:
+        sys.argv = [*shlex.split(call), "--url", url]
+        with redirect_stdout(StringIO()) as out:
+            runpy.run_module(sys.argv[0], run_name="__main__")
+        return out.getvalue()
+
     text = file.read_text()
     if write:
-        file.write_text(refreshed(text, ask))
+        file.write_text(printed_anew(refreshed(text, ask), run))
         return 0
-    others = [one for one in examples(text) if not same(one.shown, one.answer(ask))]
-    for example in others:
-        print(f"{file}: GET {example.path} answers otherwise", file=sys.stderr)
+    others = [
+        f"GET {one.path} answers" for one in examples(text) if not same(one.shown, one.answer(ask))
+    ]
+    others += [f"{call} prints" for call, shown in scripts(text).items() if run(call) != shown]
+    for other in others:
+        print(f"{file}: {other} otherwise", file=sys.stderr)
     return len(others)
 
 
