@@ -66,8 +66,9 @@ def table(material: Material) -> Iterator[str]:
     if recorded(client, (tabular.SAMPLE_EARLY,), *tabular.SAMPLED):
         yield "### Epoch by epoch, on the shipped sample\n"
         yield (
-            "Cells of NAS-Bench-201 drawn evenly over shapes and operations, trained by the recipe "
-            "`proxy` (docs/bundle.md): coefficients are the sample's, not the space's.\n"
+            "Cells of NAS-Bench-201 drawn as evenly over shapes, and over operations, as there are "
+            "different ones, trained by the recipe `proxy` (docs/bundle.md): coefficients are the "
+            "sample's, not the space's.\n"
         )
         yield material.figure(
             "table-by-epoch",

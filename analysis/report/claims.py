@@ -292,8 +292,9 @@ CLAIMS = {
         CORRELATION,
     ),
     "generalisation": Asked(
-        "They don't generalise better",
-        "cells made wider and shallower by adapting their connections end up no more accurate",
+        "They generalise no better on average",
+        "cells made wider and shallower by adapting their connections end up no more accurate on "
+        "average",
         "final test accuracy of the adapted cell less the original's, of cells that this makes "
         "wider; a gain counts from the standard deviation over seeds on",
         POINTS,

@@ -145,9 +145,9 @@ def _studies(documents: Mapping[str, Document]) -> str:
                 f"`GET /studies/{document['id']}`",
             ]
         )
-    return "## The studies\n\n" + markdown(
-        ["", "kind", "trainings or measurements done", "diverged", "failed", "call"], rows
-    )
+    head = ["", "kind", "trainings or measurements done", "diverged", "failed", "call"]
+    table = markdown(head, rows)
+    return f"## The studies\n\n{table}\nTheir numbers are those of the server that wrote this.\n"
 
 
 def _sources(client: Client) -> str:

@@ -69,9 +69,10 @@ def smoothness(material: Material) -> list[str]:
     converged = sum(block["converged"] for block in networks)
     return [
         "## Smoothness\n",
-        "The paper bounds how fast gradients change (Lipschitz constant); at given weights that is "
-        "the Hessian's largest eigenvalue in magnitude (nats per squared unit of weight). Of the "
-        f"whole network, over {document['settings']['sample']:,} training images; {converged} of "
+        "The paper bounds block-wise Lipschitz constants of the gradient. The Hessian's largest "
+        "eigenvalue in magnitude (nats per squared unit of weight) at the weights at hand is a "
+        "local counterpart, a lower bound of such a constant. In the table it is of the whole "
+        f"network, over {document['settings']['sample']:,} training images; {converged} of "
         f"{len(networks)} iterations converged"
         f"{', and the others are left out' if converged < len(networks) else ''}. {_SCALED}\n",
         markdown([*SHAPE, *map(when, epochs)], rows),

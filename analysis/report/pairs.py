@@ -1,4 +1,4 @@
-"""What cells beside their adapted forms say of the claim that these don't generalise better."""
+"""What cells beside their adapted forms say of the claim that these generalise no better."""
 
 from __future__ import annotations
 

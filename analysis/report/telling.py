@@ -34,12 +34,14 @@ zero that it doesn't count (within the band), and **inconclusive** where the dat
 neither. With all eight claims together, the probability of calling any of them supported or
 contradicted that has no effect (of claim 7: contradicted) is at most {100 * ALPHA:.0f} %, and so
 is that of calling any negligible (of claim 7: supported) whose effect reaches the band's end
-(Holm).
+(Holm), as far as sources are independent and their errors right; the searches of claim 1, which
+build on one another, aren't quite, and what all sources have in common is in none of it.
 Intervals are of 95 %, for one claim by itself, so that one beside zero need not make a verdict.
 *Could have shown alone*: the effect that so many sources, as precise and as different as these,
 would have shown with a probability of 80 % if there were this claim alone; the correction for
 eight asks for more, and smaller ones may well be there. Positive is as claimed,
-of claim 7 a gain. In the tables of sources *±* is one standard error, *n* counts cells,
+of claim 7 a gain. In the tables of sources *±* is one standard error, *n* counts cells, of
+claim 7 pairs,
 *different* the networks among them that aren't copies, and I² is the share of the spread
 between sources beyond their errors. docs/verdicts.md tells all of it.
 """

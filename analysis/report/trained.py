@@ -128,7 +128,9 @@ def generalisation(material: Material) -> list[str]:
         f"Trainings of one cell on one data set that differ in the seed alone have a standard "
         f"deviation of {noise.deviation:.2f} points ({noise.degrees} degrees of freedom)."
         if noise
-        else "With one seed nothing tells how far a gain is due to chance."
+        else "With one seed the spread over seeds isn't known, and the claim has no estimate from "
+        "it; intervals below rest on how gains differ between data sets and cells, taken as "
+        "independent."
     )
     rows = [
         [

@@ -37,8 +37,9 @@ questions that the packaged table can't (it has every epoch's curve, and genotyp
 how far minutes on two cores can be trusted. Written by `python -m analysis.scripts.bundle_report`
 from a server that had the benchmark's tables imported besides.
 
-**What is trained.** {CELLS} cells of NAS-Bench-201, drawn so that every (width, depth) has as many
-as it has different cells, and within these every mix of operations as often as any other
+**What is trained.** {CELLS} cells of NAS-Bench-201, drawn as evenly over (width, depth) as there
+are different cells, so that narrow shapes, of which there are few (at most four of width and depth
+1), give up their share; within a shape every mix of operations as often as any other
 (`analysis/spaces/sampling.py`); a tenth of them with a second seed. The cells of NASNet,
 AmoebaNet, ENAS, DARTS and SNAS, a form of each in which every node reads both inputs (by another
 rule than the paper's, so that they are not the named `…-adapted`), and {VARIANTS} randomly
@@ -118,8 +119,9 @@ def _shapes(server: Client) -> str:
     text = (
         "## Width and depth\n\n"
         "Spearman with the validation accuracy of NAS-Bench-201's cells after so many of 12\n"
-        "epochs, with Fisher's 95 % interval. Shapes are drawn evenly here, unlike in the whole\n"
-        "space: these coefficients are the sample's, not the space's.\n\n"
+        "epochs, with Fisher's 95 % interval. Shapes are drawn as evenly as there are different\n"
+        "cells, unlike in the whole space: these coefficients are the sample's, not the\n"
+        "space's.\n\n"
     )
     text += answer.table(SHAPES, ys)
     shown = ("width", "depth"), (ys[1], ys[-1])

@@ -1,9 +1,9 @@
 """Do wide, shallow cells end up no better?
 
-Compares the final accuracy of cells with that of their adapted forms, which are as wide and shallow
-as can be, in every study of generalisation; and correlates width and depth with final validation
-accuracy over all cells of NAS-Bench-201, data set by data set, as they are and among cells of the
-same operations on live edges.
+Compares the final accuracy of cells with that of their adapted forms, every node of which is meant
+to read both inputs, in every study of generalisation; and correlates width and depth with final
+validation accuracy over all cells of NAS-Bench-201, data set by data set, as they are and among
+cells of the same operations on live edges.
 
     python -m analysis.scripts.no_better_in_the_end --figure pairs.svg
 """
@@ -92,7 +92,7 @@ def compared(one: Mapping[str, Any]) -> dict[str, Any]:
 def in_words(study: Mapping[str, Any]) -> str:
     """What all pairs of a study say together."""
     last = study["results"][-1]
-    ends = "" if last["ci"] is None else f", by the interval a gain of {last['ci'][1]:+.2f} at most"
+    ends = "" if last["ci"] is None else f", the interval of the mean ends at {last['ci'][1]:+.2f}"
     return prose(
         f"{cell_name(last['original'])}, {last['n']} pairs: "
         f"{last['verdict'] or last['reasons']['verdict']}{ends} (intervals of "

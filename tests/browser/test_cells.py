@@ -133,9 +133,9 @@ def test_every_cell_with_a_name_is_listed_with_its_source(watched: Watched) -> N
     page = watched.open("#/named")
     others = page.locator("section[aria-labelledby=others]")
     assert not [url for url in asked if "named=" in url]
-    page.get_by_text("Found by other searches").click()
+    page.get_by_text("Found by searches, beside the five").click()
     expect(others.locator("table").first).to_be_visible()
-    shown = {row[0]: row[1] for row in rows(page, "Cells found by other searches")}
+    shown = {row[0]: row[1] for row in rows(page, "Cells found by searches, beside the five")}
     assert shown == {name: source for name, (source, _) in elsewhere.FOUND.items()}
     page.get_by_text("The paper's variants of the five").click()
     expect(others.locator("table")).to_have_count(2)

@@ -1,4 +1,4 @@
-// The cells with a name beside the five: those that other searches found, and variants of the five.
+// The cells with a name beside the five: those that searches found elsewhere, and variants of the five.
 
 import { get } from "./api.js";
 import { fill, h, number, retry, table } from "./dom.js";
@@ -6,7 +6,7 @@ import { callLink } from "./figure.js";
 import { link } from "./route.js";
 
 const ELSEWHERE =
-  "None of them was among the cells that the claim was made from. Each is as in the authors' own code.";
+  "None of them is one of the five. DARTS-V1 and SNAS-moderate are from the publications of two of the five, so that they are in no verdict on the claim. Each is as in the authors' own code.";
 const VARIANTS =
   "The forms of the five that the paper trained: other connections (conn) or other operations (ops), ten of each, as its code draws them with seeds 1 to 10.";
 
@@ -16,7 +16,7 @@ export function namedOthers() {
     "section",
     { class: "card", "aria-labelledby": "others" },
     h("h2", { id: "others" }, "Other cells with a name"),
-    folded("Found by other searches", ["elsewhere"], elsewhere),
+    folded("Found by searches, beside the five", ["elsewhere"], elsewhere),
     folded(
       "The paper's variants of the five",
       ["random-connections", "random-operations"],
@@ -61,7 +61,11 @@ async function elsewhere(items) {
   ]);
   return [
     h("p", { class: "of-what" }, ELSEWHERE),
-    table("Cells found by other searches", ["cell", "published in", "width", "depth"], rows),
+    table(
+      "Cells found by searches, beside the five",
+      ["cell", "published in", "width", "depth"],
+      rows,
+    ),
   ];
 }
 
