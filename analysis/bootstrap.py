@@ -5,6 +5,10 @@ independent: where rows are copies of each other, whole classes of them are, and
 sample, whole groups (Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section
 3.8, where drawing inside of the groups besides is found to be the worse). A row that is drawn takes
 its values and controls along, and counts as often as it was drawn.
+
+Percentiles of few groups lie too near to each other, as resamples spread by √((G − 1) / G) of what
+they should and have no heavier tails for it: of G = 3, 5, 8 and 12 equal groups those for 95 % hold
+the mean in 73, 83, 88 and 91 % of samples.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +31,10 @@ from analysis.strata import (
 
 Resample = Literal["cells", "classes", "groups"]
 """What is drawn: rows and classes inside of each group, or groups."""
+
+FEWEST_GROUPS = 10
+"""Groups below which none are drawn."""
+FEW_GROUPS = f"fewer than {FEWEST_GROUPS} groups, too few to be resampled"
 
 _BLOCK = 1 << 18  # elements drawn at a time: bounds memory and stays in the cache
 

@@ -15,8 +15,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from analysis.between import ONE_GROUP
-from analysis.bootstrap import Resample, percentile_interval
+from analysis.bootstrap import FEW_GROUPS, FEWEST_GROUPS, Resample, percentile_interval
 from analysis.coefficients import Method, State, by_group
 from analysis.correlation import NO_GROUP, UNSTABLE, WHY, Options, distinct, resampled, rows_of
 from analysis.rows import Copies, Observations
@@ -179,19 +178,19 @@ def _sample(sides: list[Observations], options: Options) -> _Sample:
         shared = np.ones(1, np.bool_)
     copies = Copies.of(sides[0].classes)
     total = int(strata.sizes[shared].sum())
-    alone = options.resample == "groups" and np.count_nonzero(shared) == 1
+    few = options.resample == "groups" and np.count_nonzero(shared) < FEWEST_GROUPS
     for x, rows in enumerate(sides):
         of_groups = np.where(used[x], r[x] * strata.sizes, 0).sum(axis=-1)
         defined = used[x].any(axis=-1)
         coefficients[x, defined] = of_groups[defined] / total
-        if defined.any() and not alone:
+        if defined.any() and not few:
             columns = np.flatnonzero(defined)
             draws[x, defined] = resampled(rows, strata, r[x], used[x], columns, copies, options)
     return _Sample(
         coefficients,
         draws,
         reasons,
-        ONE_GROUP if alone else UNSTABLE,
+        FEW_GROUPS if few else UNSTABLE,
         total,
         distinct(copies, strata, shared),
         int(np.count_nonzero(shared)) if options.grouped else None,

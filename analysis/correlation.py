@@ -10,8 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from analysis.between import ONE_GROUP, group_certainty
+from analysis.between import group_certainty
 from analysis.bootstrap import (
+    FEW_GROUPS,
+    FEWEST_GROUPS,
     Resample,
     Units,
     percentile_interval,
@@ -320,10 +322,10 @@ def _intervals(
     reasons: list[str | None] = [UNSTABLE] * len(sure)
     columns = np.flatnonzero(used.any(axis=1))
     if options.resample == "groups":
-        alone = np.count_nonzero(used, axis=1) == 1
-        for column in np.flatnonzero(alone):
-            reasons[column] = ONE_GROUP
-        columns = columns[~alone[columns]]
+        few = np.count_nonzero(used, axis=1) < FEWEST_GROUPS
+        for column in np.flatnonzero(few):
+            reasons[column] = FEW_GROUPS
+        columns = columns[~few[columns]]
     if columns.size:
         draws = resampled(rows, strata, found.r, used, columns, copies, options)
         for column, values in zip(columns, draws, strict=True):

@@ -65,8 +65,8 @@ class Certainty:
         return cls(np.nan, None, no_p=reason, no_interval=reason)
 
     @classmethod
-    def by_groups(cls, z: float, z_error: float, degrees: int) -> "Certainty":
-        """p and interval by t over `degrees` + 1 groups."""
+    def by_groups(cls, z: float, z_error: float, degrees: float) -> "Certainty":
+        """p and interval by t with so many degrees of freedom."""
         from scipy import special
 
         p = float(2 * special.stdtr(degrees, -abs(z) / z_error))

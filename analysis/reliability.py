@@ -6,27 +6,32 @@ uses in assessing rater reliability", Psychological Bulletin 86, 1979) are, in m
 
     ICC(1) = (MSB − MSW) / (MSB + (k − 1) MSW),        ICC(1, k) = (MSB − MSW) / MSB
 
-of a single seed and of the mean over k seeds; with unequal numbers k is n_0 of
-`analysis.components`. Noise of seeds draws a correlation towards 0 by the root of the product of
-both reliabilities (Spearman, "The proof and measurement of association between two things",
-American Journal of Psychology 15, 1904).
+of a single seed and of the mean over k seeds. With unequal numbers the first has n_0 of
+`analysis.components` for k, and the second is σ_c² / (σ_c² + σ_e² / k) with k their harmonic mean:
+a coefficient takes each cell's mean as it is, with noise of variance σ_e² / n_i. Noise of seeds
+draws a correlation towards 0 by the root of the product of both reliabilities (Spearman, "The proof
+and measurement of association between two things", American Journal of Psychology 15, 1904).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.components import effective_size, spread_of
+from analysis.components import spread_of
 from analysis.strata import FloatArray
 from analysis.variance import Groups
 
 ONE_SEED = "one seed"
 """Why nothing is known of what seeds do."""
+UNKNOWN = "a mean whose seeds aren't told apart"
+"""The same, where the number of seeds isn't known."""
+SOME_UNKNOWN = f"of some cells {UNKNOWN}"
+"""The same: what holds of the others may not hold of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The reliability of a measure over `n` cells with `seeds` seeds each, n_0 where unequal.
+    """The reliability of a measure over `n` cells with `seeds` seeds each, by the harmonic mean.
 
     `single` is ICC(1), of one seed; `mean` is ICC(1, k), of the mean over the seeds there are.
     Either may lie below 0, where cells differ by less than seeds would make them. None with a
@@ -43,27 +48,26 @@ class Reliability:
 def reliability(sizes: FloatArray, means: FloatArray, deviations: FloatArray) -> Reliability:
     """Of cells with `sizes` (a,) seeds, their `means` and sample standard `deviations` over seeds.
 
-    A cell whose size is 0 or NaN, not known, is left out; the deviation of a single seed is not
-    read. Raises ValueError on unequal lengths.
+    A size of 0 or NaN is not known; the deviation of a single seed is not read. Raises ValueError
+    on unequal lengths.
     """
     if not sizes.shape == means.shape == deviations.shape:
         raise ValueError("sizes, means and deviations must have the same length")
+    n = sizes.size
     known = sizes > 0
-    if not known.any():
-        why = "a mean whose seeds aren't told apart" if sizes.size else "no cells"
-        return Reliability(None, None, None, 0, why)
-    one = ONE_SEED if known.all() else f"{ONE_SEED}, or a number that is not known"
-    sizes, means, deviations = sizes[known], means[known], deviations[known]
-    squares = np.where(sizes > 1, deviations**2 * (sizes - 1), 0.0)
-    n = len(sizes)
+    if not known.all():
+        return Reliability(None, None, None, n, SOME_UNKNOWN if known.any() else UNKNOWN)
+    if not n:
+        return Reliability(None, None, None, 0, "no cells")
     if sizes.max() == 1:
-        return Reliability(None, None, 1.0, n, one)
+        return Reliability(None, None, 1.0, n, ONE_SEED)
+    seeds = float(n / (1 / sizes).sum())
+    squares = np.where(sizes > 1, deviations**2 * (sizes - 1), 0.0)
     found = spread_of(Groups(sizes, means, squares, "cell"))
     if found.between_unclipped is None or found.within is None:
-        return Reliability(None, None, float(sizes.mean()), n, "fewer than 2 cells")
-    seeds = float(effective_size(sizes))
+        return Reliability(None, None, seeds, n, "fewer than 2 cells")
     between, within = found.between_unclipped, found.within
-    if between + within / seeds <= 0:  # MSB is 0
+    if between + within / seeds <= 0:  # the means are all the same, or nearly so
         return Reliability(None, None, seeds, n, "the means over seeds do not vary")
     return Reliability(between / (between + within), between / (between + within / seeds), seeds, n)
 

@@ -7,20 +7,25 @@ import pytest
 from scipy import stats
 
 from analysis.between import ONE_GROUP, SAME
+from analysis.bootstrap import FEW_GROUPS
 from analysis.coefficients import Method
 from analysis.correlation import Correlation, Interval, correlate, correlate_columns
 from tests.analysis.test_correlation import Array, linear_methods, methods, sample
 
 
 def by_hand(r: list[float], sizes: list[int]) -> tuple[float, tuple[float, float], float]:
-    """Mean, 95 % interval and p, by plain loops."""
-    n, groups = sum(sizes), len(r)
-    mean = sum(size / n * one for size, one in zip(sizes, r, strict=True))
-    variance = sum((size / n) ** 2 * (one - mean) ** 2 for size, one in zip(sizes, r, strict=True))
-    error = math.sqrt(variance * groups / (groups - 1)) / (1 - mean**2)
-    reach = float(stats.t.ppf(0.975, groups - 1)) * error
+    """Mean, 95 % interval and p, with the variance as a quadratic form."""
+    values, weights = np.array(r), np.array(sizes) / sum(sizes)
+    mean = float(weights @ values)
+    deviations = np.eye(len(r)) - weights  # times the values: each less the mean
+    spread = (deviations @ deviations.T).diagonal()  # of each, where values have variance 1
+    form = deviations.T @ np.diag(weights**2 / spread) @ deviations
+    assert np.trace(form) == pytest.approx(weights @ weights)  # unbiased for the mean's variance
+    error = math.sqrt(values @ form @ values) / (1 - mean**2)
+    degrees = np.trace(form) ** 2 / np.trace(form @ form)
+    reach = float(stats.t.ppf(0.975, degrees)) * error
     z = math.atanh(mean)
-    p = 2 * stats.t.sf(abs(z) / error, groups - 1)
+    p = 2 * stats.t.sf(abs(z) / error, degrees)
     return mean, (math.tanh(z - reach), math.tanh(z + reach)), float(p)
 
 
@@ -33,7 +38,7 @@ def parts(method: Method, x: Array, y: Array, groups: Array) -> tuple[list[float
 
 
 @methods
-@pytest.mark.parametrize("sizes", [[20, 30, 50], [3, 10, 40], [3, 3, 4, 5]])
+@pytest.mark.parametrize("sizes", [[20, 30, 50], [3, 10, 40], [3, 3, 4, 5], [9, 91], [8] * 6])
 def test_by_the_formula(method: Method, sizes: list[int]) -> None:
     x, y, *_ = sample(sum(sizes), sum(sizes), tied=False)
     groups = np.repeat(np.arange(len(sizes), dtype=float), sizes)
@@ -52,7 +57,10 @@ def test_one_group_is_no_sample(ci: Interval) -> None:
     result = correlate(x, y, groups=["only"] * 40, ci=ci)
     assert result.coefficient == pytest.approx(correlate(x, y).coefficient)
     assert (result.p_value, result.ci, result.i_squared) == (None, None, None)
-    assert (result.p_reason, result.ci_reason, result.i_squared_reason) == (ONE_GROUP,) * 3
+    why = ONE_GROUP if ci == "fisher" else FEW_GROUPS
+    assert (result.p_reason, result.ci_reason, result.i_squared_reason) == (
+        ONE_GROUP, why, ONE_GROUP,
+    )  # fmt: skip
 
 
 @methods
@@ -126,6 +134,28 @@ def test_the_interval_holds_the_mean_of_all_groups_where_a_fixed_one_falls_short
     fixed = float(np.sqrt((weights**2 / (sizes - 3)).sum()))
     held = [abs((r.coefficient or 0) - truth) <= 1.96 * fixed for r in results]
     assert np.mean(held) < 0.8
+
+
+@pytest.mark.parametrize(
+    "sizes", [[90, 10], [80, 10, 10], [60, 10, 10, 10, 10], [200] + [10] * 9, [10] * 5]
+)
+def test_few_or_unequal_groups_hold_the_mean_no_less(sizes: list[int]) -> None:
+    """Where G − 1 degrees of freedom and a factor G / (G − 1) have 50 to 86 %."""
+    rng = np.random.default_rng(8)
+    labels, trials = np.repeat(np.arange(len(sizes)), sizes), 600
+    rho = np.clip(rng.normal(0, 0.3, size=(len(sizes), trials)), -0.95, 0.95)[labels]
+    x = rng.normal(size=labels.size)
+    ys = rho * x[:, None] + np.sqrt(1 - rho**2) * rng.normal(size=rho.shape)
+    results = correlate_columns(x, ys, method="pearson", groups=labels)
+    assert coverage(results, 0) >= 0.93
+
+
+def test_few_groups_are_not_resampled() -> None:
+    x, y, *_ = sample(4, 60)
+    for groups, reason in ((9, FEW_GROUPS), (10, None)):
+        result = correlate(x, y, groups=np.arange(60) % groups, ci="bootstrap", resamples=100)
+        assert (result.ci is None, result.ci_reason) == (reason is not None, reason)
+        assert result.p_value is not None
 
 
 @linear_methods

@@ -34,11 +34,12 @@ def test_the_table_of_shrout_and_fleiss() -> None:
 
 def test_unequal_numbers_by_hand() -> None:
     """Cells (1, 3), (5, 7) and (9): N = 5, ȳ = 5, SSB = 2·9 + 2·1 + 16 = 36, MSB = 18, SSW = 4,
-    MSW = 2, n_0 = (5 − 9/5) / 2 = 1.6, σ_c² = 16 / 1.6 = 10."""
+    MSW = 2, n_0 = (5 − 9/5) / 2 = 1.6, σ_c² = 16 / 1.6 = 10; the noise of a cell's mean has the
+    variance 1, 1 and 2, 4/3 on average, that of 1.5 seeds."""
     single, mean, seeds = of([[1.0, 3.0], [5.0, 7.0], [9.0]])
     assert single == pytest.approx(10 / 12)
-    assert mean == pytest.approx(16 / 18)
-    assert seeds == pytest.approx(1.6)
+    assert mean == pytest.approx(10 / (10 + 4 / 3))
+    assert seeds == pytest.approx(1.5)
 
 
 def test_cells_that_seeds_alone_tell_apart() -> None:
@@ -53,7 +54,8 @@ def test_cells_that_seeds_alone_tell_apart() -> None:
     [
         ([1, 1, 1], [1, 2, 3], "one seed"),
         ([np.nan, np.nan], [1, 2], "a mean whose seeds aren't told apart"),
-        ([np.nan, 1, 1], [1, 2, 3], "one seed, or a number that is not known"),
+        ([np.nan, 1, 1], [1, 2, 3], "of some cells a mean whose seeds aren't told apart"),
+        ([3, 0, 3], [1, 2, 3], "of some cells a mean whose seeds aren't told apart"),
         ([2], [1], "fewer than 2 cells"),
         ([2, 2], [1, 1], "the means over seeds do not vary"),
         ([], [], "no cells"),
@@ -92,3 +94,15 @@ def test_spearman_s_formula() -> None:
     assert disattenuated(0.3, 1.0, None) == (None, "the reliability is not known")
     assert disattenuated(0.3, -0.1, 0.9)[0] is None
     assert disattenuated(0.9, 0.5, 0.5)[0] is None
+
+
+def test_unequal_numbers_of_seeds_by_simulation() -> None:
+    """A squared correlation of means with the true values is what ICC(1, k) estimates."""
+    rng = np.random.default_rng(3)
+    sizes = np.where(np.arange(20_000) % 10 == 0, 30, 1)
+    truth = rng.normal(size=sizes.size)
+    seeds = [value + rng.normal(size=size) for value, size in zip(truth, sizes, strict=True)]
+    means = np.array([values.mean() for values in seeds])
+    deviations = np.array([values.std(ddof=1) if values.size > 1 else np.nan for values in seeds])
+    found = reliability(sizes.astype(float), means, deviations)
+    assert found.mean == pytest.approx(np.corrcoef(truth, means)[0, 1] ** 2, abs=0.02)

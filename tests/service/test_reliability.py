@@ -27,18 +27,17 @@ def one(client: TestClient, **asked: Any) -> dict[str, Any]:
 
 
 def table_4(cells: list[list[float]]) -> tuple[float, float, float]:
-    """ICC(1), ICC(1, n_0) and n_0 by Shrout and Fleiss's mean squares, value by value."""
+    """ICC(1) by Shrout and Fleiss's mean squares, value by value; by Spearman and Brown from it
+    that of the mean over k seeds, the harmonic mean of their numbers, and k."""
     sizes = [len(values) for values in cells]
     total, a = sum(sizes), len(cells)
     grand = sum(map(sum, cells)) / total
     between = sum(len(v) * (np.mean(v) - grand) ** 2 for v in cells) / (a - 1)
     within = sum((x - np.mean(v)) ** 2 for v in cells for x in v) / (total - a)
     k = (total - sum(n * n for n in sizes) / total) / (a - 1)
-    return (
-        float((between - within) / (between + (k - 1) * within)),
-        float((between - within) / between),
-        float(k),
-    )
+    single = (between - within) / (between + (k - 1) * within)
+    seeds = a / sum(1 / n for n in sizes)
+    return float(single), float(seeds * single / (1 + (seeds - 1) * single)), seeds
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "ImageNet16-120"])
