@@ -8,14 +8,20 @@ import numpy.typing as npt
 
 from analysis.strata import NEARLY_CONSTANT, FloatArray, Strata, centred
 
+COPIES = "copies of one network are not independent"
+"""Why means of groups aren't tested."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
     """The share of the variance of `n` values that a grouping into `groups` groups explains.
 
+    `n_distinct` of the values are no copies of others.
+
     `eta_squared` = SSB / SST is the share in these values. `omega_squared` = (SSB − (a − 1) MSW) /
     (SST + MSW) estimates the share in the population with less bias, and may lie below 0 (Hays,
-    "Statistics for Psychologists", 1963). `f` and `p` test whether the groups' means differ.
+    "Statistics for Psychologists", 1963). `f` and `p` test whether the groups' means differ, which
+    takes values that are independent: there are none where some are copies.
     `reasons` says, by name of the field, why one is None.
     """
 
@@ -24,12 +30,17 @@ class Explained:
     f: float | None
     p: float | None
     n: int
+    n_distinct: int
     groups: int
     reasons: Mapping[str, str]
 
 
-def explained(values: npt.ArrayLike, groups: npt.ArrayLike) -> Explained:
+def explained(
+    values: npt.ArrayLike, groups: npt.ArrayLike, classes: npt.ArrayLike | None = None
+) -> Explained:
     """What the grouping by `groups` (n,), labels of any type that sorts, explains of `values` (n,).
+
+    `classes` (n,), labels: values of one class are copies of each other. Without, each is its own.
 
     Raises ValueError on NaN, infinities and unequal lengths.
     """
@@ -37,7 +48,12 @@ def explained(values: npt.ArrayLike, groups: npt.ArrayLike) -> Explained:
     if labels.dtype.kind in "fc" and np.isnan(labels).any():
         raise ValueError("groups holds NaN")
     table = Groups.of(values, labels, "group")
+    n = int(table.sizes.sum())
+    n_distinct = n if classes is None else np.unique(np.asarray(classes)).size
     f, p, reasons = table.test()
+    if n_distinct < n:
+        f = p = None
+        reasons = dict.fromkeys(("f", "p"), COPIES)
     between, within = table.squares_between, table.squares_within
     eta = omega = None
     if between + within == 0:
@@ -49,7 +65,7 @@ def explained(values: npt.ArrayLike, groups: npt.ArrayLike) -> Explained:
             omega = (between - (len(table) - 1) * error) / (between + within + error)
         else:
             reasons["omega_squared"] = "no group has 2 values"
-    return Explained(eta, omega, f, p, int(table.sizes.sum()), len(table), reasons)
+    return Explained(eta, omega, f, p, n, n_distinct, len(table), reasons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,11 +157,11 @@ def _explained(
 ) -> Explained:
     values = view.numbers(field)[rows]
     held = np.isfinite(values)
-    found = explained(values[held], member[held])
+    found = explained(values[held], member[held], view.frame.classes["live"][rows][held])
     if any(_without_number(view, field, rows)):
         names = ("eta_squared", "omega_squared", "f", "p")
         why = dict.fromkeys(names, "cells without a number")
-        return Explained(None, None, None, None, found.n, found.groups, why)
+        return Explained(None, None, None, None, found.n, found.n_distinct, found.groups, why)
     return found
 
 

@@ -232,7 +232,8 @@ def _explained(found: Document) -> str:
     told += " of the variance"
     if found["f"] is not None:
         told += f", F {found['f']:.4g}, p {p_value(found['p'])}"
-    told += f" (cells {found['n']:,}, groups {found['groups']:,})"
+    networks = f"networks {found['n_distinct']:,}, " if found["n_distinct"] < found["n"] else ""
+    told += f" (cells {found['n']:,}, {networks}groups {found['groups']:,})"
     return f"{told}; no more: {why_not}" if why_not else told
 
 

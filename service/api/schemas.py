@@ -350,8 +350,9 @@ class ExplainedOf(Answer):
     eta_squared: float | None = Field(description="in these cells")
     omega_squared: float | None = Field(description="estimated with less bias; may lie below 0")
     f: float | None
-    p: float | None = Field(description="of equal means in all groups")
+    p: float | None = Field(description="of equal means in all groups; none where cells are copies")
     n: int
+    n_distinct: int = Field(description="networks among the cells that differ in live edges")
     groups: int
     reasons: dict[str, str]
 

@@ -85,3 +85,13 @@ def test_a_grouping_without_repeats_or_spread_explains_nothing_that_can_be_teste
 def test_what_explained_refuses(values: npt.ArrayLike, groups: npt.ArrayLike, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         explained(values, groups)
+
+
+def test_copies_leave_the_share_and_take_the_test() -> None:
+    values, labels = [4.0, 1.0, 10.0, 3.0, 5.0, 6.0], ["b", "a", "c", "a", "b", "b"]
+    alone = explained(values, labels)
+    assert alone == explained(values, labels, classes=range(6))
+    copied = explained(values, labels, classes=[0, 1, 2, 1, 0, 3])
+    assert (copied.eta_squared, copied.omega_squared) == (alone.eta_squared, alone.omega_squared)
+    assert (copied.n, copied.n_distinct, copied.f, copied.p) == (6, 4, None, None)
+    assert set(copied.reasons) == {"f", "p"}

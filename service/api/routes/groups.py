@@ -57,7 +57,8 @@ def group(request: Request) -> Response:
     """Per group: cells, and per metric n, mean, std, quartiles, extremes and the best cell.
 
     `explained`: the share of a metric's variance that the groups explain, η² in these cells and ω²
-    as an estimate with less bias, with the F test of equal means.
+    as an estimate with less bias, with the F test of equal means where no cells are copies of one
+    network (`unique=live` takes one of each).
     """
     query: Any = read(GroupsQuery, request)
     view = deps.view(request, query)
