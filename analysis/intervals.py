@@ -22,7 +22,7 @@ import numpy as np
 
 from analysis.coefficients import Coefficients, Method
 from analysis.copies import effective_sizes
-from analysis.permutation import FEW, permutation_p, smallest_p
+from analysis.permutation import FEW, no_less, permutation_p
 from analysis.rows import Copies
 from analysis.strata import FloatArray, IntArray, Strata, ranked
 
@@ -153,10 +153,9 @@ def _p_values(
         how = "normal"
         p = z_p_values(r, variances) if copies.any else np.asarray(found.p)
     perfect = np.abs(r) == 1
-    least = smallest_p(x, copies)
-    if copies.any:
-        p = np.maximum(p, least)
-    p = np.where(perfect, least, p)
+    p = np.where(perfect, 0, p)  # of which t and the normal distribution know nothing
+    if copies.any or perfect.any():
+        p = no_less(method, x, copies, p)
     return p, ["exact" if each and not found.n_controls[0] else how for each in perfect]
 
 

@@ -71,20 +71,34 @@ def permutation_p(
     return p, exact.tolist()
 
 
-def smallest_p(x: FloatArray, copies: Copies) -> float:
-    """The least p that orders of the classes of `x` (n,) could give: that of |r| = 1.
+def no_less(method: Method, x: FloatArray, copies: Copies, p: FloatArray) -> FloatArray:
+    """`p` (e,) of coefficients with `x` (n,), none of them less than orders of the classes give.
 
-    As many of them as its ties allow give the same, and at most as many the opposite.
+    As many orders as the ties of x allow leave it as it is. As many turn it round where it, or its
+    ranks, is its own mirror image among the classes of each size, and give just the opposite
+    coefficient. At |r| = 1 no other order reaches as far.
     """
     from scipy import special
+    from scipy.stats import rankdata
 
-    sizes, first = np.bincount(copies.codes), x[copies.first]
     same = 0.0
-    for size in np.unique(sizes):
-        alike = first[sizes == size]
+    for alike in _by_size(x, copies):
         _, ties = np.unique(alike, return_counts=True)
         same += special.gammaln(ties + 1).sum() - special.gammaln(alike.size + 1)
-    return float(min(1.0, 2 * np.exp(same)))
+    least = float(np.exp(same))
+    if (p < 2 * least).any():
+        scores = x if method == "pearson" else rankdata(x)
+        ends = scores.min() + scores.max()
+        sides = [np.sort(alike) for alike in _by_size(scores, copies)]
+        if all(np.allclose(one + one[::-1], ends, rtol=_SLACK) for one in sides):
+            least *= 2
+    return np.maximum(p, min(1.0, least))
+
+
+def _by_size(x: FloatArray, copies: Copies) -> list[FloatArray]:
+    """The values of classes that can be exchanged, those of one size together."""
+    sizes, first = np.bincount(copies.codes), x[copies.first]
+    return [first[sizes == size] for size in np.unique(sizes)]
 
 
 def _distinct(values: FloatArray) -> bool:

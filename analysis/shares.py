@@ -21,6 +21,11 @@ from analysis.spaces.nasbench201 import NasBench201Cell
 from analysis.strata import FloatArray
 from analysis.synthesis import Estimate
 
+
+class HardlyVaryError(UndefinedError):
+    """Values that vary no more than their errors: that they came out so says something."""
+
+
 FEWEST = 4
 """Values from which on a variance has a standard error."""
 
@@ -73,8 +78,8 @@ def of_two_samples(first: Sample, second: Sample) -> Estimate:
     of the smaller sample.
 
     Raises:
-        UndefinedError: fewer than `FEWEST` values in one, or values that vary no more than their
-            errors.
+        UndefinedError: fewer than `FEWEST` values in one, or values that don't vary.
+        HardlyVaryError: values that vary no more than their errors.
     """
     logs = [_log_variance(one) for one in (first, second)]
     z = (logs[0][0] - logs[1][0]) / 2
@@ -182,7 +187,7 @@ def _log_variance(sample: Sample) -> tuple[float, float]:
     if not variance:
         raise UndefinedError("the values of one kind don't vary")
     if variance <= noise or (without <= 0).any():
-        raise UndefinedError("the values of one kind hardly vary by more than their errors")
+        raise HardlyVaryError("the values of one kind hardly vary by more than their errors")
     logs = np.log(without)
     error = np.sqrt((n - 1) / n * ((logs - logs.mean()) ** 2).sum())
     return float(np.log(variance - noise)), float(error)

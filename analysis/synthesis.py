@@ -31,7 +31,7 @@ With one source, μ and se are its own. Where all s_i are 0 the interval is Stud
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -176,27 +176,28 @@ def _i_squared(y: FloatArray, s_squared: FloatArray) -> float | None:
 
 
 def could_show(
-    standard_errors: Sequence[float],
+    sources: Sequence[Estimate],
     *,
     tau: float = 0.0,
     alpha: float = 0.05,
     trials: int = 1000,
     seed: int = 0,
 ) -> float | None:
-    """The smallest mean that so many sources would show with probability `POWER`, beforehand.
+    """The smallest mean that such sources would show with probability `POWER`, beforehand.
 
-    By simulation of sources with these errors about effects that differ by ``tau`` between them, at
-    ``alpha``, two-sided. None where nothing would tell the error (:func:`join`). The join moves
-    along with the effect, so that one simulation without any does for all effects.
+    By simulation of sources with the errors of these, whatever their values, about effects that
+    differ by ``tau`` between them, at ``alpha``, two-sided. None where nothing would tell the error
+    (:func:`join`). The join moves along with the effect, so that one simulation without any does
+    for all effects.
     """
     from scipy import special
 
     rng = np.random.default_rng(seed)
-    spread = np.hypot(standard_errors, tau)
+    spread = np.hypot([one.standard_error for one in sources], tau)
     needed = []
     for _ in range(trials):
         noise = rng.normal(0, spread)
-        mean = join([Estimate(*one) for one in zip(noise, standard_errors, strict=True)])
+        mean = join([replace(one, value=y) for one, y in zip(sources, noise, strict=True)])
         if mean is None:
             return None
         critical = special.stdtrit(mean.degrees, 1 - alpha / 2)

@@ -64,6 +64,8 @@ class Source:
         estimates: by reading, positive as claimed, in the claim's unit.
         distinct: how many of the n are different networks, where that isn't all of them.
         reason: why readings are missing.
+        telling: whether they are missing for what came out, so that the sources that are left are
+            no fair ones: there is no verdict on these.
         group: `HEADLINE`, or what is shown beside it, in words.
     """
 
@@ -72,6 +74,7 @@ class Source:
     estimates: Mapping[Reading, Estimate]
     distinct: int | None = None
     reason: str = ""
+    telling: bool = False
     group: str = HEADLINE
 
 
@@ -179,7 +182,8 @@ def settled(cases: Sequence[Case]) -> tuple[Claim, ...]:
         for place, reading in together:
             one = cases[place]
             band = one.band if one.asked.unit.band is None else one.asked.unit.band
-            mean = None if band is None else _mean(one, reading, HEADLINE)
+            unfair = any(source.telling for source in one.sources if source.group == HEADLINE)
+            mean = None if band is None or unfair else _mean(one, reading, HEADLINE)
             if one.asked.unit.on_fishers_scale and band is not None:
                 band = float(np.arctanh(band))
             asked.append(Question(mean, band or 0.0, one.asked.predicts))

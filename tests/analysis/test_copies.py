@@ -203,3 +203,23 @@ def test_interval_and_bootstrap_of_classes_hold_what_single_rows_miss(method: Me
     assert held["fisher"] / trials >= 0.90
     assert held["classes"] / trials >= 0.87
     assert held["cells"] / trials < 0.75
+
+
+@methods
+@pytest.mark.parametrize("values", [[0.0, 1, 2], [0.0, 1, 5], [0.0, 0, 3], [2.0, 0, 1]])
+@pytest.mark.parametrize("sizes", [[12, 12, 12], [10, 10, 11], [10, 11, 12]])
+def test_a_perfect_order_of_classes_by_enumeration(
+    method: Method, values: list[float], sizes: list[int]
+) -> None:
+    """p is the share of orders of classes of one size with |r| = 1, above 30 rows too."""
+    classes = np.repeat([0, 1, 2], sizes)
+    x = np.repeat(values, sizes)
+    orders = [order for order in permutations(range(3)) if [sizes[one] for one in order] == sizes]
+    as_far = 0
+    for order in orders:
+        moved = np.repeat([values[one] for one in order], sizes)
+        r = correlate(moved, x, method=method, ci="none").coefficient
+        as_far += r is not None and abs(r) > 1 - 1e-9
+    result = correlate(x, x, method=method, classes=classes)
+    assert result.p_value == pytest.approx(as_far / len(orders))
+    assert result.p_method == "exact"

@@ -1,7 +1,7 @@
 """p of few rows: by enumeration in plain Python, and scipy's permutation test."""
 
 from itertools import permutations
-from math import factorial
+from math import comb, factorial
 
 import numpy as np
 import pytest
@@ -100,7 +100,9 @@ def test_p_is_never_0_where_orders_could_give_it(method: Method) -> None:
     x = np.arange(40.0)
     assert correlate(x, x, method=method).p_value == pytest.approx(2 / factorial(40))
     split = np.repeat([0.0, 1.0], [1, 39])
-    assert correlate(split, split, method=method).p_value == pytest.approx(2 / 40)
+    assert correlate(split, split, method=method).p_value == pytest.approx(1 / 40)
+    halves = np.repeat([0.0, 1.0], [20, 20])
+    assert correlate(halves, halves, method=method).p_value == pytest.approx(2 / comb(40, 20))
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])

@@ -144,10 +144,10 @@ def test_one_whole_table_beside_small_families_keeps_its_level(tau: float) -> No
 
 def test_what_could_be_shown_beforehand_by_closed_forms() -> None:
     """One source by the normal distribution; several that have no error of their own by t."""
-    assert could_show([0.1]) == pytest.approx((1.959964 + 0.841621) * 0.1, rel=0.03)
-    effect = could_show([0.0] * 8, tau=1.0)
+    assert could_show([Estimate(0, 0.1)]) == pytest.approx((1.959964 + 0.841621) * 0.1, rel=0.03)
+    effect = could_show([Estimate(0, 0)] * 8, tau=1.0)
     assert effect is not None
     # The power of Student's test is by the noncentral t distribution.
     power = stats.nct.sf(stats.t.ppf(0.975, 7), 7, effect * np.sqrt(8))
     assert power == pytest.approx(POWER, abs=0.02)
-    assert could_show([0.0]) is None
+    assert could_show([Estimate(0, 0)]) is None

@@ -114,19 +114,18 @@ def simulated(
     return found / TRIALS
 
 
-@pytest.mark.parametrize("design", ERRORS)
+CASES = [*((design, 0.0) for design in ERRORS), *((design, 0.1) for design in SEVERAL)]
+
+
+@pytest.mark.parametrize(("design", "tau"), CASES)
 def test_claims_without_effect_are_called_supported_or_contradicted_as_rarely_as_stated(
-    design: str,
+    design: str, tau: float
 ) -> None:
-    tau = 0.1 if design in SEVERAL else 0.0
     rate = simulated(0, tau, ERRORS[design], lambda word: word in ("supported", "contradicted"))
     assert rate <= MOST
 
 
-@pytest.mark.parametrize(
-    ("design", "tau"),
-    [*((design, 0.0) for design in ERRORS), *((design, 0.1) for design in SEVERAL)],
-)
+@pytest.mark.parametrize(("design", "tau"), CASES)
 def test_effects_at_the_band_s_end_are_called_negligible_as_rarely_as_stated(
     design: str, tau: float
 ) -> None:

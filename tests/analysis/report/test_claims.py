@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,19 @@ def test_what_stands_beside_changes_no_verdict() -> None:
     assert both.findings == alone.findings
     assert both.beside["another measure"]["width"].mean == pytest.approx(-0.9)
     assert both.beside["another measure"]["width"].verdict is None
+
+
+def test_a_source_that_is_missing_for_what_came_out_leaves_no_verdict() -> None:
+    """Else those that are left would speak for it: a family whose connections do nothing."""
+    found = Estimate(0.5, 0.01)
+    known = tuple(Source(f"family {number}", 60, {"difference": found}) for number in range(4))
+    lost = Source("a family", 60, {}, reason="hardly vary", telling=True)
+    for sources, verdict in ((known, "supported"), ((*known, lost), "inconclusive")):
+        claim = settled_by_name({"connections": sources}, None)["connections"]
+        assert (claim.verdict, claim.headline.mean) == (verdict, pytest.approx(0.5))
+    beside = replace(lost, group="another measure")
+    claim = settled_by_name({"connections": (*known, beside)}, None)["connections"]
+    assert claim.verdict == "supported"
 
 
 def test_claims_are_corrected_for_their_number_and_each_reading_by_itself() -> None:
