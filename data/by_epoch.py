@@ -132,7 +132,7 @@ def _of_one(
             np.apply_along_axis(beyond, 0, columns) if np.isinf(columns).any() else columns,
             controls=[column[rows.kept] for column in controls],
             groups=None if labels is None else labels[rows.kept],
-            classes=view.frame.classes["live"][rows.kept],
+            classes=view.frame.classes["function"][rows.kept],
             ci=options.ci,
             **arguments(options),
         )

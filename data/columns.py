@@ -287,5 +287,6 @@ SAMENESS: dict[str, str] = {
     "skip": "equal once skip connections are folded",
     "official": "equal once skip connections and zeros are folded (the official unique string)",
     "live": "equal once dead edges are cut",
+    "function": "equal in what they compute: dead edges cut, skip connections and sums folded",
 }
 """The notions of sameness that ``unique=`` takes."""

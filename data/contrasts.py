@@ -61,7 +61,7 @@ def over_the_same_cells(
         *(np.stack(side)[:, kept] for side in columns),
         controls=[column[kept] for column in controls],
         groups=None if labels is None else labels[kept],
-        classes=view.frame.classes["live"][kept],
+        classes=view.frame.classes["function"][kept],
         **arguments(options),
     )
     cells = rows.of(found[0].used)

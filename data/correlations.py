@@ -220,7 +220,7 @@ def correlations(
                 y_values[kept],
                 controls=[column[kept] for column in controls],
                 groups=None if labels is None else labels[kept],
-                classes=view.frame.classes["live"][kept],
+                classes=view.frame.classes["function"][kept],
                 ci=options.ci,
                 **arguments(options),
             )

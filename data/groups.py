@@ -157,7 +157,7 @@ def _explained(
 ) -> Explained:
     values = view.numbers(field)[rows]
     held = np.isfinite(values)
-    found = explained(values[held], member[held], view.frame.classes["live"][rows][held])
+    found = explained(values[held], member[held], view.frame.classes["function"][rows][held])
     if any(_without_number(view, field, rows)):
         names = ("eta_squared", "omega_squared", "f", "p")
         why = dict.fromkeys(names, "cells without a number")

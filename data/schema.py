@@ -18,7 +18,7 @@ import duckdb
 from data.columns import COLUMNS, SAMENESS, STORED
 from data.schema_told_apart import tell_apart
 
-VERSION = 5
+VERSION = 6
 
 _COLUMN_DDL = ",\n    ".join(
     f"{name} {'INTEGER' if COLUMNS[name].kind == 'integer' else 'DOUBLE'}" for name in STORED
@@ -139,8 +139,8 @@ def _from_2(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_STUDIES)
 
 
-def _from_3(cursor: duckdb.DuckDBPyConnection) -> None:
-    """What is counted on live edges alone, columns of every cell."""
+def _cells_anew(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Columns and classes that every cell has got: counts on live edges, what cells compute."""
     from data import cells_table  # which needs the store, hence this module
 
     cells_table.rebuild(cursor)
@@ -149,7 +149,8 @@ def _from_3(cursor: duckdb.DuckDBPyConnection) -> None:
 MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     1: _from_1,
     2: _from_2,
-    3: _from_3,
+    3: _cells_anew,
     4: tell_apart,
+    5: _cells_anew,
 }
 """By version, the step to the next one."""

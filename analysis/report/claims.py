@@ -64,9 +64,9 @@ class Source:
         estimates: by reading, positive as claimed, in the claim's unit.
         distinct: how many of the n are different networks, where that isn't all of them.
         reason: why readings are missing.
+        group: `HEADLINE`, or what is shown beside it, in words.
         telling: whether they are missing for what came out, so that the sources that are left are
             no fair ones: there is no verdict on these.
-        group: `HEADLINE`, or what is shown beside it, in words.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Source:
     estimates: Mapping[Reading, Estimate]
     distinct: int | None = None
     reason: str = ""
-    telling: bool = False
     group: str = HEADLINE
+    telling: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def from_naslib(choices: tuple[int, ...]) -> NasBench201Cell:
     return NasBench201Cell(tuple(_NASLIB_OPERATIONS[by_edge[edge]] for edge in EDGES))
 
 
-NOTIONS = ("string", "skip", "official", "live")
+NOTIONS = ("string", "skip", "official", "live", "function")
 """Of when two cells are the same."""
 
 
@@ -185,6 +185,8 @@ def classes(cell: NasBench201Cell) -> dict[str, str]:
       classes. It folds a zero only as the term of a sum, so that "zero + zero" is still a sum.
     * `live`: the string with every dead edge written as `none`; 9,445 classes, of which one is
       that of all 341 disconnected cells.
+    * `function`: what live edges compute, skips folded and sums of sums written as one sum, the
+      terms in any order; 4,930 classes, of which one is that of the disconnected cells.
 
     The counts of `skip` and `official` are those of Dong and Yang 2020.
     """
@@ -193,6 +195,7 @@ def classes(cell: NasBench201Cell) -> dict[str, str]:
         "skip": _expression(cell, fold_zero=False),
         "official": _expression(cell, fold_zero=True),
         "live": _live_string(cell),
+        "function": _function(cell),
     }
 
 
@@ -212,6 +215,17 @@ def _expression(cell: NasBench201Cell, *, fold_zero: bool) -> str:
             sums.append("+".join(sorted(terms)))
             terms = []
     return sums[_OUTPUT]
+
+
+def _function(cell: NasBench201Cell) -> str:
+    """The output as a sum of operations on sums, of the input `0`; empty where disconnected."""
+    terms: list[list[str]] = [["0"], [], [], []]
+    for (source, target), operation, alive in zip(EDGES, cell.operations, live(cell), strict=True):
+        if alive and operation == "skip_connect":
+            terms[target] += terms[source]
+        elif alive:
+            terms[target].append(f"({'+'.join(sorted(terms[source]))})@{operation}")
+    return "+".join(sorted(terms[_OUTPUT]))
 
 
 def live(cell: NasBench201Cell) -> tuple[bool, ...]:

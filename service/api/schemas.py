@@ -253,9 +253,7 @@ class CorrelationOf(Answer):
         description="what the bootstrap drew"
     )
     n: int = Field(description="cells that the coefficient rests on")
-    n_distinct: int = Field(
-        description="different networks among them: copies differ in dead edges"
-    )
+    n_distinct: int = Field(description="networks among them that compute something different")
     n_effective: float | None = Field(
         description="independent cells that these are worth; null within groups, and for partial "
         "taus"
@@ -330,9 +328,7 @@ class ContrastOf(OverTheSameCells):
     ci: tuple[float, float] | None
     resampled: Literal["cells", "classes", "groups"]
     n: int = Field(description="cells that all of them rest on")
-    n_distinct: int = Field(
-        description="different networks among them: copies differ in dead edges"
-    )
+    n_distinct: int = Field(description="networks among them that compute something different")
     n_groups: int | None = Field(description="null without `group_by`")
     reason: str | None = Field(description="why the estimate, or its interval, is undefined")
 
@@ -352,7 +348,7 @@ class ExplainedOf(Answer):
     f: float | None
     p: float | None = Field(description="of equal means in all groups; none where cells are copies")
     n: int
-    n_distinct: int = Field(description="networks among the cells that differ in live edges")
+    n_distinct: int = Field(description="networks among the cells that compute something different")
     groups: int
     reasons: dict[str, str]
 

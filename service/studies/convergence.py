@@ -156,7 +156,7 @@ def correlations(
     ``rows`` have a row a cell, ``places`` those of each cell by measure. Within a space: the widths
     of two spaces are not in one unit. Cells that are one network are copies.
     """
-    networks = {row["cell"]: classes(parse_cell(row["arch"]))["live"] for row in rows}
+    networks = {row["cell"]: classes(parse_cell(row["arch"]))["function"] for row in rows}
     found = []
     for space in dict.fromkeys(row["space"] for row in rows):
         inside = [row for row in rows if row["space"] == space]

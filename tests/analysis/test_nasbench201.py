@@ -21,6 +21,7 @@ from analysis.spaces.nasbench201 import (
     from_naslib,
     parse,
 )
+from tests import raw
 from tests.analysis.strategies import blanks, nasbench201_cells
 
 BEST = (
@@ -68,7 +69,16 @@ def test_unique_strings_are_those_of_the_official_package() -> None:
 def test_classes_of_sameness_have_the_known_sizes() -> None:
     keys = [classes(cell) for cell in all_cells()]
     sizes = {notion: len({key[notion] for key in keys}) for notion in keys[0]}
-    assert sizes == {"string": 15625, "skip": 12751, "official": 6466, "live": 9445}
+    assert sizes == {
+        "string": 15625, "skip": 12751, "official": 6466, "live": 9445, "function": 4930,
+    }  # fmt: skip
+
+
+def test_cells_of_one_function_are_those_that_compute_the_same() -> None:
+    """Tried out with operations drawn at random, which know nothing of strings."""
+    by_string = {cell.arch: classes(cell)["function"] for cell in all_cells()}
+    pairs = {*zip(map(by_string.get, raw.strings()), raw.outputs(), strict=True)}
+    assert len(pairs) == len(set(by_string.values())) == raw.networks(range(15_625))
 
 
 def test_the_disconnected_cells_are_one_live_class() -> None:

@@ -86,7 +86,13 @@ def test_filters_by_what_is_live_and_dead(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("notion", "count"),
-    [("string", 15_625), ("skip", 12_751), ("official", 6_466), ("live", 9_445)],
+    [
+        ("string", 15_625),
+        ("skip", 12_751),
+        ("official", 6_466),
+        ("live", 9_445),
+        ("function", 4_930),
+    ],
 )
 def test_one_cell_per_class_of_sameness(client: TestClient, notion: str, count: int) -> None:
     assert total(client, {"unique": notion}) == count

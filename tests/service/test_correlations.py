@@ -124,21 +124,22 @@ def test_partial_correlation_by_regression(client: TestClient, method: str) -> N
 
 def test_one_cell_of_each_network_has_scipys_p(client: TestClient) -> None:
     for method in SCIPY:
-        asked = {"x": "width", "y": VALID, "method": method, "unique": "live"}
+        asked = {"x": "width", "y": VALID, "method": method, "unique": "function"}
         found = one(client, {**asked, "ci": "none"})
         # The first cell of each class in the official order, without the disconnected ones.
-        _, first = np.unique(list(map(str, raw.live_strings())), return_index=True)
+        _, first = np.unique(raw.outputs(), axis=0, return_index=True)
         kept = first[~np.isnan(raw.columns()["width"][first])]
         expected = SCIPY[method](raw.columns()["width"][kept], raw.means("cifar10")[kept])
         assert found["coefficient"] == pytest.approx(expected.statistic, abs=1e-9)
         assert found["p_value"] == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-300)
-        assert found["n"] == found["n_distinct"] == found["n_effective"] == 9444
+        assert found["n"] == found["n_distinct"] == found["n_effective"] == 4929
 
 
 def test_copies_are_counted(client: TestClient) -> None:
-    """9,445 live graphs (the official records' count), of which the disconnected cells are one."""
-    assert one(client, {"x": "width", "y": VALID, "ci": "none"})["n_distinct"] == 9444
-    assert one(client, {"x": "n_skip", "y": VALID, "ci": "none"})["n_distinct"] == 9445
+    """4,930 functions by trying each cell out, of which that of the disconnected ones is one."""
+    assert raw.networks(range(15_625)) == 4930
+    assert one(client, {"x": "width", "y": VALID, "ci": "none"})["n_distinct"] == 4929
+    assert one(client, {"x": "n_skip", "y": VALID, "ci": "none"})["n_distinct"] == 4930
     within = one(client, {"x": "width", "y": VALID, "ci": "none", "group_by": "live_ops"})
     kept = [cell for group in raw.compared("live_ops", "width") for cell in group]
     assert (within["n"], within["n_distinct"]) == (len(kept), raw.networks(kept))
@@ -166,7 +167,8 @@ def test_what_copies_are_worth(client: TestClient, method: str) -> None:
 
     coefficients = covariances(x, y) / np.sqrt(covariances(x, x) * covariances(y, y))
     influences = coefficients - np.corrcoef(x, y)[0, 1]
-    classes = pd.Series(influences).groupby(list(map(str, np.array(raw.live_strings())[kept])))
+    networks = np.unique(raw.outputs(), axis=0, return_inverse=True)[1].ravel()
+    classes = pd.Series(influences).groupby(networks[kept])
     spread = len(classes) / (len(classes) - 1) * (classes.sum() ** 2).sum()
     apart = n / (n - 1) * (influences**2).sum()
     assert found["n_effective"] == pytest.approx(n * apart / spread, rel=1e-5)
@@ -179,8 +181,8 @@ def test_kinds_of_interval(client: TestClient) -> None:
     asked = {"x": "width", "y": VALID, "method": "pearson"}
     plain = one(client, {**asked, "ci": "none"})
     assert (plain["ci"], plain["ci_method"], plain["resampled"]) == (None, "none", None)
-    fisher = one(client, {**asked, "ci": "fisher", "confidence": 0.9, "unique": "live"})
-    _, first = np.unique(list(map(str, raw.live_strings())), return_index=True)
+    fisher = one(client, {**asked, "ci": "fisher", "confidence": 0.9, "unique": "function"})
+    _, first = np.unique(raw.outputs(), axis=0, return_index=True)
     kept = first[~np.isnan(raw.columns()["width"][first])]
     expected = stats.pearsonr(raw.columns()["width"][kept], raw.means("cifar10")[kept])
     np.testing.assert_allclose(fisher["ci"], expected.confidence_interval(0.9), atol=1e-9)

@@ -104,7 +104,7 @@ def test_width_and_depth_are_correlated_with_each_measure(lab: Lab) -> None:
 
 
 def test_cells_that_are_one_network_are_told(lab: Lab) -> None:
-    """Cell 284 with other connections: 26 cells, some alike but for dead edges, from their text."""
+    """Cell 284 with other connections: 26 cells, some of which compute the same."""
     asked = {"cells": ["284"], "variants": ["random-connections"], "count": 25}
     lab.post(**(CONVERGENCE | asked))
     shift: dict[str, float] = {}

@@ -58,7 +58,7 @@ def group(request: Request) -> Response:
 
     `explained`: the share of a metric's variance that the groups explain, η² in these cells and ω²
     as an estimate with less bias, with the F test of equal means where no cells are copies of one
-    network (`unique=live` takes one of each).
+    network (`unique=function` takes one of each).
     """
     query: Any = read(GroupsQuery, request)
     view = deps.view(request, query)

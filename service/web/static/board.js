@@ -15,7 +15,7 @@ const MOST = 10;
 const MEANING =
   "+1, the widest (deepest) cells are the most accurate; 0, accuracy neither rises nor falls with it; −1, they are the least accurate.";
 const COPIES =
-  "Cells that differ in dead edges alone are one network: the intervals of cells as they are take them as dependent.";
+  "Cells that compute the same are one network: the intervals of cells as they are take them as dependent.";
 const NOISE =
   "Reliability: which share of the variance of accuracy over these cells is of the cells and not of the seeds; without noise: the coefficient if all of it were.";
 const CHOSEN =
