@@ -51,7 +51,7 @@ def explained(
     n = int(table.sizes.sum())
     n_distinct = n if classes is None else np.unique(np.asarray(classes)).size
     f, p, reasons = table.test()
-    if n_distinct < n:
+    if n_distinct < n and f is not None:
         f = p = None
         reasons = dict.fromkeys(("f", "p"), COPIES)
     between, within = table.squares_between, table.squares_within

@@ -158,8 +158,11 @@ def test_groups_are_a_sample(client: TestClient) -> None:
     assert found["i_squared"] == pytest.approx(1 - (len(z) - 1) / q)
     assert found["i_squared"] == pytest.approx(0.845, abs=5e-4)
     mean = weights @ r
-    variance = (weights**2) @ (r - mean) ** 2 * len(r) / (len(r) - 1)
-    reach = stats.t.ppf(0.975, len(r) - 1) * np.sqrt(variance) / (1 - mean**2)
+    # Bell and McCaffrey's variance and degrees of freedom, as a quadratic form of r.
+    off = np.eye(len(r)) - weights
+    form = off.T @ np.diag(weights**2 / (off @ off.T).diagonal()) @ off
+    degrees = np.trace(form) ** 2 / np.trace(form @ form)
+    reach = stats.t.ppf(0.975, degrees) * np.sqrt(r @ form @ r) / (1 - mean**2)
     ends = np.tanh([np.arctanh(mean) - reach, np.arctanh(mean) + reach])
     np.testing.assert_allclose(found["ci"], ends, atol=1e-9)
     assert (found["ci_method"], found["p_method"]) == ("groups", "groups")

@@ -61,7 +61,7 @@ def test_a_database_of_another_version(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
-    with pytest.raises(StoreError, match="schema 99, this version reads 1 to 5") as raised:
+    with pytest.raises(StoreError, match="schema 99, this version reads 1 to 6") as raised:
         Store.open(tmp_path)
     assert "--home" in str(raised.value)
 
