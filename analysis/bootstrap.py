@@ -8,7 +8,7 @@ its values and controls along, and counts as often as it was drawn.
 
 Percentiles of few groups lie too near to each other, as resamples spread by √((G − 1) / G) of what
 they should and have no heavier tails for it: of G = 3, 5, 8 and 12 equal groups those for 95 % hold
-the mean in 73, 83, 88 and 91 % of samples.
+the mean in 74, 84, 88 and 91 % of samples.
 """
 
 from collections.abc import Callable, Iterable, Iterator

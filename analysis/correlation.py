@@ -126,9 +126,9 @@ def correlate(
 
     `ci`: "fisher" for an interval on the scale of Fisher's z, "bootstrap" for the percentiles of
     `resamples` (100..10,000) draws, which `seed` determines, of what `resample` says: "groups"
-    (with groups the default), or "classes" (without the default) or "cells", single rows, inside
-    of each group. At n = 15,000 a draw takes about 0.2 ms for Pearson and Spearman and some
-    milliseconds for Kendall; of groups, microseconds.
+    (with groups the default; ten or more), or "classes" (without the default) or "cells", single
+    rows, inside of each group. At n = 15,000 a draw takes about 0.2 ms for Pearson and Spearman and
+    some milliseconds for Kendall; of groups, microseconds.
 
     Raises ValueError on NaN, infinities, unequal lengths and options out of range.
     """

@@ -196,3 +196,14 @@ def test_memory_does_not_grow_with_resamples_or_columns(
     finally:
         tracemalloc.stop()
     assert peak < 60e6
+
+
+@pytest.mark.parametrize(("groups", "share"), [(3, 0.74), (5, 0.84), (8, 0.88), (12, 0.91)])
+def test_percentiles_of_few_groups_lie_too_near_to_each_other(groups: int, share: float) -> None:
+    """By numpy alone, 3,000 samples of 999 draws; why there are none of fewer than ten."""
+    r = np.random.default_rng(2).normal(size=(1000, groups))
+    sizes, used = np.full(groups, 7), np.ones((1000, groups), np.bool_)
+    drawn = bootstrap.resampled_means(r, sizes, used, 3000, 0)
+    ends = [bootstrap.percentile_interval(one, 0.95) for one in drawn]
+    held = np.mean([end is not None and end[0] <= 0 <= end[1] for end in ends])
+    assert held == pytest.approx(share, abs=0.04)

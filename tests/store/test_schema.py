@@ -218,6 +218,25 @@ def test_a_table_made_anew_is_that_of_a_new_home(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_cells_of_version_5_get_their_class_of_function(tmp_path: Path) -> None:
+    """A database as a version without that class left it, with a run of its own."""
+    for name in ("old", "new"):
+        Library.open(tmp_path / name).close()
+    path = tmp_path / "old" / FILE_NAME
+    with duckdb.connect(str(path)) as connection:
+        runs = connection.execute("FROM runs ORDER BY run").fetchall()
+        connection.execute("ALTER TABLE cells DROP COLUMN class_function")
+        connection.execute("UPDATE meta SET value = '5' WHERE key = 'schema'")
+    Library.open(tmp_path / "old").close()
+    made = []
+    for name in ("old", "new"):
+        with duckdb.connect(str(tmp_path / name / FILE_NAME), read_only=True) as connection:
+            made.append(connection.execute("FROM cells ORDER BY cell").fetchall())
+            assert connection.execute("FROM runs ORDER BY run").fetchall() == runs
+    assert made[0] == made[1]
+    assert version(tmp_path / "old") == [(str(schema.VERSION),)]
+
+
 def test_made_anew_twice_it_is_the_same(tmp_path: Path) -> None:
     with Store.open(version_3(tmp_path, benchmark=9)) as store, store.write() as cursor:
         before = cursor.execute("FROM cells ORDER BY cell").fetchall()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from copy import deepcopy
+from dataclasses import replace
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,17 @@ def test_connections_against_operations(material: Material) -> None:
     own = a / (a + within[0])
     assert own == pytest.approx(0.49, abs=0.005)
     assert np.sqrt([own, own / (own + (1 - own) / 3)]) == pytest.approx([0.70, 0.86], abs=0.005)
+
+
+def test_a_family_that_varies_no_more_than_its_seeds_leaves_the_claim_open(
+    material: Material,
+) -> None:
+    noisy = replace(material, documents=deepcopy(material.documents))
+    for row in noisy.at(plan.named(plan.OPERATIONS, noisy.scale.family.cell))["cells"]:
+        row["measures"][f"aulc@{HALF}"]["std"] = 50.0
+    (known,), (lost,) = map(list, map(families.connections, (material, noisy)))
+    assert (known.telling, lost.telling, lost.estimates) == (False, True, {})
+    assert lost.reason.endswith("no verdict without it")
 
 
 def test_generalisation_with_one_seed_tells_nothing(material: Material) -> None:
