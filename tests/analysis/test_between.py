@@ -137,7 +137,8 @@ def test_the_interval_holds_the_mean_of_all_groups_where_a_fixed_one_falls_short
 
 
 @pytest.mark.parametrize(
-    "sizes", [[90, 10], [80, 10, 10], [60, 10, 10, 10, 10], [200] + [10] * 9, [10] * 5]
+    "sizes",
+    [[90, 10], [80, 10, 10], [60, 10, 10, 10, 10], [200] + [10] * 9, [500] + [10] * 19, [10] * 5],
 )
 def test_few_or_unequal_groups_hold_the_mean_no_less(sizes: list[int]) -> None:
     """Where G − 1 degrees of freedom and a factor G / (G − 1) have 50 to 86 %."""
