@@ -6,7 +6,8 @@ index. Cells of space ``darts`` follow in the order in which they were first met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -33,6 +34,9 @@ _FIELDS: list[pa.Field[Any]] = [
     *(pa.field(f"class_{notion}", pa.int32()) for notion in SAMENESS),
 ]
 _SCHEMA = pa.schema(_FIELDS)
+_stored: Callable[[Mapping[str, int | float | None]], tuple[int | float | None, ...]] = itemgetter(
+    *STORED
+)
 
 
 def populate(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -65,27 +69,16 @@ def append(cursor: duckdb.DuckDBPyConnection, cells: Sequence[darts.Genotype]) -
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, cells: Iterable[Cell], first: int) -> None:
-    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+    rows: list[tuple[Any, ...]] = []
     members: dict[tuple[str, str], int] = {}
     for number, cell in enumerate(cells, start=first):
-        values = topology.columns(cell)
-        columns["cell"].append(number)
-        columns["id"].append(cell.id)
-        columns["space"].append(cell.space)
-        columns["arch"].append(cell.arch)
-        columns["name"].append(cell.name)
-        columns["connected"].append(values["depth"] is not None)
-        for name in STORED:
-            columns[name].append(_value(cell, name, values))
+        index = cell.index if isinstance(cell, nasbench201.NasBench201Cell) else None
+        values = {**topology.columns(cell), "official_index": index}
         keys = classes(cell)
-        for notion in SAMENESS:
-            # A class goes by its lowest row.
-            key = (notion, keys[notion])
-            columns[f"class_{notion}"].append(members.setdefault(key, number))
+        # A class goes by its lowest row.
+        lowest = (members.setdefault((notion, keys[notion]), number) for notion in SAMENESS)
+        connected = values["depth"] is not None
+        about = (number, cell.id, cell.space, cell.arch, cell.name, connected)
+        rows.append((*about, *_stored(values), *lowest))
+    columns = dict(zip(_SCHEMA.names, zip(*rows, strict=True), strict=bool(rows)))
     insert(cursor, "cells", pa.table(columns, schema=_SCHEMA))
-
-
-def _value(cell: Cell, name: str, values: dict[str, int | float | None]) -> int | float | None:
-    if name == "official_index":
-        return cell.index if isinstance(cell, nasbench201.NasBench201Cell) else None
-    return values[name]
