@@ -69,6 +69,7 @@ def train(
         momentum=sgd.momentum,
         nesterov=sgd.nesterov,
         weight_decay=sgd.weight_decay,
+        fused=True,
     )
 
     # where an interrupted run goes on

@@ -61,7 +61,19 @@ class DartsCell(nn.Module):
             layer(x) if node in self.graph.reads else None
             for node, (layer, x) in enumerate(zip(self.preprocess, (before, last), strict=True))
         ]
-        return torch.cat(self.graph(inputs, keep), dim=1)
+        outputs = self.graph(inputs, keep)
+        for value in outputs:
+            if value.requires_grad:
+                value.register_hook(_gathered)
+        return torch.cat(outputs, dim=1)
+
+
+def _gathered(gradient: Tensor) -> Tensor:
+    """A node's gradient, which is a slice of that of all nodes, with its channels side by side.
+
+    Read in place, the slice takes batch normalisation two to four times as long on CPUs.
+    """
+    return gradient.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 class AuxiliaryHead(nn.Module):
