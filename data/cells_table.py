@@ -6,8 +6,7 @@ index. Cells of space ``darts`` follow in the order in which they were first met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -34,9 +33,6 @@ _FIELDS: list[pa.Field[Any]] = [
     *(pa.field(f"class_{notion}", pa.int32()) for notion in SAMENESS),
 ]
 _SCHEMA = pa.schema(_FIELDS)
-_stored: Callable[[Mapping[str, int | float | None]], tuple[int | float | None, ...]] = itemgetter(
-    *STORED
-)
 
 
 def populate(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -77,8 +73,9 @@ def _insert(cursor: duckdb.DuckDBPyConnection, cells: Iterable[Cell], first: int
         keys = classes(cell)
         # A class goes by its lowest row.
         lowest = (members.setdefault((notion, keys[notion]), number) for notion in SAMENESS)
+        stored = (values[name] for name in STORED)
         connected = values["depth"] is not None
         about = (number, cell.id, cell.space, cell.arch, cell.name, connected)
-        rows.append((*about, *_stored(values), *lowest))
+        rows.append((*about, *stored, *lowest))
     columns = dict(zip(_SCHEMA.names, zip(*rows, strict=True), strict=bool(rows)))
     insert(cursor, "cells", pa.table(columns, schema=_SCHEMA))

@@ -425,6 +425,31 @@ def test_channels_last_and_bfloat16_give_the_same_but_for_rounding(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["6111", "AmoebaNet-A", "SNAS-mild"])
+def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
+    """Of every tensor of parameters, along a drawn direction, against differences of the loss."""
+    network = build(CELLS[name], small((3, 8, 8), channels=4)).double()
+    x = torch.randn(4, 3, 8, 8, dtype=torch.float64)
+
+    def loss() -> Tensor:
+        return logits_of(network(x)).square().mean()
+
+    torch.autograd.backward(loss())
+    step = 1e-6
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            continue
+        direction = torch.randn_like(parameter)
+        ends = []
+        with torch.no_grad():
+            for move in (step, -2 * step, step):
+                parameter.add_(direction, alpha=move)
+                ends.append(loss().item())
+        slope = (ends[0] - ends[1]) / (2 * step)
+        along = float((parameter.grad * direction).sum())
+        assert along == pytest.approx(slope, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["6111", "AmoebaNet-A", "SNAS-mild"])
 def test_what_batch_normalisation_gets_back_lies_channels_last(name: str) -> None:
     """Also where it is a slice of what a cell puts out; read elsewhere it takes several times as
     long."""
