@@ -62,7 +62,9 @@ class StudyPart(Answer):
     to_measure: int | None = Field(description="null before the first measurement")
     error: str | None
     job: str | None
-    run: str | None = Field(description="where the run was there before the study")
+    run: str | None = Field(
+        description="what it ended in; null before that, or where it was removed"
+    )
 
 
 class StudyDocument(StudyOf):

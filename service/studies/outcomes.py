@@ -40,6 +40,7 @@ class Outcome:
         train_loss: nats by epoch.
         measurements: as the worker wrote them.
         diverged: whether its loss ceased to be a number: a result, not a fault.
+        run: public id of what it ended in; None before that, or where that was removed.
     """
 
     part: Part
@@ -52,6 +53,7 @@ class Outcome:
     train_loss: FloatArray = field(default_factory=lambda: np.empty(0))
     measurements: list[dict[str, Any]] = field(default_factory=list)
     diverged: bool = False
+    run: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -72,10 +74,8 @@ def outcomes(parts: Sequence[Part], jobs: JobStore, snapshot: Snapshot) -> list[
     measured = jobs.records_of(numbers, "measurements")
     told = []
     for one, job in _with_jobs(parts, jobs, snapshot):
-        if job is None:
-            told.append(_of_run(one, one.part.run, snapshot))
-        elif job.took_a_run:
-            told.append(_of_run(one, job.run, snapshot))
+        if job is None or job.took_a_run:
+            told.append(_of_run(one, snapshot))
         else:
             told.append(_of_job(one, job, epochs[job.number], measured[job.number]))
     return told
@@ -95,9 +95,11 @@ def _with_jobs(
     for part in parts:
         job = found.get(part.job) if part.job is not None else None
         if job is not None and not (job.took_a_run and job.run is None):
-            outcome = Outcome(part, job.state, job.error, job.epochs, diverged=job.diverged)
+            outcome = Outcome(
+                part, job.state, job.error, job.epochs, diverged=job.diverged, run=job.run
+            )
         elif job is None and part.run in there:
-            outcome = Outcome(part, "done")
+            outcome = Outcome(part, "done", run=part.run)
         else:
             which = f"run {part.run}" if job is None else f"the run of job {job.number}"
             why = f"{which} was removed; ask for the study again"
@@ -119,8 +121,8 @@ def _of_job(
     return replace(_with_curves(stands, job.epochs, curves), measurements=measured)
 
 
-def _of_run(stands: Outcome, run_id: str | None, snapshot: Snapshot) -> Outcome:
-    run = runs.one(snapshot, run_id) if run_id is not None else None
+def _of_run(stands: Outcome, snapshot: Snapshot) -> Outcome:
+    run = runs.one(snapshot, stands.run) if stands.run is not None else None
     if run is None:
         return stands
     epochs = int(run["schedule"])

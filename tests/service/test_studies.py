@@ -149,6 +149,21 @@ def test_gradient_variance_and_smoothness_are_told_by_epoch_and_block(lab: Lab) 
         assert len(text.splitlines()) == 1 + rows
 
 
+def test_parts_tell_the_run_that_they_ended_in(lab: Lab, fresh: Library) -> None:
+    """Of a measurement, which trains where nothing is known yet, as of a training."""
+    lab.post(kind="landscape", cells=["6111"], dataset="digits", recipe="proxy", points=3)
+    lab.post(kind="variants", cells=["284"], dataset="digits", recipe="proxy", variants=[])
+    studies = (1, 2)
+    assert [lab.study(number)["parts"][0]["run"] for number in studies] == [None, None]
+    lab.work()
+    for number, cell in zip(studies, (6111, 284), strict=True):
+        (part,) = lab.study(number)["parts"]
+        assert part["run"] == get(lab.client, part["job"])["run"]
+        assert get(lab.client, part["run"])["cell"] == f"nb201-{cell:06}"
+    fresh.remove_source("local")
+    assert [lab.study(number)["parts"][0]["run"] for number in studies] == [None, None]
+
+
 def test_a_study_is_cancelled_and_goes_on(lab: Lab) -> None:
     lab.post(**CONVERGENCE, count=2)
     lab.queue.step()

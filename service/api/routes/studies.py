@@ -262,5 +262,5 @@ def _part(one: Outcome) -> dict[str, Any]:
         "to_measure": one.measurements[-1]["of"] if one.measurements else None,
         "error": one.error,
         "job": f"/jobs/{part.job}" if part.job is not None else None,
-        "run": f"/runs/{quote(part.run, safe='')}" if part.run is not None else None,
+        "run": f"/runs/{quote(one.run, safe='')}" if one.run is not None else None,
     }
