@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.markup import escape
 
-from analysis.cells import cell_name
+from analysis.cells import cell_name, parse_cell
 from analysis.report.text import of_pairs
 from service.cli_tables import NOTHING, Document, interval, measured, rounded, say, show, table
 
@@ -21,7 +21,8 @@ def show_list(items: Iterable[Document]) -> None:
     for item in items:
         asked, done = item["settings"], item["progress"]
         more = len(asked["cells"]) - 3
-        cells = [*asked["cells"][:3], *([f"{more:,} more"] if more > 0 else [])]
+        cells = [cell_name(parse_cell(cell).id) for cell in asked["cells"][:3]]
+        cells += [f"{more:,} more"] if more > 0 else []
         shown.add_row(
             str(item["id"]),
             item["kind"],

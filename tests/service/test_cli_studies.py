@@ -17,8 +17,10 @@ from scipy import stats
 from starlette.testclient import TestClient
 
 from analysis.cells import parse_cell
+from analysis.spaces.darts import NAMED
+from analysis.spaces.variants import variants
 from data.library import Library
-from service import cli, cli_studies
+from service import cli, cli_studies, cli_study_tables
 from service.api.app import create_app
 from service.jobs.slots import Slot
 from service.studies.kinds import KINDS
@@ -107,9 +109,20 @@ def test_a_study_is_shown_as_a_table_as_json_and_as_csv(studied: Path) -> None:
 
 def test_studies_are_listed(studied: Path) -> None:
     (row,) = rows(ok("list", "--home", studied), "1")
-    assert row == ["1", "landscape", "digits", "quick", "done", "1/1", "6111"]
+    assert row == ["1", "landscape", "digits", "quick", "done", "1/1", "nb201-006111"]
     (item,) = json.loads(ok("list", "--home", studied, "--json"))["items"]
     assert item["progress"] == {"ended": 1, "parts": 1}
+
+
+def test_cells_are_listed_by_what_is_short(studied: Path) -> None:
+    (item,) = json.loads(ok("list", "--home", studied, "--json"))["items"]
+    drawn = variants(NAMED["DARTS-V2"], "random-connections", 2, 0)
+    genotypes = [cell.arch for cell in drawn]
+    item["settings"]["cells"] = ["DARTS-V2", *genotypes, "6111"]
+    with cli.out.capture() as shown:
+        cli_study_tables.show_list([item])
+    ids = ", ".join(cell.id for cell in drawn)
+    assert rows(shown.get(), "1")[0][-1] == f"DARTS-V2, {ids}, 1 more"
 
 
 def test_the_same_study_is_not_run_again(studied: Path, tmp_path: Path) -> None:
