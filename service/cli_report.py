@@ -26,9 +26,12 @@ def report(
         Path, typer.Argument(help="FILE.html, one page; or FILE.md, with a folder of figures.")
     ] = Path("report.html"),
     scale: Annotated[
-        str,
-        typer.Option(help="digits (a first look), proxy (ships), paper (GPUs), or a TOML file."),
-    ] = "proxy",
+        str | None,
+        typer.Option(
+            help="digits (a first look), proxy (one parent), evidence (five; the default, it "
+            "ships), paper (GPUs), or a TOML file."
+        ),
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option(help="For Markdown: folder of the figures (FILE-figures).")
     ] = None,
@@ -46,11 +49,11 @@ def report(
     from analysis.client import ClientError
     from analysis.report.asking import MissingError
     from analysis.report.document import OutputError, require_writable
-    from analysis.report.scale import ScaleError, find
+    from analysis.report.scale import DEFAULT, ScaleError, find
 
     try:
         require_writable(output, figures)
-        chosen = find(scale)
+        chosen = find(scale or DEFAULT)
         made = asyncio.run(_made(home_folder(home), url, chosen, as_is))
         written = made.write(output, figures)
     except (ClientError, OutputError, ScaleError) as error:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from analysis.cells import parse_cell
 from analysis.client import Client
 from analysis.report.plan import Body
+from analysis.spaces.variants import adapted_forms
 
 Document = dict[str, Any]
 Told = Callable[[int, int, str], None]
@@ -42,10 +44,19 @@ def finished(client: Client, plan: Mapping[str, Body]) -> dict[str, Document]:
         ClientError: the server can't be reached, or refused.
     """
     found = find(client, plan)
-    missing = [name for name in plan if name not in found or found[name]["state"] not in _ENDS]
+    documents = {
+        name: client.get(study["links"]["self"])
+        for name, study in found.items()
+        if study["state"] in _ENDS
+    }
+    missing = [
+        name
+        for name, body in plan.items()
+        if name not in documents or not _of_its_cells(documents[name], body)
+    ]
     if missing:
         raise MissingError(f"not on {client.url}, or not at their end: {', '.join(missing)}")
-    return {name: client.get(found[name]["links"]["self"]) for name in plan}
+    return {name: documents[name] for name in plan}
 
 
 def completed(
@@ -64,9 +75,14 @@ def completed(
         ClientError: the server can't be reached, or refused.
     """
     found = find(client, plan)
+    documents: dict[str, Document] = {}
     for name, body in plan.items():
-        if name not in found or found[name]["state"] != "done":
-            found[name] = client.post("/studies", body)
+        if name in found and found[name]["state"] == "done":
+            document = client.get(found[name]["links"]["self"])
+            if _of_its_cells(document, body):
+                documents[name] = document
+                continue
+        found[name] = client.post("/studies", body)
     addresses = {name: found[name]["links"]["self"] for name in plan}
     while True:
         parts = [found[name]["progress"] for name in plan]
@@ -80,7 +96,10 @@ def completed(
             cancelled = [name for name in plan if found[name]["state"] not in _ENDS]
             if cancelled:
                 raise MissingError(f"cancelled meanwhile: {', '.join(cancelled)}")
-            return {name: client.get(address) for name, address in addresses.items()}
+            return {
+                name: documents[name] if name in documents else client.get(address)
+                for name, address in addresses.items()
+            }
         pause(ASK_EVERY_S)
         found |= find(client, {name: plan[name] for name in left})
 
@@ -88,6 +107,17 @@ def completed(
 def _same(study: Document, body: Body) -> bool:
     """Whether a study was asked for by this body, in which every setting is spelt out."""
     return bool(study["settings"] == body)
+
+
+def _of_its_cells(document: Document, body: Body) -> bool:
+    """Whether a study is of the cells that its body names.
+
+    One that was made by an earlier version may be of what these names meant there.
+    """
+    cells = [parse_cell(cell) for cell in body["cells"]]
+    if body["kind"] == "generalisation":
+        cells += [form for cell in cells for form in adapted_forms(cell)]
+    return {part["cell"] for part in document["parts"]} == {cell.id for cell in cells}
 
 
 def _ended(study: Document) -> bool:

@@ -73,7 +73,6 @@ def studies(scale: Scale) -> dict[str, Body]:
             scale, wirings(family), family.seeds, [scale.learning_rate]
         )
     asked |= _around(scale, first)
-    asked[named(LANDSCAPE, first.cell)] = _landscape(scale, first, measured(first))
     asked |= _at_other_rates(scale, [first]) | _with_other_operations(scale, [first])
     for family in others:
         asked |= _around(scale, family)
@@ -122,7 +121,8 @@ def planes(scale: Scale, family: Family) -> list[str]:
 def _around(scale: Scale, family: Family) -> dict[str, Body]:
     """Gradient variance over a plane, and curvature in several, of the measured wirings.
 
-    Curvature takes the 3×3 points around the centre alone, as far apart as the picture's.
+    Of the first family the first of these planes is a whole picture; the others take the 3×3 points
+    around the centre alone, as far apart.
     """
     cells = measured(family)
     if not cells:
@@ -135,19 +135,22 @@ def _around(scale: Scale, family: Family) -> dict[str, Body]:
             "plane": scale.gradients.plane,
         }
     }
-    near = {"points": 3, "reach": 2 / (scale.landscape.points - 1)}
-    for number in range(int(family == scale.family), scale.landscape.planes):
-        seed = {"seed": number}
-        asked[curvature(family.cell, number)] = _landscape(scale, family, cells) | near | seed
+    for number, name in enumerate(planes(scale, family)):
+        asked[name] = _landscape(scale, family, cells)
+        if name != named(LANDSCAPE, family.cell):
+            near = {"points": 3, "reach": 2 / (scale.landscape.points - 1), "seed": number}
+            asked[name] |= near
     return asked
 
 
 def _at_other_rates(scale: Scale, families: Iterable[Family]) -> dict[str, Body]:
-    rates = list(scale.other_rates)
+    """At the one learning rate too, so that a study, and its picture, shows all of them."""
+    rates = list(scale.learning_rates)
     return {
         named(RATES, family.cell): _trained(scale, wirings(family), family.rate_seeds, rates)
+        | {"kind": "lr-robustness"}
         for family in families
-        if family.rate_seeds and rates
+        if family.rate_seeds and scale.other_rates
     }
 
 

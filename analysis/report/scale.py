@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from analysis.spaces.darts import NAMED, adapted
 from analysis.spaces.published import FIVE
 
-DEFAULT = "proxy"
+DEFAULT = "evidence"
 
 FEWEST_WIRINGS = 6
 """Of a family: with fewer, no correlation can be told from chance."""

@@ -3,7 +3,7 @@
 Correlates width and depth with accuracy and loss of the first epochs, rate by rate, over the cells
 of every study of learning rates.
 
-    python -m analysis.scripts.at_other_learning_rates --study 6 --figure rates.svg
+    python -m analysis.scripts.at_other_learning_rates --study 12 --figure rates.svg
 """
 
 from __future__ import annotations

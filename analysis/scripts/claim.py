@@ -51,6 +51,8 @@ FIRST_EPOCHS = (
     "is faster."
 )
 LINE = 100
+NAMES = 3
+"""Cells that are named of a study."""
 SIDES: tuple[Side, ...] = ("as claimed", "against", "undecided")
 _ENDED = ("done", "failed")
 
@@ -165,12 +167,15 @@ def of_study(client: Client, study: Mapping[str, Any], sets: Iterable[str | None
 
 
 def _cells(parts: Iterable[Mapping[str, Any]]) -> str:
-    """How many; of variants, how many of each kind, of which some differ in their operations."""
-    in_roles = dict.fromkeys((part["role"], part["cell"]) for part in parts)
+    """How many, and which; of variants, how many of each kind, whose operations may differ."""
+    in_roles = {(part["role"], part["cell"]): part["name"] or part["cell"] for part in parts}
     roles = Counter(role for role, _ in in_roles)
-    told = ", ".join(f"{n} {role}" for role, n in roles.items())
     cells = {cell for _, cell in in_roles}  # of which one may be a variant of another
-    return f"{len(cells)} cells{f' ({told})' if len(roles) > 1 else ''}"
+    told = [f"{n} {role}" for role, n in roles.items()]
+    if len(roles) == 1:
+        told = list(in_roles.values())[:NAMES]
+        told += [f"{len(cells) - NAMES} more"] if len(cells) > NAMES else []
+    return f"{len(cells)} cells ({', '.join(told)})"
 
 
 def of_table(answer: Table[Any], metric: str) -> str:

@@ -1,8 +1,8 @@
 """The paper's claims, measured: asks a server for the studies, writes the report.
 
 Nothing but HTTP is used. What the server lacks it makes first, which takes as long as the scale
-says (2½ hours on two cores for ``proxy``, nothing for what ships with Cellwise); it may be stopped
-and started again::
+says (2½ hours on two cores for ``proxy``, nothing for ``evidence``, which ships with Cellwise); it
+may be stopped and started again::
 
     python -m analysis.scripts.report docs/reproduction.md --figures docs/studies
 

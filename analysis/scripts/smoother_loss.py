@@ -5,7 +5,7 @@ around them where it is convex, and the share where it is low (area_below), over
 study of landscapes; and with the largest eigenvalue of the network's Hessian (network@epoch), over
 those of every study of smoothness.
 
-    python -m analysis.scripts.smoother_loss --study 3 --figure landscapes.svg
+    python -m analysis.scripts.smoother_loss --study 8 --figure landscapes.svg
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from analysis.scripts.claim import (
 )
 
 BOTH = dict.fromkeys(("landscape", "smoothness"), " ".join(CELLS))
-SIGNS = {"mean_curvature": LESS, "convex_share": MORE, "area_below": MORE}
+FEWEST_POINTS = 3
+SHARES = {"convex_share": MORE, "area_below": MORE}
+SIGNS = {"mean_curvature": LESS, **SHARES}
 
 
 def answer(client: Client, asked: argparse.Namespace) -> Answer:
@@ -37,8 +39,11 @@ def answer(client: Client, asked: argparse.Namespace) -> Answer:
     found = studies(client, asked.study, BOTH)
     rows, about = [], []
     for study in found:
+        # The loss at the centre says how low it is, not how smooth; 3 × 3 points hold no shares.
+        few = study["settings"].get("points") == FEWEST_POINTS
+        beside = {"centre", *(SHARES if few else ())}
         for item in study["results"]["correlations"]:
-            if item["y"] != "centre":  # how low the loss is, not how smooth
+            if item["y"] not in beside:
                 rows += judged([item], SIGNS.get(item["y"], LESS), study=study["id"])
         cells = [cell for cell in study["results"]["cells"] if cell["set"]]
         about.append(of_study(client, study, [f"{one['images']} of {one['set']}" for one in cells]))

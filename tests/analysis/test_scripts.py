@@ -29,7 +29,12 @@ from scipy import stats
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from analysis.cells import cell_name
 from analysis.client import Client
+from analysis.report import plan
+from analysis.report.asking import find
+from analysis.report.scale import DEFAULT
+from analysis.report.scale import find as find_scale
 from analysis.scripts import (
     at_other_learning_rates,
     claim,
@@ -56,6 +61,7 @@ SCRIPTS = (
 )
 PAGE = (ROOT / "docs" / "scripts.md").read_text()
 SAMPLE = faster_early.CONTEXT
+SCALE = find_scale(DEFAULT)
 
 COMMANDS = typer.Typer()
 cli_studies.add_to(COMMANDS)
@@ -99,6 +105,12 @@ def printed(run: Run) -> Printed:
     return functools.cache(run)
 
 
+@pytest.fixture(scope="module")
+def shipped(asking: Client) -> dict[str, int]:
+    """Numbers of the studies that ship, by their names in the plan of the report."""
+    return {name: study["id"] for name, study in find(asking, plan.studies(SCALE)).items()}
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=name)
 def test_the_page_shows_what_is_printed(script: ModuleType, printed: Printed) -> None:
     assert printed(script) == examples.scripts(PAGE)[script.__name__]
@@ -111,9 +123,11 @@ def test_what_a_script_prints_is_put_into_a_page() -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=name)
-def test_the_figure_is_a_picture(script: ModuleType, run: Run, tmp_path: Path) -> None:
-    # The first study that smoother_loss shows has contours of 14 cells, which take seconds.
-    study = ["--study", 9] if script is smoother_loss else []
+def test_the_figure_is_a_picture(
+    script: ModuleType, run: Run, shipped: dict[str, int], tmp_path: Path
+) -> None:
+    # The first study that smoother_loss shows has contours of many cells, which take seconds.
+    study = ["--study", shipped["smoothness DARTS-V2"]] if script is smoother_loss else []
     run(script, *study, "--figure", tmp_path / "figure.svg")
     drawn = ElementTree.parse(tmp_path / "figure.svg").getroot()
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
@@ -222,21 +236,33 @@ def test_live_operations_are_held(printed: Printed, asking: Client) -> None:
         assert [one.split("(")[0] for one in told] == [f"ρ = {width:+.2f} ", f"ρ = {depth:+.2f} "]
 
 
-def test_a_cell_is_compared_with_its_variants(printed: Printed, asking: Client) -> None:
-    curves = asking.study_rows(7).to_pandas()
-    early = curves[curves["epoch"] <= 6].groupby(["cell", "role", "width"])["accuracy"].mean()
+def test_first_epochs_are_correlated_over_the_cells_of_a_study(
+    printed: Printed, asking: Client, shipped: dict[str, int]
+) -> None:
+    number = shipped["convergence DARTS-V2"]
+    curves = asking.study_rows(number).to_pandas()
+    early = curves[curves["epoch"] <= 6].groupby(["cell", "width"])["accuracy"].mean()
     rho = stats.spearmanr(early.index.get_level_values("width"), early).statistic
     out = printed(faster_early)
-    assert row(out, "7", "0.025", "aulc@6", "25")[0] == found(rho, 25, positive=True)
-    (own,) = early.xs("original", level="role")
-    others = early.xs("random-connections", level="role")
-    assert (len(others), (others < own).sum()) == (12, 12)
+    assert row(out, str(number), "0.025", "aulc@6", "42")[0] == found(rho, 42, positive=True)
+    assert "variants of 42 cells" in " ".join(out.split())
+
+
+def test_a_cell_is_compared_with_its_variants() -> None:
+    cells = [
+        {
+            "original": "6111",
+            "role": "random-connections" if at else "original",
+            "cell": str(at),
+            "measures": {"aulc@6": {"mean": 50.0 - at, "rank": 13.0 - at, "state": "observed"}},
+        }
+        for at in range(13)
+    ]
+    (line,) = faster_early.among_variants({"epoch": 6, "cells": cells})
+    told = line.replace("\n", " ")
+    assert "= 50.00 %, more than 12 of its 12 variants" in told
     # Of 13 equally likely places, one is as high.
-    assert f"= {own:.2f} %, more than 12 of its 12 variants" in out
-    assert f"p = {1 / 13:.2g} (Mann-Whitney, one-sided), undecided" in " ".join(out.split())
-    assert "25 cells (1 original, 12 random-connections, 12 random-operations)" in " ".join(
-        out.split()
-    )
+    assert f"p = {1 / 13:.2g} (Mann-Whitney, one-sided), undecided" in told
 
 
 def test_a_variant_that_diverged_is_behind() -> None:
@@ -260,37 +286,52 @@ def test_a_variant_that_diverged_is_behind() -> None:
     assert "aulc@6 = diverged, more than 0 of its 4 variants" in line.replace("\n", " ")
 
 
-def test_measured_correlations_are_scipys(printed: Printed, asking: Client) -> None:
-    variance = asking.study_rows(2).to_pandas().query("group == 'network' and epoch == 12")
-    eigenvalues = asking.study_rows(9).to_pandas().query("group == 'network'")
-    losses = asking.study_rows(8).to_pandas().query("epoch <= 6 and learning_rate == 0.25")
-    summed = losses.groupby(["width", "depth", "cell"], as_index=False)["train_loss"].sum()
+def test_measured_correlations_are_scipys(
+    printed: Printed, asking: Client, shipped: dict[str, int]
+) -> None:
+    by_epoch, hessian, rates = (
+        shipped[f"{what} DARTS-V2"] for what in ("gradients", "smoothness", "rates")
+    )
+    variance = asking.study_rows(by_epoch).to_pandas()
+    variance = variance.query("group == 'network' and epoch == 12")
+    eigenvalues = asking.study_rows(hessian).to_pandas().query("group == 'network'")
+    losses = asking.study_rows(rates).to_pandas().query("epoch <= 6 and learning_rate == 0.25")
+    summed = losses.groupby(["width", "depth", "cell", "seed"], as_index=False)["train_loss"].sum()
+    summed = summed.groupby(["width", "depth", "cell"], as_index=False)["train_loss"].mean()
     for script, start, frame, column in (
-        (lower_gradient_variance, ("2", "variance@12", "10"), variance, "variance"),
-        (smoother_loss, ("9", "network@12", "14"), eigenvalues, "eigenvalue"),
-        (at_other_learning_rates, ("8", "0.25", "sotl@6", "10"), summed, "train_loss"),
+        (lower_gradient_variance, (by_epoch, "variance@12", 32), variance, "variance"),
+        (smoother_loss, (hessian, "network@12", 32), eigenvalues, "eigenvalue"),
+        (at_other_learning_rates, (rates, "0.25", "sotl@6", 42), summed, "train_loss"),
     ):
-        assert len(frame) == int(start[-1])
+        assert len(frame) == start[-1]
         width, depth = (
             stats.spearmanr(frame[x].astype(float), frame[column]).statistic
             for x in ("width", "depth")
         )
-        assert row(printed(script), *start) == [
+        assert row(printed(script), *map(str, start)) == [
             found(width, len(frame), positive=False),
             found(depth, len(frame), positive=True),
         ]
 
 
-def test_pairs_are_compared_as_scipy_does(printed: Printed, asking: Client) -> None:
-    results = asking.get("/studies/10")["results"]
-    pairs = [pair for one in results for pair in one.get("pairs", ())]
-    adapted, original = ([pair[form] for pair in pairs] for form in ("adapted", "original"))
-    test = stats.ttest_rel(adapted, original)
-    low, high = test.confidence_interval()
-    mean = np.mean([pair["adapted"] - pair["original"] for pair in pairs])
+def test_pairs_are_compared_as_scipy_does(
+    printed: Printed, asking: Client, shipped: dict[str, int]
+) -> None:
+    number = shipped["generalisation"]
+    results = asking.get(f"/studies/{number}")["results"]
+    pairs = pd.DataFrame(
+        {"cell": cell_name(one["original"]), **pair}
+        for one in results
+        for pair in one.get("pairs", ())
+    )
+    pairs["difference"] = pairs["adapted"] - pairs["original"]
     out = printed(no_better_in_the_end)
-    told = [f"{mean:+.2f} ({low:+.2f}, {high:+.2f})", f"{test.pvalue:.2g}", "not shown to differ"]
-    assert row(out, "10", "all", "10")[:3] == told
+    of_all = pairs.groupby(["cell", "dataset"])["difference"].mean()
+    for cell, differences in (*pairs.groupby("cell")["difference"], ("all", of_all)):
+        test = stats.ttest_1samp(differences, 0)
+        low, high = test.confidence_interval()
+        told = [f"{differences.mean():+.2f} ({low:+.2f}, {high:+.2f})", f"{test.pvalue:.2g}"]
+        assert row(out, str(number), cell, str(len(differences)))[:2] == told
     assert f"the interval of the mean ends at {high:+.2f} (intervals of 95 %)" in out
 
 
@@ -332,26 +373,33 @@ def worth_of(x: pd.Series, y: pd.Series, networks: list[str]) -> float:
     return float(min(n * alone / clustered, classes))
 
 
-def test_one_study_may_be_asked_for(run: Run) -> None:
-    out = run(at_other_learning_rates, "--study", 8)
-    assert re.findall(r"^study (\d+):", out, re.MULTILINE) == ["8"]
-    assert "coefficients of width: 0 as claimed, 1 against, 5 undecided; of depth: 0" in out
+def test_one_study_may_be_asked_for(run: Run, printed: Printed, shipped: dict[str, int]) -> None:
+    of_one = re.compile(r"^study (\d+):", re.MULTILINE)
+    assert len(of_one.findall(printed(faster_early))) > 1
+    number = shipped["convergence NASNet-A"]
+    out = run(faster_early, "--study", number)
+    assert of_one.findall(out) == [str(number)]
+    assert {line.split()[0] for line in out.splitlines() if " aulc@6 " in line} == {str(number)}
 
 
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        (smoother_loss, ["--study", "1"], "study 1 is of gradient-variance, not landscape or sm"),
+        (
+            smoother_loss,
+            ["--study", "gradients DARTS-V2"],
+            r"study \d+ is of gradient-variance, not landscape or smoothness",
+        ),
         (smoother_loss, ["--study", "99"], "there is no study 99"),
         (faster_early, ["--recipe", "mine"], "not recorded for cifar10-valid, but held under re"),
         (wide_and_shallow, ["--figure", "nowhere/x.svg"], "the picture isn't written: .*nowhere"),
     ],
 )
 def test_what_cannot_be_had_is_told(
-    script: ModuleType, arguments: list[str], message: str, run: Run
+    script: ModuleType, arguments: list[str], message: str, run: Run, shipped: dict[str, int]
 ) -> None:
     with pytest.raises(SystemExit, match=message):
-        run(script, *arguments)
+        run(script, *(shipped.get(argument, argument) for argument in arguments))
 
 
 def test_other_pictures_are_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ VIEWS: dict[str, tuple[str, int]] = {
     "jobs": ("#/jobs", 800),
     "job": ("#/jobs/163", 800),
     "studies": ("#/studies", 700),
-    "study": ("#/studies/3", 1300),
+    "study": ("#/studies/21", 1300),
     "sources": ("#/sources", 600),
 }
 """By the picture's name: the view, and how much of it is shown in pixels from the top."""

@@ -17,7 +17,7 @@ VIEWS = {
     "jobs": "#/jobs",
     "a job": "#/jobs/163",
     "studies": "#/studies",
-    "a study": "#/studies/10",
+    "a study": "#/studies/14",
     "sources": "#/sources",
 }
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}

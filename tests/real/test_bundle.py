@@ -137,3 +137,13 @@ def test_jobs_and_parts_of_studies_name_cells_as_their_pages_do(
         assert {"NASNet-A", "DARTS-V2", None} <= set(names.values())
         for cell, name in names.items():
             assert name == get(started_client, f"/cells/{cell}")["name"]
+
+
+def test_studies_are_of_the_cells_that_their_names_mean(started_client: TestClient) -> None:
+    """A name may have come to mean another cell since a study was made."""
+    studies = get(started_client, "/studies")["items"]
+    assert studies
+    for study in studies:
+        parts = get(started_client, study["links"]["self"])["parts"]
+        named = {parse_cell(cell).id for cell in study["settings"]["cells"]}
+        assert {part["original"] for part in parts} == named, study["id"]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from analysis.cells import parse_cell
 from analysis.client import Client, ClientError
 from analysis.report.asking import MissingError, completed, find, finished
 
@@ -34,6 +35,7 @@ class Server:
             "settings": body,
             "progress": {"ended": ended, "parts": self.looks},
             "links": {"self": f"/studies/{number}"},
+            "parts": [{"cell": parse_cell(cell).id} for cell in body["cells"]],
         }
         self.studies.append(study)
         return study
@@ -102,6 +104,28 @@ def test_other_settings_are_another_study() -> None:
     assert find(server.client(), PLAN).keys() == {"second"}
     with pytest.raises(MissingError, match="at their end: first"):
         finished(server.client(), PLAN)
+
+
+def test_a_study_of_what_a_name_meant_before_is_made_anew() -> None:
+    server = Server()
+    for body in PLAN.values():
+        server.add(body, server.looks, "done")
+    server.studies[0]["parts"] = [{"cell": parse_cell("ENAS-adapted").id}]
+    with pytest.raises(MissingError, match=r"at their end: first$"):
+        finished(server.client(), PLAN)
+    completed(server.client(), PLAN, lambda *_: None, pause=lambda _: None)
+    assert server.asked == [PLAN["first"]]
+
+
+def test_a_study_of_pairs_is_of_both() -> None:
+    """ENAS, and its adapted form, which is named as the paper has it."""
+    asked = {"pairs": {"kind": "generalisation", "cells": ["ENAS"]}}
+    server = Server()
+    study = server.add(asked["pairs"], server.looks, "done")
+    with pytest.raises(MissingError, match="at their end: pairs"):
+        finished(server.client(), asked)
+    study["parts"].append({"cell": parse_cell("ENAS-adapted").id})
+    assert finished(server.client(), asked).keys() == {"pairs"}
 
 
 def test_a_study_that_runs_is_not_finished() -> None:

@@ -16,7 +16,7 @@ from analysis.report.asking import MissingError
 from analysis.report.claims import CLAIMS, Case, settled
 from analysis.report.document import OutputError, Report, require_writable
 from analysis.report.following import report_of
-from analysis.report.scale import find
+from analysis.report.scale import DEFAULT, find
 from analysis.verdicts import WORDS
 from data.library import Library
 from data.sources import recognise
@@ -46,7 +46,7 @@ def server(started_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="module")
 def made(server: Client) -> Report:
     """All that its studies need is shipped, so that nothing is trained."""
-    return report_of(server, find("proxy"), as_is=False, console=Console(quiet=True))
+    return report_of(server, find(DEFAULT), as_is=False, console=Console(quiet=True))
 
 
 def test_the_shipped_reproduction_comes_out_of_the_shipped_data(made: Report) -> None:

@@ -46,6 +46,22 @@ def test_what_is_measured_is_of_trainings_that_are_asked_for(scale: Scale) -> No
             assert len(asked[name]["cells"]) == family.measured
 
 
+def test_other_rates_are_compared_with_the_usual_one_without_further_trainings(
+    scale: Scale,
+) -> None:
+    asked = plan.studies(scale)
+    for family in scale.families:
+        usual, rates = (
+            asked.get(plan.named(what, family.cell)) for what in (plan.CONVERGENCE, plan.RATES)
+        )
+        assert (rates is not None) == bool(family.rate_seeds)
+        if usual is not None and rates is not None:
+            assert rates["kind"] == "lr-robustness"
+            assert rates["learning_rates"] == list(scale.learning_rates)
+            assert set(rates["cells"]) <= set(usual["cells"])
+            assert set(rates["seeds"]) <= set(usual["seeds"])
+
+
 def shapes(cells: list[str]) -> list[tuple[float, int]]:
     found = [topology.columns(parse_cell(cell)) for cell in cells]
     return [(one["width"] or 0, int(one["depth"] or 0)) for one in found]
@@ -154,13 +170,14 @@ def test_an_unknown_scale_names_those_there_are(name: str, tmp_path: Path) -> No
 
 
 def test_the_evidence_is_as_much_as_was_laid_down() -> None:
-    """At least 40 wirings of one cell's operations, the paper's own among them."""
+    """At least 40 wirings of one cell's operations, the paper's own among them, at three rates."""
     scale = find("evidence")
     cells = plan.wirings(scale.family)
     assert len(cells) >= 40
     paper = {f"DARTS-V2-conn{number}" for number in range(1, 11)}
     assert {"DARTS-V2", "DARTS-V2-adapted"} | paper <= set(cells)
-    assert len(scale.family.seeds) == len(scale.family.rate_seeds) == 3
+    assert len(scale.family.seeds) == len(scale.learning_rates) == 3
+    assert scale.family.rate_seeds
     assert scale.family.measured >= 30
     assert scale.landscape.planes > 1
     assert {family.cell for family in scale.families} == set(plan.PUBLISHED)
