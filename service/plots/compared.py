@@ -23,7 +23,15 @@ from service.plots.captions import (
     spaces,
 )
 from service.plots.coefficients import interval, signed
-from service.plots.labels import FONT_SIZE, FloatArray, Frame, boxes, left_out, placed
+from service.plots.labels import (
+    FONT_SIZE,
+    FloatArray,
+    Frame,
+    boxes,
+    left_out,
+    placed,
+    worth_naming,
+)
 from service.plots.scales import Ends, percents
 from service.plots.themes import PAPER, SOFT
 from service.plots.views import NothingToShowError
@@ -239,7 +247,8 @@ def _shape(one: _Compared, x: str, data: dict[str, Records]) -> Layers:
 
 def _named(points: Records, frame: Frame) -> Records:
     """The names of originals beside their points; those without room are left out."""
-    originals = [point for point in points if point["role"] == "original"][:_MOST_NAMES]
+    originals = [point for point in points if point["role"] == "original"]
+    originals = worth_naming(originals, _MOST_NAMES)[:_MOST_NAMES]
     names = [point["name"] for point in originals]
     at, low, high = (_at(points, end, frame) for end in ("mean", "low", "high"))
     marks = np.vstack([boxes(at, _POINT, _POINT), np.hstack([high - 1, low + 1])])

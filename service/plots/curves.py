@@ -17,7 +17,7 @@ from service.plots.captions import (
     first_of,
     spaces,
 )
-from service.plots.labels import FONT_SIZE, LINE, left_out, spread
+from service.plots.labels import FONT_SIZE, LINE, left_out, spread, worth_naming
 from service.plots.scales import Ends, apart, epoch_axis, percents
 from service.plots.themes import FAINT, SOFT
 from service.plots.views import NothingToShowError
@@ -203,7 +203,8 @@ def _named(ends: Records, scale: Ends) -> Records:
     low, high = scale
     unit = (high - low) / _HEIGHT
     ordered = sorted(ends, key=lambda end: end["accuracy"], reverse=True)
-    shown = ordered[:: max(1, -(-len(ordered) // _MOST_NAMES))]
+    pool = worth_naming(ordered, _MOST_NAMES)
+    shown = pool[:: max(1, -(-len(pool) // _MOST_NAMES))]
     places = [(high - end["accuracy"]) / unit for end in shown]
     written = spread(places, LINE, (LINE / 2, _HEIGHT - LINE / 2))
     return [

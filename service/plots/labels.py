@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from analysis.spaces.darts import NAMED
 from service.plots.captions import Records
 from service.plots.scales import Ends
 
@@ -117,6 +118,13 @@ def meet(some: FloatArray, others: FloatArray) -> npt.NDArray[np.bool_]:
     found = (left < others[:, 2]) & (others[:, 0] < right)
     found &= (top < others[:, 3]) & (others[:, 1] < bottom)
     return np.asarray(found, np.bool_)
+
+
+def worth_naming(rows: Records, most: int) -> Records:
+    """Of more rows than can have their names, those of published cells, if there are any."""
+    if len(rows) <= most:
+        return rows
+    return [row for row in rows if row["name"] in NAMED] or rows
 
 
 def left_out(data: Mapping[str, Records]) -> list[str]:

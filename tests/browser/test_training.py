@@ -101,7 +101,14 @@ def test_what_cant_be_trained_says_why(watched: Watched) -> None:
 def test_studies_show_their_pictures(watched: Watched, server: Server) -> None:
     page = watched.open("#/studies")
     studies = server.get("/studies")["items"]
-    assert len(rows(page, "Studies")) == len(studies)
+    listed = rows(page, "Studies")
+    assert len(listed) == len(studies)
+    for (_, _, cells, *_), study in zip(listed, studies, strict=True):
+        asked = study["settings"]["cells"]
+        assert len(cells.split(", ")) <= 3
+        assert cells.startswith(next(cell for cell in asked if len(cell) < 30))
+        shown, _, left = cells.partition(" and ")
+        assert len(asked) == len(shown.split(", ")) + int(left.partition(" ")[0] or 0)
     for study in (studies[0], next(one for one in studies if one["kind"] == "variants")):
         page.goto(f"{server.url}/#/studies/{study['id']}")
         watched.settled()

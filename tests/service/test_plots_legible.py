@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from analysis.cells import cell_name
 from analysis.spaces.nasbench201 import from_index
 from service.plots.drawing import chart
-from service.plots.labels import Frame, placed, spread
+from service.plots.labels import Frame, placed, spread, worth_naming
 from tests.service.helpers import get
 from tests.service.studied import RATES, landscape
 
@@ -340,3 +340,10 @@ def test_pixels_and_values_are_inverse() -> None:
     values = np.array([[0.0, 64.0], [36.0, 50.0], [18.0, 53.5]])
     assert FRAME.pixels(values).tolist() == [[0, 0], [360, 280], [180, 210]]
     assert FRAME.values(FRAME.pixels(values)).tolist() == values.tolist()
+
+
+def test_of_too_many_the_published_cells_are_named() -> None:
+    rows = [{"name": name} for name in ("darts-1", "DARTS-V2", "darts-2", "ENAS-conn1")]
+    assert worth_naming(rows, 4) == rows
+    assert [row["name"] for row in worth_naming(rows, 3)] == ["DARTS-V2", "ENAS-conn1"]
+    assert worth_naming(rows[::2], 1) == rows[::2]

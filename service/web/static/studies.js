@@ -5,6 +5,9 @@ import { listed } from "./listed.js";
 import { link } from "./route.js";
 import { ABOUT, cells, datasets, LOOK_MS, progress } from "./study_parts.js";
 
+/** Cells that are named of one. */
+const MOST_NAMED = 3;
+
 /** All studies, the latest first. */
 export function studiesView() {
   const list = listed("/studies", [], (page) => rows(page.items), LOOK_MS);
@@ -41,7 +44,7 @@ function rows(items) {
         ),
       ),
       ABOUT[study.kind] ?? study.kind,
-      cells(study),
+      cells(study, MOST_NAMED),
       datasets(study),
       study.settings.recipe,
       study.settings.seeds.join(", "),

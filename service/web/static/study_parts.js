@@ -17,11 +17,13 @@ export const ABOUT = {
   generalisation: `Cells against their adapted forms: ${ADAPTED}`,
 };
 
-/** Its cells by name, as far as they have one. */
-export function cells(study) {
-  const names = study.settings.cells.filter((cell) => cell.length < 30);
-  const more = study.settings.cells.length - names.length;
-  return names.join(", ") + (more ? `${names.length ? " and " : ""}${count(more)} genotypes` : "");
+/** Its cells by name, as far as they have one; `most` of them, by default all. */
+export function cells(study, most = Infinity) {
+  const asked = study.settings.cells;
+  const names = asked.filter((cell) => cell.length < 30).slice(0, most);
+  const left = asked.length - names.length;
+  if (left === 0) return names.join(", ");
+  return names.length ? `${names.join(", ")} and ${count(left)} more` : `${count(left)} genotypes`;
 }
 
 /** The data sets it is on. */
