@@ -28,6 +28,9 @@ class Place:
     standing: Standing
 
 
+_DECIMALS = 9
+"""Of a percentage, nats or epochs; one image more or less makes far more of a difference."""
+
 NOWHERE = Place(None, Standing.NOT_RECORDED)
 
 
@@ -45,8 +48,8 @@ def of_cell(name: str, measure: Measure, group: Sequence[Outcome], epochs: int) 
         return NOWHERE
     if Standing.DIVERGED in standings:
         behind = -np.inf if name.startswith(("accuracy", "aulc")) else np.inf
-        return Place(float(np.mean(values)) if timed else behind, Standing.DIVERGED)
-    return Place(float(np.mean(values)), max(standings))
+        return Place(_mean(values) if timed else behind, Standing.DIVERGED)
+    return Place(_mean(values), max(standings))
 
 
 def numbers(measure: Measure, group: Sequence[Outcome], epochs: int) -> list[float]:
@@ -62,6 +65,11 @@ def ranks(places: Mapping[str, Place]) -> dict[str, float | None]:
     known = {cell: one.place for cell, one in places.items() if one.place is not None}
     ranked = rankdata([*known.values()]).tolist()
     return dict.fromkeys(places) | dict(zip(known, ranked, strict=True))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Without the last digits, so that equal means tie in whatever order they were summed."""
+    return float(np.round(np.mean(values), _DECIMALS))
 
 
 def _of_run(measure: Measure, one: Outcome, epochs: int, *, timed: bool) -> tuple[float, Standing]:

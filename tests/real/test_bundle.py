@@ -101,6 +101,7 @@ def test_training_learns_more_than_chance(
             *CONTEXT.items(),
             ("fields", "id,valid_accuracy@12of12,valid_accuracy@1of12"),
             ("space", "all"),
+            ("source", "local-bundle"),
             ("min_metric", "valid_accuracy@12of12:0"),
             ("limit", "1000"),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from analysis.censoring import Standing
 from data.studies import Part
 from service.studies.outcomes import Outcome
-from service.studies.places import Measure, Place, of_cell
+from service.studies.places import Measure, Place, of_cell, ranks
 
 NAN, INF = np.nan, np.inf
 EPOCHS = 4
@@ -98,3 +99,14 @@ def test_the_place_of_a_cell(
     name: str, group: list[Outcome], place: float | None, standing: Standing
 ) -> None:
     assert of_cell(name, MEASURES[name], group, EPOCHS) == Place(place, standing)
+
+
+def test_equal_means_tie_in_whatever_order_they_were_summed() -> None:
+    seeds = [28.8, 35.333333333333336, 30.666666666666668]
+    orders = [list(order) for order in permutations(seeds)]
+    assert len({np.mean(order) for order in orders}) > 1
+    places = {
+        str(order): of_cell("accuracy@final", last, [trained([one] * 4) for one in order], EPOCHS)
+        for order in orders
+    }
+    assert set(ranks(places).values()) == {3.5}
