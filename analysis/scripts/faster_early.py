@@ -3,7 +3,7 @@
 Correlates width and depth with validation accuracy epoch by epoch, over cells of NAS-Bench-201 (the
 shipped sample, unless another context is given), as they are and among cells of the same operations
 on live edges; and with accuracy and loss of the first epochs, over the cells of every study of
-variants. Tells where the original stands among its variants with
+variants. Of a study that draws variants itself, tells where the original stands among those with
 random connections.
 
     python -m analysis.scripts.faster_early --figure by-epoch.svg
