@@ -314,6 +314,22 @@ def test_measured_correlations_are_scipys(
         ]
 
 
+def test_of_few_points_curvature_alone_is_told(printed: Printed, shipped: dict[str, int]) -> None:
+    """Nine around the centre: what share of a plane is convex or low, they can't tell."""
+    out = printed(smoother_loss)
+    told = {
+        name: {
+            line.split()[1]
+            for line in out.splitlines()
+            if re.match(rf" *{shipped[name]}  [a-z]", line)
+        }
+        for name in plan.planes(SCALE, SCALE.family)
+    }
+    whole, *near = told.values()
+    assert whole == {"mean_curvature", "convex_share", "area_below"}
+    assert near == [{"mean_curvature"}] * 3
+
+
 def test_pairs_are_compared_as_scipy_does(
     printed: Printed, asking: Client, shipped: dict[str, int]
 ) -> None:
@@ -379,6 +395,8 @@ def test_one_study_may_be_asked_for(run: Run, printed: Printed, shipped: dict[st
     number = shipped["convergence NASNet-A"]
     out = run(faster_early, "--study", number)
     assert of_one.findall(out) == [str(number)]
+    told = " ".join(out.split())
+    assert "12 cells (NASNet-A, NASNet-A-adapted, NASNet-A-conn1, 9 more), cifar10-valid" in told
     assert {line.split()[0] for line in out.splitlines() if " aulc@6 " in line} == {str(number)}
 
 
